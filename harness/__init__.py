@@ -1,0 +1,1 @@
+"""Proves that services joined by a WireGuard tunnel between containers work, breaks them, and names the cause."""

@@ -1,0 +1,184 @@
+"""The command line: `python -m harness COMMAND`.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 10 a prerequisite is missing, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from harness import images, interrupts, keys, leases, lifecycle, preflight
+from harness.addresses import AddressPlan
+from harness.deployment import Deployment
+from harness.engine import Engine
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError
+from harness.progress import say
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; every known failure is one sentence on standard error."""
+    options = _parser().parse_args(arguments)
+    interrupts.as_keyboard_interrupt()
+    command: Command = options.command
+    try:
+        return command(options)
+    except HarnessError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except (DockerException, RequestException) as error:
+        sys.stderr.write(f"the Docker engine stopped answering or refused: {error}\n")
+        return EXIT_FAILED
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or 'system'}: {error.strerror}\n")
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        with contextlib.suppress(HarnessError):
+            lifecycle.remove_own(Engine.connect(), say=say)
+        sys.stderr.write("interrupted; nothing of this command is left running\n")
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m harness", description="Brings the deployment up, down, and to light."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(command=command)
+        return added
+
+    for name, command, text in (
+        ("check", _check, "Check what a run needs; exit 10 with a line for each thing that is missing."),
+        ("up", _up, "Bring the deployment up with fresh keys, and leave it up."),
+        ("down", _down, "Take the deployment down that was left up, and remove all that belongs to it."),
+        ("status", _status, "Show each container, the tunnel, and which WireGuard is at work."),
+    ):
+        added = add(name, command, text)
+        added.add_argument("--layout", choices=["dev"], default="dev", help="which layout (default: dev)")
+        added.add_argument("--plan", type=_plan, default=AddressPlan(), metavar="N", help="address plan (default: 0)")
+    add("prepare", _prepare, "Make images, keys and secrets, after which a bare `docker compose up` works.")
+    sweep = add("sweep", _sweep, "Remove what dead runs left behind; never anything that is not the harness's.")
+    sweep.add_argument("--kept", action="store_true", help="also deployments that were kept on purpose")
+    sweep.add_argument("--force", action="store_true", help="also runs of other machines, alive or not")
+    _add_keys(add("keys", _no_command, "Make and check WireGuard keys."))
+    return parser
+
+
+def _add_keys(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    generate = commands.add_parser("generate", help="make both key pairs and a preshared key in DIR")
+    generate.add_argument("directory", type=Path, metavar="DIR")
+    generate.add_argument("--force", action="store_true", help="replace keys that are there")
+    generate.set_defaults(command=_keys_generate)
+    verify = commands.add_parser("verify", help="check the keys in DIR: exit 0, or 1 with a line for each fault")
+    verify.add_argument("directory", type=Path, metavar="DIR")
+    verify.set_defaults(command=_keys_verify)
+
+
+def _plan(text: str) -> AddressPlan:
+    try:
+        return AddressPlan(index=int(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _check(options: argparse.Namespace) -> int:
+    engine = Engine.connect()
+    lifecycle.sweep(engine, say=say)
+    preflight.require(engine, options.plan)
+    say("prerequisites: all there")
+    return 0
+
+
+def _prepare(_options: argparse.Namespace) -> int:
+    lifecycle.prepare(Engine.connect(), say=say)
+    return 0
+
+
+def _up(options: argparse.Namespace) -> int:
+    engine = Engine.connect()
+    if lifecycle.attach(engine, options.plan, layout=options.layout, say=say):
+        return 0
+    lifecycle.sweep(engine, say=say)
+    preflight.require(engine, options.plan)
+    images.ensure(engine, say)
+    deployment = lifecycle.bring_up(engine, options.plan, layout=options.layout, keep=True, say=say)
+    say(f"web {deployment.url('web', '/health/')}, services {deployment.url('services', '/health/')}")
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    engine = Engine.connect()
+    held = leases.holder(engine, options.plan.index)
+    if held is None:
+        say(f"{options.plan.project}: nothing is up")
+        return 0
+    run, _fingerprint = held
+    lifecycle.remove(engine, run, say=say)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    engine = Engine.connect()
+    held = leases.holder(engine, options.plan.index)
+    if held is None:
+        sys.stdout.write(f"{options.plan.project}: nothing is up\n")
+        return EXIT_FAILED
+    run, _fingerprint = held
+    deployment = lifecycle.view(engine, options.plan, run, layout=options.layout)
+    sys.stdout.write("\n".join(_status_lines(deployment)) + "\n")
+    return EXIT_FAILED if deployment.unwell() else 0
+
+
+def _status_lines(deployment: Deployment) -> list[str]:
+    states = deployment.states()
+    width = max(map(len, states))
+    lines = [f"{deployment.plan.project}, run {deployment.run.id}, since {deployment.run.since}"]
+    lines += [f"  {service:<{width}}  {state}" for service, state in states.items()]
+    for gateway in deployment.gateways:
+        try:
+            peer = gateway.peer()
+            handshake = f"{peer.latest_handshake:%H:%M:%S} UTC" if peer.latest_handshake else "never"
+            lines.append(
+                f"  {gateway.service}: WireGuard by {gateway.implementation()}, latest handshake {handshake}, "
+                f"received {peer.transfer_rx} B, sent {peer.transfer_tx} B"
+            )
+        except HarnessError as error:
+            lines.append(f"  {gateway.service}: {error}")
+    return lines
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    removed = lifecycle.sweep(Engine.connect(), say=say, kept=options.kept, force=options.force)
+    say(f"swept: {removed} runs removed" if removed else "swept: nothing was left behind")
+    return 0
+
+
+def _keys_generate(options: argparse.Namespace) -> int:
+    keys.write(options.directory, keys.KeySet.generate(), overwrite=options.force)
+    sys.stdout.write(f"keys made in {options.directory}: {', '.join(keys.FILES)}\n")
+    return 0
+
+
+def _keys_verify(options: argparse.Namespace) -> int:
+    faults = keys.verify(options.directory)
+    for fault in faults:
+        sys.stdout.write(f"{fault}\n")
+    if not faults:
+        sys.stdout.write(f"{options.directory}: all keys are sound\n")
+    return EXIT_FAILED if faults else 0
+
+
+def _no_command(_options: argparse.Namespace) -> int:
+    raise AssertionError("argparse requires a subcommand here")

@@ -1,0 +1,123 @@
+"""Running a command: the only place that starts processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Timer
+
+from harness.errors import CommandError
+from harness.model import CommandResult
+
+_TAIL_LINES = 15
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+) -> CommandResult:
+    """Run `argv` and return what it did. `timeout` is in seconds; `env` is added to this process's own.
+
+    Raises `CommandError` when the program is not there, when time runs out (its whole process group is ended),
+    and, unless `check` is False, when it exits with anything but 0.
+    """
+    return stream(argv, timeout=timeout, cwd=cwd, env=env, check=check, on_line=None)
+
+
+def stream(  # noqa: PLR0913 (a process has this many sides)
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    on_line: Callable[[str], None] | None,
+) -> CommandResult:
+    """Run `argv` as `run` does, handing each line that it prints to `on_line` while it runs.
+
+    With `on_line` both outputs are one: all of it is in the result's `stdout`.
+    """
+    started = time.monotonic()
+    try:
+        process = subprocess.Popen(  # noqa: S603 (argv is a list, no shell)
+            list(argv),
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if on_line is None else subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        message = f"cannot run {argv[0]}: {error.strerror}"
+        raise CommandError(message) from error
+    timed_out = False
+
+    def end() -> None:
+        nonlocal timed_out
+        timed_out = True
+        _end_group(process)
+
+    timer = Timer(timeout, end)
+    timer.start()
+    try:
+        if on_line is None:
+            stdout, stderr = process.communicate()
+        else:
+            stdout, stderr = _follow(process, on_line)
+    except BaseException:  # Ctrl-C included: nothing that we started outlives us
+        _end_group(process)
+        process.wait()
+        raise
+    finally:
+        timer.cancel()
+    result = CommandResult(
+        argv=tuple(argv),
+        exit_status=process.returncode,
+        stdout=stdout,
+        stderr=stderr,
+        duration=time.monotonic() - started,
+    )
+    if timed_out:
+        message = f"{_short(argv)} did not finish within {timeout:g} s{_tail(result)}"
+        raise CommandError(message)
+    if check and not result.ok:
+        message = f"{_short(argv)} failed with exit status {result.exit_status}{_tail(result)}"
+        raise CommandError(message)
+    return result
+
+
+def _follow(process: subprocess.Popen[str], on_line: Callable[[str], None]) -> tuple[str, str]:
+    assert process.stdout is not None  # noqa: S101 (opened as a pipe above)
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        on_line(line.rstrip("\n"))
+    process.wait()
+    return "".join(lines), ""
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _short(argv: Sequence[str]) -> str:
+    return " ".join(argv)
+
+
+def _tail(result: CommandResult) -> str:
+    lines = (result.stderr.strip() or result.stdout.strip()).splitlines()[-_TAIL_LINES:]
+    return ":\n  " + "\n  ".join(lines) if lines else ""

@@ -1,0 +1,143 @@
+"""A compose project: the files that would be deployed, run through testcontainers' compose support.
+
+The harness adds one override file: labels on everything, probe sidecars, and the loopback ports by which real
+clients reach MariaDB and Redis through the tunnel. It never describes the topology a second time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from testcontainers.compose import DockerCompose
+
+from harness import command
+from harness.addresses import MARIADB_PORT, REDIS_PORT, TUNNEL_SERVICES, AddressPlan
+from harness.images import COMPOSE, PROBE
+
+FILES = {"dev": COMPOSE / "docker-compose.yml"}
+
+# Where the probes relay: inside the namespace of the container that they join, so out of the applications' way.
+RELAYED_MARIADB = 13306
+RELAYED_REDIS = 16379
+
+# Seconds. `config` reads files, `create` makes networks, volumes and containers; neither pulls or waits for health.
+_CONFIG_TIMEOUT = 30
+_CREATE_TIMEOUT = 120
+
+
+@dataclass
+class ComposeProject(DockerCompose):
+    """testcontainers' `DockerCompose` with a project name, an environment and time limits."""
+
+    project: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    timeout: float = _CREATE_TIMEOUT
+
+    @cached_property
+    def compose_command_property(self) -> list[str]:
+        """The command that all others begin with, and the project's name."""
+        return [*super().compose_command_property, "--project-name", self.project]
+
+    def _run_command(self, cmd: list[str]) -> subprocess.CompletedProcess[bytes]:
+        result = command.run(cmd, timeout=self.timeout, cwd=Path(self.context), env=self.environment)
+        return subprocess.CompletedProcess(
+            cmd, result.exit_status, stdout=result.stdout.encode(), stderr=result.stderr.encode()
+        )
+
+    def configuration(self) -> dict[str, Any]:
+        """The merged and interpolated configuration (`docker compose config`)."""
+        argv = [*self.compose_command_property, "config", "--format", "json"]
+        result = command.run(argv, timeout=_CONFIG_TIMEOUT, cwd=Path(self.context), env=self.environment)
+        loaded: dict[str, Any] = json.loads(result.stdout)
+        return loaded
+
+    def create(self) -> None:
+        """Make networks, volumes and containers, and start none."""
+        self._run_command([*self.compose_command_property, "create", "--pull", "never", "--no-build"])
+
+    def recreate(self, *services: str) -> None:
+        """Make these services' containers anew from the files, start them, and leave all others alone."""
+        argv = ["up", "--detach", "--no-deps", "--force-recreate", "--pull", "never", "--no-build", *services]
+        self._run_command([*self.compose_command_property, *argv])
+
+
+def project(
+    layout: str,
+    plan: AddressPlan,
+    state: Path,
+    *,
+    overlays: tuple[Path, ...] = (),
+    extra: Mapping[str, str] | None = None,
+) -> ComposeProject:
+    """The project of a layout on a plan, its secrets under `state`, with more compose files laid over it."""
+    files = [str(FILES[layout]), *map(str, overlays)]
+    environment = plan.environment() | {"SECRETS_DIR": str(secrets_directory(state))} | dict(extra or {})
+    return ComposeProject(
+        context=COMPOSE, compose_file_name=files, project=plan.project, environment=environment, wait=False
+    )
+
+
+def secrets_directory(state: Path) -> Path:
+    """Where a deployment's secret files are."""
+    return state / "secrets"
+
+
+def override(configuration: Mapping[str, Any], plan: AddressPlan, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What the harness lays over a layout: labels everywhere, and a probe on each side of the tunnel."""
+    added: dict[str, Any] = {
+        "services": {name: {"labels": dict(labels)} for name in configuration["services"]},
+        "networks": {name: {"labels": dict(labels)} for name in configuration.get("networks", {})},
+        "volumes": {name: {"labels": dict(labels)} for name in configuration.get("volumes", {})},
+    }
+    sides = {
+        "web": ("wireguard-web", {RELAYED_MARIADB: TUNNEL_SERVICES.ip, RELAYED_REDIS: TUNNEL_SERVICES.ip}),
+        "services": ("services", {RELAYED_MARIADB: plan.mariadb, RELAYED_REDIS: plan.redis}),
+    }
+    for side, (owner, targets) in sides.items():
+        relays = {RELAYED_MARIADB: MARIADB_PORT, RELAYED_REDIS: REDIS_PORT}
+        added["services"][owner]["ports"] = [f"127.0.0.1::{listen}" for listen in relays]
+        added["services"][f"probe-{side}"] = {
+            "image": PROBE,
+            "container_name": f"{plan.container_prefix}probe-{side}",
+            "network_mode": f"service:{owner}",
+            "labels": dict(labels),
+            "environment": {
+                "RELAYS": " ".join(f"{listen}:{targets[listen]}:{port}" for listen, port in relays.items())
+            },
+            "init": True,
+            "restart": "unless-stopped",
+            "read_only": True,
+            "tmpfs": ["/tmp"],  # noqa: S108 (inside the container)
+            "cap_drop": ["ALL"],
+            "cap_add": ["NET_RAW"],  # tcpdump and ping
+            "mem_limit": "256m",
+            "healthcheck": {
+                "test": ["CMD-SHELL", f"ss -Hltn 'sport = :{RELAYED_REDIS}' | grep -q ."],
+                "interval": "30s",
+                "start_period": "30s",
+                "start_interval": "250ms",
+            },
+        }
+    return added
+
+
+def write_override(path: Path, content: Mapping[str, Any]) -> None:
+    """Write an override file. JSON is YAML, so compose reads it."""
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def fingerprint(configuration: Mapping[str, Any], image_ids: Mapping[str, str]) -> str:
+    """A hash of what a deployment is made of: its configuration, and what is in its images.
+
+    Where the secret files lie is left out: they are made anew for every deployment.
+    """
+    made_of = {key: value for key, value in configuration.items() if key != "secrets"}
+    text = json.dumps([made_of, dict(image_ids)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

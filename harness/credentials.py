@@ -1,0 +1,105 @@
+"""The secret files of one deployment: WireGuard keys, database passwords, Django's key.
+
+Each file is 0600 and owned by the one user that reads it inside the containers: root for the gateways, `SECRETS_UID`
+for MariaDB and the applications. A compose secret is a bind mount, so the owner on the host is the owner inside.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import keys
+from harness.errors import KeyFileError
+
+DB_PASSWORD = "db_password"  # noqa: S105 (a file's name)
+DB_ROOT_PASSWORD = "db_root_password"  # noqa: S105
+DJANGO_SECRET_KEY = "django_secret_key"  # noqa: S105
+PASSWORD_FILES = (DB_PASSWORD, DB_ROOT_PASSWORD, DJANGO_SECRET_KEY)
+
+_DEFAULT_UID = 999  # what Debian's and the official images of MariaDB and Redis give their user
+_PASSWORD_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """The values, as the harness itself needs them; their representation shows none."""
+
+    keys: keys.KeySet
+    db_password: str
+    db_root_password: str
+    django_secret_key: str
+
+    @classmethod
+    def generate(cls) -> Credentials:
+        """Make everything anew."""
+        return cls(
+            keys=keys.KeySet.generate(),
+            db_password=secrets.token_urlsafe(_PASSWORD_BYTES),
+            db_root_password=secrets.token_urlsafe(_PASSWORD_BYTES),
+            django_secret_key=secrets.token_urlsafe(2 * _PASSWORD_BYTES),
+        )
+
+    def __repr__(self) -> str:
+        return f"Credentials(keys={self.keys!r})"
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that must never be shown."""
+        return (*self.keys.secrets(), self.db_password, self.db_root_password, self.django_secret_key)
+
+
+def uid() -> int:
+    """The user that MariaDB and the applications run as, from `SECRETS_UID`."""
+    value = os.environ.get("SECRETS_UID", str(_DEFAULT_UID))
+    if not value.isdecimal():
+        message = f"SECRETS_UID is {value!r}, which is not a user's number: unset it or give one such as {_DEFAULT_UID}"
+        raise KeyFileError(message)
+    return int(value)
+
+
+def write(directory: Path, credentials: Credentials, hand_over: Callable[[Path, dict[str, int]], None]) -> None:
+    """Write every secret file, replacing old ones, and hand each to its reader.
+
+    `hand_over` gives the files of a directory to user ids. It is called only when this process may not do so itself.
+    """
+    keys.write(directory, credentials.keys, overwrite=True)
+    values = {
+        DB_PASSWORD: credentials.db_password,
+        DB_ROOT_PASSWORD: credentials.db_root_password,
+        DJANGO_SECRET_KEY: credentials.django_secret_key,
+    }
+    try:
+        for name, value in values.items():
+            keys.write_file(directory / name, value, mode=0o600)
+        owners = dict.fromkeys(values, uid()) | dict.fromkeys(keys.FILES, 0)
+        if os.geteuid() == 0:
+            for name, owner in owners.items():
+                os.chown(directory / name, owner, owner)
+        else:
+            hand_over(directory, owners)
+    except OSError as error:
+        message = f"cannot write secrets to {directory}: {error.strerror}: {error.filename}"
+        raise KeyFileError(message) from error
+
+
+def missing(directory: Path) -> list[str]:
+    """The names of the secret files that are not there."""
+    return [name for name in (*keys.FILES, *PASSWORD_FILES) if not (directory / name).exists()]
+
+
+def read(directory: Path) -> Credentials:
+    """The credentials of a directory; raises `KeyFileError` when a file is missing or may not be read."""
+    try:
+        values = {name: (directory / name).read_text(encoding="ascii").strip() for name in PASSWORD_FILES}
+    except OSError as error:
+        message = f"cannot read {error.filename}: {error.strerror}"
+        raise KeyFileError(message) from error
+    return Credentials(
+        keys=keys.read(directory),
+        db_password=values[DB_PASSWORD],
+        db_root_password=values[DB_ROOT_PASSWORD],
+        django_secret_key=values[DJANGO_SECRET_KEY],
+    )

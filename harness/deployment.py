@@ -1,0 +1,253 @@
+"""A running deployment, by the roles of its nodes: `deployment.wireguard_web.peer().latest_handshake`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from docker.models.containers import Container
+
+from harness import netfilter, wireguard
+from harness.addresses import AddressPlan
+from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject
+from harness.credentials import Credentials
+from harness.engine import Engine
+from harness.errors import CommandError, DeploymentError
+from harness.model import Address, CommandResult, Forward, NetfilterRule, Peer, Route, WireGuardInterface
+from harness.ownership import Run
+
+SERVICES = ("wireguard-services", "wireguard-web", "mariadb", "redis", "services", "celery", "web")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where the test process connects: a port of the host's loopback."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """A way to the backends from one side of the tunnel, for real clients in the test process."""
+
+    side: str
+    mariadb: Endpoint
+    redis: Endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerState:
+    """A container's state: `status` is Docker's word, `health` is None where there is no health check."""
+
+    status: str
+    health: str | None
+    exit_code: int
+    restarts: int
+
+    @property
+    def well(self) -> bool:
+        """Running, and healthy where that is checked."""
+        return self.status == "running" and self.health in (None, "healthy")
+
+    def __str__(self) -> str:
+        health = f", {self.health}" if self.health else ""
+        ended = f" (exit {self.exit_code})" if self.status in ("exited", "restarting") else ""
+        return f"{self.status}{health}{ended}"
+
+
+class Node:
+    """One container, by the name of its service in the compose file."""
+
+    def __init__(self, engine: Engine, service: str, name: str) -> None:
+        self.engine = engine
+        self.service = service
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+    @property
+    def container(self) -> Container:
+        """The container as it is now."""
+        return self.engine.container(self.name)
+
+    def run(self, *argv: str, user: str = "", environment: Mapping[str, str] | None = None) -> CommandResult:
+        """Run a command in the container, whatever its exit status; raises `CommandError` if it cannot be run."""
+        return self.engine.execute(self.name, argv, user=user, environment=environment)
+
+    def output(self, *argv: str) -> str:
+        """What a command in the container prints; raises `CommandError` when it fails."""
+        result = self.run(*argv)
+        if not result.ok:
+            message = f"in {self.name}: {result}"
+            raise CommandError(message)
+        return result.stdout
+
+    def python(self, code: str, *, environment: Mapping[str, str] | None = None) -> CommandResult:
+        """Run a piece of Python in the container."""
+        return self.run("python", "-c", code, environment=environment)
+
+    def inspect(self) -> dict[str, Any]:
+        """All that Docker says of the container."""
+        attributes: dict[str, Any] = self.container.attrs
+        return attributes
+
+    def state(self) -> ContainerState:
+        """The container's state now."""
+        return container_state(self.inspect())
+
+    def logs(self, *, tail: int = 100) -> str:
+        """The last lines of the container's log."""
+        text: bytes = self.container.logs(tail=tail)
+        return text.decode(errors="replace")
+
+    def environment(self) -> dict[str, str]:
+        """The variables that the container was created with."""
+        pairs = (entry.partition("=") for entry in self.inspect()["Config"]["Env"])
+        return {name: value for name, _, value in pairs}
+
+    def addresses(self) -> tuple[Address, ...]:
+        """Every IPv4 address in the node's network namespace."""
+        return netfilter.parse_addresses(self.output(*netfilter.ADDRESSES))
+
+    def routes(self) -> tuple[Route, ...]:
+        """The main routing table of the node's network namespace."""
+        return netfilter.parse_routes(self.output(*netfilter.ROUTES))
+
+
+class Gateway(Node):
+    """A WireGuard gateway."""
+
+    def interface(self) -> WireGuardInterface:
+        """wg0 as WireGuard reports it; raises `DeploymentError` when it is not there."""
+        found = wireguard.parse_dump(self.output(*wireguard.DUMP))
+        for interface in found:
+            if interface.name == wireguard.INTERFACE:
+                return interface
+        message = f"{self.name} has no interface {wireguard.INTERFACE}"
+        raise DeploymentError(message)
+
+    def peer(self) -> Peer:
+        """The one peer of wg0; raises `DeploymentError` when there are none or several."""
+        peers = self.interface().peers
+        if len(peers) != 1:
+            message = f"{self.name} has {len(peers)} peers where it must have one"
+            raise DeploymentError(message)
+        return peers[0]
+
+    def rules(self, table: str | None = None, chain: str | None = None) -> tuple[NetfilterRule, ...]:
+        """The netfilter rules with their counters, all or those of one table or chain."""
+        rules = netfilter.parse_save(self.output(*netfilter.SAVE))
+        return tuple(rule for rule in rules if table in (None, rule.table) and chain in (None, rule.chain))
+
+    def policies(self) -> dict[tuple[str, str], str]:
+        """The policy of each built-in chain."""
+        return netfilter.parse_policies(self.output(*netfilter.SAVE))
+
+    def forwards(self) -> tuple[Forward, ...]:
+        """What the gateway was told to forward."""
+        return Forward.parse_all(self.environment().get("WG_FORWARD_PORTS", ""))
+
+    def dnat(self, port: int) -> NetfilterRule:
+        """The DNAT rule of a port; raises `DeploymentError` when there is none."""
+        for forward in self.forwards():
+            wanted = netfilter.dnat_specification(forward)
+            for rule in self.rules("nat", "PREROUTING"):
+                if forward.port == port and rule.specification == wanted:
+                    return rule
+        message = f"{self.name} has no DNAT rule for port {port}"
+        raise DeploymentError(message)
+
+    def implementation(self) -> str:
+        """`kernel` or `wireguard-go`, as the gateway itself reports."""
+        return self.output("cat", "/run/gateway/implementation").strip()
+
+
+class Deployment:
+    """One deployment that was brought up, or attached to."""
+
+    def __init__(
+        self, *, engine: Engine, plan: AddressPlan, run: Run, project: ComposeProject, credentials: Credentials
+    ) -> None:
+        self.engine = engine
+        self.plan = plan
+        self.run = run
+        self.project = project
+        self.credentials = credentials
+        self.wireguard_web = Gateway(engine, "wireguard-web", self._name("wireguard-web"))
+        self.wireguard_services = Gateway(engine, "wireguard-services", self._name("wireguard-services"))
+        self.mariadb = self._node("mariadb")
+        self.redis = self._node("redis")
+        self.services = self._node("services")
+        self.celery = self._node("celery")
+        self.web = self._node("web")
+        self.probe_web = self._node("probe-web")
+        self.probe_services = self._node("probe-services")
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node of the deployment itself, the probes left out."""
+        return (*self.gateways, self.mariadb, self.redis, self.services, self.celery, self.web)
+
+    @property
+    def gateways(self) -> tuple[Gateway, Gateway]:
+        """Both ends of the tunnel, the initiator first."""
+        return self.wireguard_web, self.wireguard_services
+
+    def node(self, service: str) -> Node:
+        """The node of a service; raises `DeploymentError` for a name that is none."""
+        for node in (*self.nodes, self.probe_web, self.probe_services):
+            if node.service == service:
+                return node
+        message = f"the deployment has no service {service}"
+        raise DeploymentError(message)
+
+    def probe(self, side: str) -> Node:
+        """The sidecar in the namespace of `web` (through the tunnel) or `services` (directly)."""
+        return {"web": self.probe_web, "services": self.probe_services}[side]
+
+    def access(self, side: str) -> Access:
+        """How the test process reaches the backends as `web` (through the tunnel) or `services` (directly) does."""
+        owner = {"web": self.wireguard_web, "services": self.services}[side]
+        return Access(side=side, mariadb=_published(owner, RELAYED_MARIADB), redis=_published(owner, RELAYED_REDIS))
+
+    def url(self, side: str, path: str) -> str:
+        """The address of a page of web or services on the host's loopback."""
+        port = {"web": self.plan.web_port, "services": self.plan.services_port}[side]
+        return f"http://127.0.0.1:{port}{path}"
+
+    def states(self) -> dict[str, ContainerState]:
+        """The state of every node, probes included."""
+        return {node.service: node.state() for node in (*self.nodes, self.probe_web, self.probe_services)}
+
+    def unwell(self) -> dict[str, str]:
+        """What is wrong with each node that is not well; empty when all are."""
+        return {service: str(state) for service, state in self.states().items() if not state.well}
+
+    def _name(self, service: str) -> str:
+        return f"{self.plan.container_prefix}{service}"
+
+    def _node(self, service: str) -> Node:
+        return Node(self.engine, service, self._name(service))
+
+
+def container_state(attributes: Mapping[str, Any]) -> ContainerState:
+    """Read a container's state out of `docker inspect`."""
+    state = attributes["State"]
+    health = state.get("Health")
+    return ContainerState(
+        status=state["Status"],
+        health=health["Status"] if health else None,
+        exit_code=state["ExitCode"],
+        restarts=attributes["RestartCount"],
+    )
+
+
+def _published(node: Node, port: int) -> Endpoint:
+    bindings: Sequence[Mapping[str, str]] = node.inspect()["NetworkSettings"]["Ports"].get(f"{port}/tcp") or []
+    for binding in bindings:
+        return Endpoint(host=binding["HostIp"], port=int(binding["HostPort"]))
+    message = f"{node.name} publishes no port for {port}: was it brought up by the harness?"
+    raise DeploymentError(message)

@@ -1,0 +1,162 @@
+"""A Docker engine, through the docker SDK: what compose cannot do, and what it cannot tell."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_network
+
+import docker
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
+from requests.exceptions import RequestException
+
+from harness.errors import CommandError, DeploymentError, EngineUnavailableError
+from harness.model import CommandResult
+
+COMPOSE_PROJECT = "com.docker.compose.project"
+COMPOSE_SERVICE = "com.docker.compose.service"
+
+# The engine answers at once; what may be silent for long is a command run by `exec`, which bounds itself.
+_TIMEOUT = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkInfo:
+    """A Docker network, and the compose project that it belongs to, if any."""
+
+    id: str
+    name: str
+    project: str | None
+    labels: Mapping[str, str]
+    subnets: tuple[IPv4Network, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedPort:
+    """A port of the host that a container holds."""
+
+    container: str
+    address: str
+    port: int
+
+
+class Engine:
+    """A connection to one engine."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self.client = client
+
+    @classmethod
+    def connect(cls) -> Engine:
+        """Connect to `DOCKER_HOST`, or to the current docker context; raises `EngineUnavailableError`."""
+        try:
+            host = os.environ.get("DOCKER_HOST") or _context_host()
+            client = docker.DockerClient(base_url=host, timeout=_TIMEOUT) if host else docker.from_env(timeout=_TIMEOUT)
+            client.ping()
+        except (DockerException, RequestException, OSError) as error:
+            message = (
+                f"no Docker engine answers ({_reason(error)}): start it, or set DOCKER_HOST; "
+                "`make scenarios` starts one on Debian when run as root"
+            )
+            raise EngineUnavailableError(message) from error
+        return cls(client)
+
+    def version(self) -> tuple[int, ...]:
+        """The engine's version, such as (26, 1)."""
+        text = str(self.client.version()["Version"])
+        return tuple(int(part) for part in text.split(".")[:2] if part.isdecimal())
+
+    def networks(self) -> tuple[NetworkInfo, ...]:
+        """Every network with its IPv4 subnets."""
+        return tuple(_network(attributes) for attributes in self.client.api.networks())
+
+    def published_ports(self) -> tuple[PublishedPort, ...]:
+        """Every port of the host that a running container holds."""
+        return tuple(
+            PublishedPort(container=_name(entry), address=port.get("IP", ""), port=port["PublicPort"])
+            for entry in self.client.api.containers()
+            for port in entry.get("Ports", [])
+            if "PublicPort" in port
+        )
+
+    def containers(self, *labels: str) -> list[Container]:
+        """Every container, running or not, that bears all of `labels` (`NAME` or `NAME=VALUE`)."""
+        return list(self.client.containers.list(all=True, filters={"label": list(labels)}, ignore_removed=True))
+
+    def container(self, name: str) -> Container:
+        """The container of that name or id; raises `DeploymentError` when there is none."""
+        try:
+            return self.client.containers.get(name)
+        except NotFound as error:
+            message = f"there is no container {name}: was the deployment brought up?"
+            raise DeploymentError(message) from error
+
+    def has_image(self, reference: str) -> bool:
+        """Whether the engine holds an image of that name."""
+        try:
+            self.client.images.get(reference)
+        except NotFound:
+            return False
+        return True
+
+    def execute(
+        self, container: str, argv: Sequence[str], *, user: str = "", environment: Mapping[str, str] | None = None
+    ) -> CommandResult:
+        """Run a command in a container and wait for it; the caller bounds what may take long.
+
+        Raises `CommandError` when it could not be run at all (container gone, stopped or paused).
+        """
+        started = time.monotonic()
+        api = self.client.api
+        try:
+            created = api.exec_create(container, list(argv), user=user, environment=dict(environment or {}))
+            stdout, stderr = api.exec_start(created["Id"], demux=True)
+            status = api.exec_inspect(created["Id"])["ExitCode"]
+        except (APIError, RequestException) as error:
+            message = f"cannot run {' '.join(argv)} in {container}: {_reason(error)}"
+            raise CommandError(message) from error
+        return CommandResult(
+            argv=("docker", "exec", container, *argv),
+            exit_status=-1 if status is None else status,
+            stdout=(stdout or b"").decode(errors="replace"),
+            stderr=(stderr or b"").decode(errors="replace"),
+            duration=time.monotonic() - started,
+        )
+
+
+def _context_host() -> str | None:
+    context = ContextAPI.get_current_context()
+    return context.Host if context is not None else None
+
+
+def _network(attributes: Mapping[str, object]) -> NetworkInfo:
+    labels = attributes.get("Labels") or {}
+    ipam = attributes.get("IPAM") or {}
+    configs = (ipam.get("Config") if isinstance(ipam, dict) else None) or []
+    subnets = [ip_network(entry["Subnet"]) for entry in configs if entry.get("Subnet")]
+    assert isinstance(labels, dict)  # noqa: S101 (the engine API's type)
+    return NetworkInfo(
+        id=str(attributes["Id"]),
+        name=str(attributes["Name"]),
+        project=labels.get(COMPOSE_PROJECT),
+        labels=labels,
+        subnets=tuple(subnet for subnet in subnets if isinstance(subnet, IPv4Network)),
+    )
+
+
+def _name(entry: Mapping[str, list[str]]) -> str:
+    return entry["Names"][0].lstrip("/")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, APIError) and error.explanation:
+        return str(error.explanation)
+    text = str(error)
+    for known in ("No such file or directory", "Connection refused", "Permission denied", "timed out"):
+        if known in text:
+            return known
+    return text

@@ -1,0 +1,169 @@
+"""The images: found, pulled, or built from `compose/`, and built again only when what they are made of has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from docker.errors import DockerException
+
+from harness import command
+from harness.engine import Engine
+from harness.errors import CommandError, ImageError
+
+COMPOSE = Path(__file__).resolve().parent.parent / "compose"
+
+PROBE = "wireguard-harness/probe:local"
+# Each variable that replaces an image, and the image that stands there otherwise.
+REPLACEABLE = {
+    "WIREGUARD_IMAGE": "wireguard",
+    "MARIADB_IMAGE": "mariadb",
+    "REDIS_IMAGE": "redis",
+    "WEB_IMAGE": "app",
+    "SERVICES_IMAGE": "app",
+}
+
+_OFFICIAL_BASE = "debian:trixie-slim"
+_MADE_BASE = "wireguard-harness/base:trixie"
+_SOURCE_LABEL = "wireguard-harness.source"
+_CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+# Seconds. A pull or a build is bounded by the network, not by us: these only end one that hangs.
+_PULL_TIMEOUT = 600
+_BUILD_TIMEOUT = 1800
+_BOOTSTRAP_TIMEOUT = 600
+
+_BUILD_STEP = re.compile(r"#\d+ \[(?P<step>[^\]]+\d/\d[^\]]*)\] (?P<what>.*)")
+_STEP_WIDTH = 100
+
+Say = Callable[[str], None]
+
+
+def local(name: str) -> str:
+    """The reference of an image that is built here."""
+    return f"wireguard-harness/{name}:local"
+
+
+def chosen() -> dict[str, str]:
+    """The image that each variable stands for now."""
+    return {variable: os.environ.get(variable) or local(name) for variable, name in REPLACEABLE.items()}
+
+
+def ensure(engine: Engine, say: Say) -> None:
+    """See that every image is there; say what is being done. Raises `ImageError`."""
+    for variable in REPLACEABLE:
+        if reference := os.environ.get(variable):
+            _ensure_foreign(engine, variable, reference, say)
+    ours = {name for variable, name in REPLACEABLE.items() if not os.environ.get(variable)} | {"probe"}
+    base = _ensure_base(engine, say)
+    sources = {name: _source_hash(name, _image_id(engine, base)) for name in sorted(ours)}
+    stale = [name for name, source in sources.items() if _built_from(engine, name) != source]
+    if not stale:
+        say(f"images: up to date ({', '.join(sorted(ours))})")
+        return
+    _build(stale, base, sources, say)
+    if wrong := [name for name in stale if _built_from(engine, name) != sources[name]]:
+        message = f"the build said it succeeded, but the engine does not hold {', '.join(map(local, wrong))}"
+        raise ImageError(message)
+
+
+def _ensure_foreign(engine: Engine, variable: str, reference: str, say: Say) -> None:
+    if engine.has_image(reference):
+        return
+    say(f"images: pulling {reference} ({variable})")
+    try:
+        command.run(["docker", "pull", "--quiet", reference], timeout=_PULL_TIMEOUT)
+    except CommandError as error:
+        message = f"{variable} is {reference}, which is neither on this engine nor can be pulled: {error}"
+        raise ImageError(message) from error
+
+
+def _ensure_base(engine: Engine, say: Say) -> str:
+    if wanted := os.environ.get("BASE_IMAGE"):
+        _ensure_foreign(engine, "BASE_IMAGE", wanted, say)
+        return wanted
+    for reference in (_OFFICIAL_BASE, _MADE_BASE):
+        if engine.has_image(reference):
+            return reference
+    say(f"images: pulling {_OFFICIAL_BASE}")
+    pulled = command.run(["docker", "pull", "--quiet", _OFFICIAL_BASE], timeout=_PULL_TIMEOUT, check=False)
+    if pulled.ok:
+        return _OFFICIAL_BASE
+    return _bootstrap(engine, pulled.stderr.strip().splitlines()[-1:], say)
+
+
+def _bootstrap(engine: Engine, pull_failure: list[str], say: Say) -> str:
+    if shutil.which("mmdebstrap") is None:
+        message = (
+            f"{_OFFICIAL_BASE} cannot be pulled ({' '.join(pull_failure) or 'no reason given'}) and mmdebstrap, "
+            "which could make a base image, is not installed: load an image of Debian 13 and set BASE_IMAGE"
+        )
+        raise ImageError(message)
+    say("images: no registry answers; making a Debian 13 base image with mmdebstrap (about 15 s)")
+    with tempfile.TemporaryDirectory(prefix="wireguard-harness-") as folder:
+        archive = Path(folder, "base.tar")
+        argv = ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", "trixie", str(archive)]
+        try:
+            command.run(argv, timeout=_BOOTSTRAP_TIMEOUT)
+            repository, _, tag = _MADE_BASE.partition(":")
+            engine.client.api.import_image_from_file(
+                str(archive), repository=repository, tag=tag, changes=['CMD ["bash"]']
+            )
+        except (CommandError, DockerException) as error:
+            message = f"no base image could be made: {error}"
+            raise ImageError(message) from error
+    return _MADE_BASE
+
+
+def _build(names: Iterable[str], base: str, sources: dict[str, str], say: Say) -> None:
+    names = list(names)
+    say(f"images: building {', '.join(names)} on {base}")
+
+    def follow(line: str) -> None:
+        if step := _BUILD_STEP.match(line):
+            say(f"images: [{step['step']}] {step['what']}"[:_STEP_WIDTH])
+
+    environment = {"BASE_IMAGE": base, "CA_BUNDLE": _ca_bundle(), "BUILDKIT_PROGRESS": "plain"} | {
+        f"{name.upper()}_SOURCE": source for name, source in sources.items()
+    }
+    argv = ["docker", "compose", "-f", str(COMPOSE / "images.yml"), "build", *names]
+    try:
+        command.stream(argv, timeout=_BUILD_TIMEOUT, env=environment, on_line=follow)
+    except CommandError as error:
+        message = f"an image could not be built: {error}"
+        raise ImageError(message) from error
+
+
+def _ca_bundle() -> str:
+    candidates = [os.environ.get("CA_BUNDLE"), os.environ.get("SSL_CERT_FILE"), *_CA_BUNDLES]
+    for candidate in candidates:
+        if candidate and Path(candidate).is_file():
+            return candidate
+    message = "no CA bundle was found for the image builds: install ca-certificates, or set CA_BUNDLE to one"
+    raise ImageError(message)
+
+
+def _source_hash(name: str, base_id: str) -> str:
+    digest = hashlib.sha256(base_id.encode())
+    digest.update((COMPOSE / "images.yml").read_bytes())
+    for path in sorted((COMPOSE / name).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(COMPOSE)} {path.stat().st_mode & 0o111:o}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _image_id(engine: Engine, reference: str) -> str:
+    return str(engine.client.images.get(reference).id)
+
+
+def _built_from(engine: Engine, name: str) -> str | None:
+    if not engine.has_image(local(name)):
+        return None
+    labels = engine.client.images.get(local(name)).labels
+    return labels.get(_SOURCE_LABEL) if labels else None

@@ -1,0 +1,85 @@
+"""Who holds an address plan, written on the engine itself.
+
+A lease is a container that is never started: its name is unique on the engine, so taking it is atomic even between
+users and machines, its labels say who holds it, and it outlives the holder's death, after which it is found dead and
+swept. A deployment that is kept on purpose has a marker volume besides, made once it is up.
+"""
+
+from __future__ import annotations
+
+from docker.errors import APIError, NotFound
+from docker.models.containers import Container
+
+from harness.engine import Engine
+from harness.errors import HeldError
+from harness.images import PROBE
+from harness.ownership import CONFIGURATION, LABEL, Liveness, Run
+
+_CONFLICT = 409
+
+
+def lease_name(plan: int) -> str:
+    """The name of the container that is plan `plan`'s lease."""
+    return f"wireguard-harness-lease-{plan}"
+
+
+def take(engine: Engine, run: Run, fingerprint: str) -> None:
+    """Take the lease of `run`'s plan; raises `HeldError` that names the holder."""
+    try:
+        engine.client.containers.create(
+            PROBE, name=lease_name(run.plan), labels=run.labels() | {CONFIGURATION: fingerprint}, network_mode="none"
+        )
+    except APIError as error:
+        if error.status_code != _CONFLICT:
+            raise
+        raise HeldError(describe_holder(engine, run.plan)) from None
+
+
+def holder(engine: Engine, plan: int) -> tuple[Run, str] | None:
+    """The run that holds a plan and its deployment's fingerprint, or None."""
+    found = [container for container in engine.containers(LABEL) if container.name == lease_name(plan)]
+    for container in found:
+        if run := Run.from_labels(container.labels):
+            return run, container.labels.get(CONFIGURATION, "")
+    return None
+
+
+def is_kept(engine: Engine, run: Run) -> bool:
+    """Whether that run's deployment was brought up whole and kept on purpose."""
+    try:
+        return bool(engine.client.volumes.get(_marker(run.plan)).attrs["Labels"].get(LABEL) == run.id)
+    except NotFound:
+        return False
+
+
+def keep(engine: Engine, run: Run) -> None:
+    """Mark the deployment as kept on purpose: it outlives its run, and is never swept unasked."""
+    engine.client.volumes.create(_marker(run.plan), labels=run.labels())
+
+
+def describe_holder(engine: Engine, plan: int) -> str:
+    """One line on who holds a plan, and what to do about it."""
+    held = holder(engine, plan)
+    if held is None:
+        return f"address plan {plan} is held by container {lease_name(plan)}, whose labels are not the harness's"
+    run, _fingerprint = held
+    if is_kept(engine, run):
+        return (
+            f"address plan {plan} is held by a deployment kept on purpose, up since {run.since} ({run.state}): "
+            "`make down` removes it, `pytest scenarios/ --reuse` tests it"
+        )
+    state = run.owner.liveness()
+    advice = "wait for it to end" if state is Liveness.ALIVE else "`python -m harness sweep --force` removes it"
+    return (
+        f"address plan {plan} (its subnets and names) is held by run {run.id}, {run.owner.describe()}, "
+        f"{state.value}, since {run.since}: {advice}"
+    )
+
+
+def containers_of(engine: Engine, run: Run) -> list[Container]:
+    """Every container that the run created, its lease included."""
+    return engine.containers(f"{LABEL}={run.id}")
+
+
+def _marker(plan: int) -> str:
+    return f"wireguard-harness-kept-{plan}"

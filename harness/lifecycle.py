@@ -1,0 +1,269 @@
+"""Bringing a deployment up, taking it down, attaching to one that is up, and sweeping what dead runs left."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from docker.errors import APIError, NotFound
+from docker.models.containers import Container
+
+from harness import compose, credentials, images, leases, preflight
+from harness.addresses import AddressPlan
+from harness.bringup import Starter, needs_of
+from harness.deployment import Deployment
+from harness.engine import Engine
+from harness.errors import HarnessError, HeldError
+from harness.interrupts import held_back
+from harness.ownership import LABEL, Liveness, Owner, Run
+from harness.waiting import Deadline
+
+Say = Callable[[str], None]
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE_ROOT = ROOT / ".harness"
+PREPARED = compose.COMPOSE  # `prepare` puts secrets where a bare `docker compose` finds them
+
+_STOP_GRACE = 5  # seconds; the compose file's stop_grace_period
+_HAND_OVER = 'while [ $# -gt 1 ]; do chown "$2:$2" "/secrets/$1"; shift 2; done'
+
+
+@contextlib.contextmanager
+def deployed(
+    engine: Engine, plan: AddressPlan, *, layout: str = "dev", keep: bool = False, reuse: bool = False, say: Say
+) -> Iterator[Deployment]:
+    """A deployment that is up and healthy; taken down at the end unless it is kept.
+
+    `reuse` attaches to a deployment that is up and unchanged, and leaves it up; when there is none, or it has
+    changed, one is brought up (a changed one is replaced, and stays up as the old one did).
+    """
+    if reuse and (found := attach(engine, plan, layout=layout, say=say)):
+        yield found
+        return
+    replaced = reuse and (held := leases.holder(engine, plan.index)) is not None and leases.is_kept(engine, held[0])
+    if replaced and held is not None:
+        remove(engine, held[0], say=say)
+    deployment = bring_up(engine, plan, layout=layout, keep=keep or replaced, say=say)
+    try:
+        yield deployment
+    finally:
+        if keep or replaced:
+            say(f"left up on purpose: {plan.project} (`make down` removes it)")
+        else:
+            remove(engine, deployment.run, say=say)
+
+
+def bring_up(engine: Engine, plan: AddressPlan, *, layout: str = "dev", keep: bool = False, say: Say) -> Deployment:
+    """Bring a deployment up with fresh keys; images must be there. Raises `BringUpError`, `HeldError` and others.
+
+    Whatever goes wrong, Ctrl-C included, nothing of it is left behind.
+    """
+    took = Deadline(0)
+    sweep(engine, say=say)
+    preflight.require_free(engine, plan)
+    run = Run.start(plan.index, STATE_ROOT)
+    try:
+        deployment = _create(engine, plan, run, layout)
+        say(f"{plan.project}: containers created ({took.elapsed:.1f} s)")
+        containers = [c for c in leases.containers_of(engine, run) if c.name != leases.lease_name(plan.index)]
+        Starter(engine, containers, needs_of(deployment.project.configuration())).run(
+            lambda line: say(f"{plan.project}: {line}")
+        )
+        if keep:
+            leases.keep(engine, run)
+    except BaseException:
+        with held_back(say):
+            remove(engine, run, say=say, graceful=False)
+        raise
+    say(f"{plan.project}: healthy after {took.elapsed:.1f} s")
+    return deployment
+
+
+def _create(engine: Engine, plan: AddressPlan, run: Run, layout: str) -> Deployment:
+    run.state.mkdir(mode=0o700, parents=True)
+    secrets = credentials.Credentials.generate()
+    credentials.write(compose.secrets_directory(run.state), secrets, hand_over(engine))
+    base = compose.project(layout, plan, run.state)
+    configuration = base.configuration()
+    preflight.require_sound(configuration)
+    leases.take(engine, run, _fingerprint(engine, configuration))
+    compose.write_override(_overlay(run), compose.override(configuration, plan, run.labels()))
+    project = compose.project(layout, plan, run.state, overlays=(_overlay(run),))
+    project.create()
+    return Deployment(engine=engine, plan=plan, run=run, project=project, credentials=secrets)
+
+
+def attach(engine: Engine, plan: AddressPlan, *, layout: str = "dev", say: Say) -> Deployment | None:
+    """The kept deployment of a plan, when it is up, healthy, and made of what the files say now; else None.
+
+    Raises `HeldError` when the plan is held by a run that is not a kept deployment.
+    """
+    held = leases.holder(engine, plan.index)
+    if held is None:
+        say(f"{plan.project}: nothing is up that could be used again")
+        return None
+    run, fingerprint = held
+    if not leases.is_kept(engine, run):
+        if run.owner.liveness() is Liveness.DEAD:
+            return None
+        raise HeldError(leases.describe_holder(engine, plan.index))
+    base = compose.project(layout, plan, run.state)
+    if _fingerprint(engine, base.configuration()) != fingerprint:
+        say(f"{plan.project}: the files or images have changed since it was brought up; replacing it")
+        return None
+    deployment = view(engine, plan, run, layout=layout)
+    if unwell := deployment.unwell():
+        say(f"{plan.project}: is up but not well ({unwell}); replacing it")
+        return None
+    say(f"{plan.project}: using the deployment that is up since {run.since}")
+    return deployment
+
+
+def view(engine: Engine, plan: AddressPlan, run: Run, *, layout: str = "dev") -> Deployment:
+    """The deployment of a run, whatever its state."""
+    return Deployment(
+        engine=engine,
+        plan=plan,
+        run=run,
+        project=compose.project(layout, plan, run.state, overlays=(_overlay(run),)),
+        credentials=credentials.read(compose.secrets_directory(run.state)),
+    )
+
+
+def remove(engine: Engine, run: Run, *, say: Say, graceful: bool = True) -> None:
+    """Remove everything that bears the run's label, the lease last, and its state; nothing else.
+
+    Safe to call again after an interruption, and while a signal arrives.
+    """
+    with held_back(say):
+        took = Deadline(0)
+        containers = leases.containers_of(engine, run)
+        lease = [container for container in containers if container.name == leases.lease_name(run.plan)]
+        others = [container for container in containers if container not in lease]
+        if others:
+            with ThreadPoolExecutor(max_workers=len(others), thread_name_prefix="stop") as pool:
+                if graceful:
+                    list(pool.map(_stop, others))
+                list(pool.map(_remove_container, others))
+        label = {"label": f"{LABEL}={run.id}"}
+        for network in engine.client.networks.list(filters=label):
+            with contextlib.suppress(NotFound):
+                network.remove()
+        for volume in engine.client.volumes.list(filters=label):
+            with contextlib.suppress(NotFound):
+                volume.remove(force=True)
+        _remove_state(run.state)
+        for container in lease:
+            _remove_container(container)
+        if others:
+            say(f"run {run.id}: {len(others)} containers removed ({took.elapsed:.1f} s)")
+
+
+def remove_own(engine: Engine, *, say: Say) -> None:
+    """Remove what this very process brought up and has neither removed nor kept, such as when it was interrupted."""
+    own = Owner.current()
+    for run in runs(engine):
+        if run.owner == own and not leases.is_kept(engine, run):
+            remove(engine, run, say=say, graceful=False)
+
+
+def sweep(engine: Engine, *, say: Say, kept: bool = False, force: bool = False) -> int:
+    """Remove what dead runs left behind; returns how many runs that were.
+
+    A deployment kept on purpose is removed only with `kept`. A run whose owner cannot be judged from here (another
+    machine or PID namespace) is named, and removed only with `force`; one that is alive never.
+    """
+    removed = 0
+    for run in runs(engine):
+        if leases.is_kept(engine, run):
+            if not kept:
+                continue
+            say(f"removing the deployment kept on purpose since {run.since}")
+        else:
+            match run.owner.liveness():
+                case Liveness.ALIVE:
+                    continue
+                case Liveness.UNKNOWN if not force:
+                    say(f"leaving run {run.id} of {run.owner.describe()}: whether it lives cannot be seen from here")
+                    continue
+                case _:
+                    say(f"removing what run {run.id} of {run.owner.describe()} left behind")
+        remove(engine, run, say=say, graceful=False)
+        removed += 1
+    return removed
+
+
+def runs(engine: Engine) -> list[Run]:
+    """Every run that has anything on the engine."""
+    labelled = [container.labels for container in engine.containers(LABEL)]
+    labelled += [network.attrs["Labels"] for network in engine.client.networks.list(filters={"label": LABEL})]
+    labelled += [volume.attrs["Labels"] for volume in engine.client.volumes.list(filters={"label": LABEL})]
+    found = {run.id: run for labels in labelled if (run := Run.from_labels(labels))}
+    return [found[identity] for identity in sorted(found)]
+
+
+def prepare(engine: Engine, *, say: Say) -> None:
+    """Make the images, and the keys and secrets by which a bare `docker compose up` works."""
+    images.ensure(engine, say)
+    directory = compose.secrets_directory(PREPARED)
+    if missing := credentials.missing(directory):
+        if len(missing) < len(credentials.keys.FILES) + len(credentials.PASSWORD_FILES):
+            message = (
+                f"{directory} lacks {', '.join(missing)} but holds others, which are not replaced unasked: "
+                "remove the directory and prepare again"
+            )
+            raise HarnessError(message)
+        credentials.write(directory, credentials.Credentials.generate(), hand_over(engine))
+        say(f"secrets: made anew in {directory.relative_to(ROOT)}")
+    else:
+        say(f"secrets: present in {directory.relative_to(ROOT)}")
+
+
+def hand_over(engine: Engine) -> Callable[[Path, dict[str, int]], None]:
+    """A way to give files to other users without being root: a container of the engine, which is."""
+
+    def give(directory: Path, owners: dict[str, int]) -> None:
+        arguments = [word for name, owner in owners.items() for word in (name, str(owner))]
+        engine.client.containers.run(
+            images.PROBE,
+            entrypoint=["sh", "-c", _HAND_OVER, "sh"],
+            command=arguments,
+            network_mode="none",
+            remove=True,
+            volumes={str(directory): {"bind": "/secrets", "mode": "rw"}},
+        )
+
+    return give
+
+
+def _fingerprint(engine: Engine, configuration: dict[str, object]) -> str:
+    references = sorted({*images.chosen().values(), images.PROBE})
+    ids = {name: str(engine.client.images.get(name).id) for name in references if engine.has_image(name)}
+    return compose.fingerprint(configuration, ids)
+
+
+def _overlay(run: Run) -> Path:
+    return run.state / "override.json"
+
+
+def _remove_state(state: Path) -> None:
+    if state.parent.name == STATE_ROOT.name and state.is_dir():
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def _stop(container: Container) -> None:
+    with contextlib.suppress(NotFound):
+        container.stop(timeout=_STOP_GRACE)
+
+
+def _remove_container(container: Container) -> None:
+    try:
+        container.remove(force=True, v=True)
+    except NotFound:
+        return
+    except APIError as error:
+        if "already in progress" not in str(error):
+            raise

@@ -1,0 +1,161 @@
+"""The types that the layers hand to each other: frozen, keyword-only, in the field's own words."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How long a state may take, how often it is read, and why that long.
+
+    `seconds` and `poll` are seconds; `reason` is shown when the budget is spent.
+    """
+
+    seconds: float
+    poll: float = 0.05
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """What a command did. `duration` is in seconds."""
+
+    argv: tuple[str, ...]
+    exit_status: int
+    stdout: str
+    stderr: str
+    duration: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command exited with 0."""
+        return self.exit_status == 0
+
+    def __str__(self) -> str:
+        output = "\n".join(text for text in (self.stdout.strip(), self.stderr.strip()) if text)
+        return f"$ {' '.join(self.argv)}\n[exit {self.exit_status}, {self.duration:.2f} s]\n{output}"
+
+
+class Outcome(enum.Enum):
+    """What a client met at the other end. INCONCLUSIVE says that the probe itself could not run: never a pass."""
+
+    CONNECTED = "connected"
+    REFUSED = "refused"
+    TIMED_OUT = "timed out"
+    UNREACHABLE = "unreachable"
+    DENIED = "denied"
+    UNRESOLVED = "unresolved"
+    WRONG_SERVICE = "wrong service"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One probe's result, with the evidence for it."""
+
+    probe: str
+    source: str
+    destination: str
+    outcome: Outcome
+    detail: str = ""
+    commands: tuple[CommandResult, ...] = ()
+    observed_at: datetime
+
+    def __str__(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self.probe} from {self.source} to {self.destination}: {self.outcome.value}{detail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One peer of a WireGuard interface, as `wg show INTERFACE dump` reports it.
+
+    `latest_handshake` is None until the first handshake; `persistent_keepalive` is in seconds, 0 when off;
+    `transfer_rx` and `transfer_tx` are bytes.
+    """
+
+    public_key: str
+    preshared_key_set: bool
+    endpoint: str | None
+    allowed_ips: tuple[IPv4Network, ...]
+    latest_handshake: datetime | None
+    transfer_rx: int
+    transfer_tx: int
+    persistent_keepalive: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireGuardInterface:
+    """A WireGuard interface. Its private key is read and dropped by the parser, never held."""
+
+    name: str
+    public_key: str
+    listen_port: int
+    peers: tuple[Peer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Forward:
+    """One entry of `WG_FORWARD_PORTS`: what arrives from the tunnel for `port` goes to the same port there."""
+
+    port: int
+    protocol: str
+    destination: IPv4Address
+
+    @classmethod
+    def parse_all(cls, setting: str) -> tuple[Forward, ...]:
+        """Read the setting's `PORT:PROTOCOL:ADDRESS` entries.
+
+        Raises `ValueError` with the entry at fault.
+        """
+        return tuple(cls._parse(entry) for entry in setting.split())
+
+    @classmethod
+    def _parse(cls, entry: str) -> Forward:
+        match entry.split(":"):
+            case [port, ("tcp" | "udp") as protocol, address] if port.isdecimal() and 0 < int(port) <= 65535:  # noqa: PLR2004 (16-bit port)
+                return cls(port=int(port), protocol=protocol, destination=IPv4Address(address))
+        message = f"{entry!r} is not PORT:tcp|udp:ADDRESS"
+        raise ValueError(message)
+
+    def __str__(self) -> str:
+        return f"{self.port}:{self.protocol}:{self.destination}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An IPv4 address on a network interface, as `ip -j address` reports it."""
+
+    interface: str
+    address: IPv4Interface
+    mtu: int
+    up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """An IPv4 route, as `ip -j route` reports it. `kind` is `unicast`, `blackhole`, ..."""
+
+    destination: str
+    kind: str
+    device: str | None
+    gateway: str | None
+    metric: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetfilterRule:
+    """One rule of `iptables-save -c`: `specification` is all that follows the chain's name."""
+
+    table: str
+    chain: str
+    specification: str
+    packets: int
+    bytes: int
+
+    def __str__(self) -> str:
+        return f"[{self.packets}:{self.bytes}] {self.table} {self.chain} {self.specification}"

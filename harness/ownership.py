@@ -1,0 +1,150 @@
+"""Whose a deployment is: labels on everything that the harness creates, and whether the run behind them still lives.
+
+Only what bears these labels is ever removed, and only when its run is dead, or its owner says so.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+LABEL = "wireguard-harness.run"
+OWNER = "wireguard-harness.owner"
+STATE = "wireguard-harness.state"
+SINCE = "wireguard-harness.since"
+PLAN = "wireguard-harness.plan"
+CONFIGURATION = "wireguard-harness.configuration"
+
+
+class Liveness(enum.Enum):
+    """Whether a process still runs. UNKNOWN when it belongs to another machine or PID namespace."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A process, told apart from every other one, also after its number is used again.
+
+    `boot` is the kernel's boot id, `namespace` the PID namespace's inode, `started` the process's start in clock
+    ticks since boot (proc(5), /proc/PID/stat field 22). Where there is no /proc they are empty.
+    """
+
+    host: str
+    boot: str
+    namespace: str
+    pid: int
+    started: str
+
+    @classmethod
+    def current(cls) -> Owner:
+        """This process."""
+        return cls(
+            host=platform.node(),
+            boot=_read(Path("/proc/sys/kernel/random/boot_id")),
+            namespace=_namespace(),
+            pid=os.getpid(),
+            started=_started(os.getpid()),
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Owner | None:
+        """The owner that a label names, or None when it is not one of ours."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError):
+            return None
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def describe(self) -> str:
+        """For people."""
+        return f"process {self.pid} on {self.host}"
+
+    def liveness(self) -> Liveness:
+        """Whether that process still runs."""
+        here = Owner.current()
+        if self.host != here.host:
+            return Liveness.UNKNOWN
+        if self.boot != here.boot:
+            return Liveness.DEAD
+        if self.namespace != here.namespace:
+            return Liveness.UNKNOWN
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return Liveness.DEAD
+        except PermissionError:
+            pass  # it is there, and somebody else's
+        return Liveness.ALIVE if _started(self.pid) == self.started else Liveness.DEAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of the harness, and the labels of all that it creates."""
+
+    id: str
+    owner: Owner
+    since: str
+    plan: int
+    state: Path
+
+    @classmethod
+    def start(cls, plan: int, root: Path) -> Run:
+        """A run that begins now in this process, its state in a directory of its own under `root`."""
+        owner = Owner.current()
+        now = datetime.now(tz=timezone.utc)
+        identity = f"{now:%Y%m%d-%H%M%S}-{owner.pid}-{plan}"
+        return cls(id=identity, owner=owner, since=now.isoformat(timespec="seconds"), plan=plan, state=root / identity)
+
+    def labels(self) -> dict[str, str]:
+        """What every container, network and volume of the run bears."""
+        return {
+            LABEL: self.id,
+            OWNER: str(self.owner),
+            SINCE: self.since,
+            PLAN: str(self.plan),
+            STATE: str(self.state),
+        }
+
+    @classmethod
+    def from_labels(cls, labels: dict[str, str]) -> Run | None:
+        """The run that a labelled thing belongs to, or None when the labels are not the harness's."""
+        owner = Owner.parse(labels.get(OWNER, ""))
+        if LABEL not in labels or owner is None or not labels.get(PLAN, "").isdecimal():
+            return None
+        return cls(
+            id=labels[LABEL],
+            owner=owner,
+            since=labels.get(SINCE, ""),
+            plan=int(labels[PLAN]),
+            state=Path(labels.get(STATE, "")),
+        )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    # The command name, field 2, is in parentheses and may hold spaces: count from its end.
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 else ""  # noqa: PLR2004 (field 22 of proc(5))

@@ -1,0 +1,158 @@
+"""What must hold before anything is started; every line says what is missing and how to get it."""
+
+from __future__ import annotations
+
+import itertools
+import platform
+import shutil
+import socket
+from collections.abc import Mapping
+from ipaddress import IPv4Network, ip_network
+from pathlib import Path
+from typing import Any
+
+from harness import command, leases
+from harness.addresses import TUNNEL_WEB, AddressPlan
+from harness.engine import COMPOSE_PROJECT, Engine
+from harness.errors import CommandError, ConfigurationError, PrerequisiteError
+from harness.ownership import LABEL
+
+_MINIMUM_ENGINE = (25, 0)  # the first with `start_interval` for health checks
+_MINIMUM_COMPOSE = (2, 20)  # likewise
+_MINIMUM_DISK = 2 * 1024**3  # bytes; the images take about 1.5 GiB while they are built
+_COMPOSE_TIMEOUT = 20  # seconds; `docker compose version` only prints
+_TUN = Path("/dev/net/tun")
+
+
+def require(engine: Engine, plan: AddressPlan) -> None:
+    """Check the machine and the engine; raises `PrerequisiteError` with a line for each thing that is missing."""
+    lines = [*_engine_lines(engine), *_compose_lines(), *_tun_lines(), *_disk_lines(engine), *taken(engine, plan)]
+    if lines:
+        raise PrerequisiteError(*lines)
+
+
+def require_free(engine: Engine, plan: AddressPlan) -> None:
+    """Check that nobody else holds the plan's subnets, ports and names; raises `PrerequisiteError`."""
+    if lines := taken(engine, plan):
+        raise PrerequisiteError(*lines)
+
+
+def taken(engine: Engine, plan: AddressPlan) -> list[str]:
+    """A line for each subnet, port or container name of the plan that is in use, naming by whom."""
+    if leases.holder(engine, plan.index):
+        return [leases.describe_holder(engine, plan.index)]
+    return [*_subnet_lines(engine, plan), *_port_lines(engine, plan), *_name_lines(engine, plan)]
+
+
+def require_sound(configuration: Mapping[str, Any]) -> None:
+    """Check a compose configuration for subnets that overlap each other or the tunnel.
+
+    Raises `ConfigurationError` that names both sides.
+    """
+    subnets = {f"the tunnel ({TUNNEL_WEB.network})": TUNNEL_WEB.network} | {
+        f"network {name} ({entry['subnet']})": network
+        for name, definition in configuration.get("networks", {}).items()
+        for entry in (definition.get("ipam") or {}).get("config") or []
+        if isinstance(network := ip_network(entry["subnet"]), IPv4Network)
+    }
+    for (first, one), (second, other) in itertools.combinations(subnets.items(), 2):
+        if one.overlaps(other):
+            message = (
+                f"{second} overlaps {first}: packets for one would go to the other; "
+                "give the Docker network a subnet of its own (services-net is 10.101.0.0/24)"
+            )
+            raise ConfigurationError(message)
+
+
+def _engine_lines(engine: Engine) -> list[str]:
+    version = engine.version()
+    if version >= _MINIMUM_ENGINE:
+        return []
+    return [f"Docker Engine {_dotted(version)} is too old: version {_dotted(_MINIMUM_ENGINE)} or newer is needed"]
+
+
+def _compose_lines() -> list[str]:
+    install = "install the Compose v2 plugin (Debian: docker-compose from Debian 13; others: docker-compose-plugin)"
+    if shutil.which("docker") is None:
+        return [f"the docker command is missing: {install}"]
+    try:
+        result = command.run(["docker", "compose", "version", "--short"], timeout=_COMPOSE_TIMEOUT)
+    except CommandError:
+        return [f"`docker compose` does not work, only Compose v1 or none is here: {install}"]
+    text = result.stdout.strip().lstrip("v")
+    version = tuple(int(part) for part in text.split("-")[0].split(".")[:2] if part.isdecimal())
+    if version < _MINIMUM_COMPOSE:
+        return [f"Docker Compose {text} is too old: {_dotted(_MINIMUM_COMPOSE)} or newer is needed; {install}"]
+    return []
+
+
+def _tun_lines() -> list[str]:
+    # Elsewhere (Docker Desktop) the engine runs in a machine of its own, whose devices cannot be seen from here.
+    if platform.system() != "Linux" or _TUN.is_char_device():
+        return []
+    return [f"{_TUN} is missing, which the gateways need: modprobe tun (in a container: --device {_TUN})"]
+
+
+def _disk_lines(engine: Engine) -> list[str]:
+    root = Path(str(engine.client.info().get("DockerRootDir", "")))
+    lines = []
+    for path in {root, Path.cwd()}:
+        if path.is_dir() and (free := shutil.disk_usage(path).free) < _MINIMUM_DISK:
+            lines.append(
+                f"only {free / 1024**3:.1f} GiB are free at {path}, and 2 GiB are needed: "
+                "make room (docker system df shows what Docker holds)"
+            )
+    return lines
+
+
+def _subnet_lines(engine: Engine, plan: AddressPlan) -> list[str]:
+    wanted = {**plan.networks, "the tunnel": TUNNEL_WEB.network}
+    return [
+        f"subnet {subnet} ({name}) is in use by docker network {network.name} ({other}): "
+        f"remove it (docker network rm {network.name}) or stop what uses it"
+        for network in engine.networks()
+        if LABEL not in network.labels
+        for other in network.subnets
+        for name, subnet in wanted.items()
+        if subnet.overlaps(other)
+    ]
+
+
+def _port_lines(engine: Engine, plan: AddressPlan) -> list[str]:
+    lines = []
+    for port in (plan.web_port, plan.services_port):
+        holders = [held.container for held in engine.published_ports() if held.port == port]
+        if holders:
+            lines.append(f"port {port} is published by container {holders[0]}: docker stop {holders[0]}")
+        elif not _bindable(port):
+            lines.append(f"port {port} of 127.0.0.1 is in use by a process of this host: ss -ltnp 'sport = :{port}'")
+    return lines
+
+
+def _bindable(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _name_lines(engine: Engine, plan: AddressPlan) -> list[str]:
+    services = ("wireguard-web", "wireguard-services", "mariadb", "redis", "services", "celery", "web")
+    names = {f"{plan.container_prefix}{service}" for service in services}
+    return [
+        f"the name {container.name} is taken by a container that is not the harness's"
+        f"{_project(container.labels)}: docker rename or remove it"
+        for container in engine.client.containers.list(all=True, ignore_removed=True)
+        if container.name in names and LABEL not in container.labels
+    ]
+
+
+def _project(labels: Mapping[str, str]) -> str:
+    return f" (compose project {labels[COMPOSE_PROJECT]})" if COMPOSE_PROJECT in labels else ""
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
