@@ -83,7 +83,7 @@ class Starter:
                 raise BringUpError(message)
         for service, state in states.items():
             if service in self._starting and (state.status in ("exited", "restarting", "dead") or state.restarts):
-                message = f"{service} failed: {state}\n{self._log(service)}"
+                message = f"{service} does not stay up: {state}\n{self._log(service)}"
                 raise BringUpError(message)
             if state.health == "unhealthy":
                 message = f"{service} is unhealthy\n{self._health_log(service)}\n{self._log(service)}"

@@ -81,6 +81,9 @@ def stream(  # noqa: PLR0913 (a process has this many sides)
         raise
     finally:
         timer.cancel()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
     result = CommandResult(
         argv=tuple(argv),
         exit_status=process.returncode,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 from testcontainers.compose import DockerCompose
@@ -45,11 +45,10 @@ class ComposeProject(DockerCompose):
         """The command that all others begin with, and the project's name."""
         return [*super().compose_command_property, "--project-name", self.project]
 
-    def _run_command(self, cmd: list[str]) -> subprocess.CompletedProcess[bytes]:
-        result = command.run(cmd, timeout=self.timeout, cwd=Path(self.context), env=self.environment)
-        return subprocess.CompletedProcess(
-            cmd, result.exit_status, stdout=result.stdout.encode(), stderr=result.stderr.encode()
-        )
+    def _run_command(self, cmd: str | list[str], context: str | None = None) -> CompletedProcess[bytes]:
+        argv = cmd.split() if isinstance(cmd, str) else cmd
+        result = command.run(argv, timeout=self.timeout, cwd=Path(context or self.context), env=self.environment)
+        return CompletedProcess(argv, result.exit_status, stdout=result.stdout.encode(), stderr=result.stderr.encode())
 
     def configuration(self) -> dict[str, Any]:
         """The merged and interpolated configuration (`docker compose config`)."""
@@ -81,6 +80,19 @@ def project(
     environment = plan.environment() | {"SECRETS_DIR": str(secrets_directory(state))} | dict(extra or {})
     return ComposeProject(
         context=COMPOSE, compose_file_name=files, project=plan.project, environment=environment, wait=False
+    )
+
+
+def with_overlay(project: ComposeProject, overlay: Path) -> ComposeProject:
+    """The same project with one more compose file laid over it."""
+    files = project.compose_file_name
+    assert isinstance(files, list)  # noqa: S101 (DockerCompose makes it one)
+    return ComposeProject(
+        context=project.context,
+        compose_file_name=[*files, str(overlay)],
+        project=project.project,
+        environment=project.environment,
+        wait=False,
     )
 
 

@@ -54,7 +54,8 @@ class ContainerState:
     def __str__(self) -> str:
         health = f", {self.health}" if self.health else ""
         ended = f" (exit {self.exit_code})" if self.status in ("exited", "restarting") else ""
-        return f"{self.status}{health}{ended}"
+        restarts = f" after {self.restarts} restarts" if self.restarts else ""
+        return f"{self.status}{health}{ended}{restarts}"
 
 
 class Node:

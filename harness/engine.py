@@ -130,7 +130,7 @@ class Engine:
 
 def _context_host() -> str | None:
     context = ContextAPI.get_current_context()
-    return context.Host if context is not None else None
+    return str(context.Host) if context.Host else None
 
 
 def _network(attributes: Mapping[str, object]) -> NetworkInfo:

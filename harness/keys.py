@@ -103,6 +103,9 @@ def decode(key: str) -> bytes:
     if len(raw) != KEY_BYTES:
         message = f"has {len(raw)} bytes where a key has {KEY_BYTES}"
         raise ValueError(message)
+    if base64.b64encode(raw).decode() != key:  # bits beyond the 32 bytes: wg(8) refuses it
+        message = "has its last character changed"
+        raise ValueError(message)
     return raw
 
 
@@ -198,8 +201,7 @@ def verify(directory: Path) -> list[str]:
         if private in keys and public in keys and derive_public(keys[private]) != keys[public]:
             faults.append(
                 f"{directory / public} does not derive from {private}: "
-                f"the public key of {side} is {derive_public(keys[private])}, not {keys[public]} "
-                f"(wg pubkey < {private} > {public})"
+                f"the public key of {side} is {derive_public(keys[private])} (wg pubkey < {private} > {public})"
             )
     faults.extend(_reuse_faults(directory, keys))
     return faults

@@ -11,7 +11,7 @@ from pathlib import Path
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from harness import compose, credentials, images, leases, preflight
+from harness import compose, credentials, images, keys, leases, preflight
 from harness.addresses import AddressPlan
 from harness.bringup import Starter, needs_of
 from harness.deployment import Deployment
@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE_ROOT = ROOT / ".harness"
-PREPARED = compose.COMPOSE  # `prepare` puts secrets where a bare `docker compose` finds them
+PREPARED = images.COMPOSE  # `prepare` puts secrets where a bare `docker compose` finds them
 
 _STOP_GRACE = 5  # seconds; the compose file's stop_grace_period
 _HAND_OVER = 'while [ $# -gt 1 ]; do chown "$2:$2" "/secrets/$1"; shift 2; done'
@@ -43,14 +43,14 @@ def deployed(
     if reuse and (found := attach(engine, plan, layout=layout, say=say)):
         yield found
         return
-    replaced = reuse and (held := leases.holder(engine, plan.index)) is not None and leases.is_kept(engine, held[0])
-    if replaced and held is not None:
+    if reuse and is_kept(engine, plan) and (held := leases.holder(engine, plan.index)):
         remove(engine, held[0], say=say)
-    deployment = bring_up(engine, plan, layout=layout, keep=keep or replaced, say=say)
+        keep = True
+    deployment = bring_up(engine, plan, layout=layout, keep=keep, say=say)
     try:
         yield deployment
     finally:
-        if keep or replaced:
+        if leases.is_kept(engine, deployment.run):
             say(f"left up on purpose: {plan.project} (`make down` removes it)")
         else:
             remove(engine, deployment.run, say=say)
@@ -162,6 +162,12 @@ def remove(engine: Engine, run: Run, *, say: Say, graceful: bool = True) -> None
             say(f"run {run.id}: {len(others)} containers removed ({took.elapsed:.1f} s)")
 
 
+def is_kept(engine: Engine, plan: AddressPlan) -> bool:
+    """Whether a deployment that was kept on purpose holds the plan."""
+    held = leases.holder(engine, plan.index)
+    return held is not None and leases.is_kept(engine, held[0])
+
+
 def remove_own(engine: Engine, *, say: Say) -> None:
     """Remove what this very process brought up and has neither removed nor kept, such as when it was interrupted."""
     own = Owner.current()
@@ -210,7 +216,7 @@ def prepare(engine: Engine, *, say: Say) -> None:
     images.ensure(engine, say)
     directory = compose.secrets_directory(PREPARED)
     if missing := credentials.missing(directory):
-        if len(missing) < len(credentials.keys.FILES) + len(credentials.PASSWORD_FILES):
+        if len(missing) < len(keys.FILES) + len(credentials.PASSWORD_FILES):
             message = (
                 f"{directory} lacks {', '.join(missing)} but holds others, which are not replaced unasked: "
                 "remove the directory and prepare again"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import re
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
+
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +121,9 @@ class Forward:
     @classmethod
     def _parse(cls, entry: str) -> Forward:
         match entry.split(":"):
-            case [port, ("tcp" | "udp") as protocol, address] if port.isdecimal() and 0 < int(port) <= 65535:  # noqa: PLR2004 (16-bit port)
-                return cls(port=int(port), protocol=protocol, destination=IPv4Address(address))
+            case [port, ("tcp" | "udp") as protocol, address] if _PORT.fullmatch(port) and int(port) <= 65535:  # noqa: PLR2004 (16-bit port)
+                with contextlib.suppress(AddressValueError):
+                    return cls(port=int(port), protocol=protocol, destination=IPv4Address(address))
         message = f"{entry!r} is not PORT:tcp|udp:ADDRESS"
         raise ValueError(message)
 

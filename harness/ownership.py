@@ -147,4 +147,6 @@ def _namespace() -> str:
 def _started(pid: int) -> str:
     # The command name, field 2, is in parentheses and may hold spaces: count from its end.
     fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return fields[19] if len(fields) > 19 else ""  # noqa: PLR2004 (field 22 of proc(5))
+    if len(fields) <= 19 or fields[0] in "ZX":  # noqa: PLR2004 (field 22 of proc(5); field 3: it has ended)
+        return ""
+    return fields[19]

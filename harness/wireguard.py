@@ -39,7 +39,7 @@ def parse_dump(text: str) -> tuple[WireGuardInterface, ...]:
             else:
                 message = f"{len(fields)} fields"
                 raise ValueError(message)  # noqa: TRY301 (one place names the line)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, OverflowError) as error:
             # The line itself may hold a key: only its number is shown.
             message = f"line {number} of `wg show all dump` is not in wg(8)'s format: {type(error).__name__}"
             raise ParseError(message) from None

@@ -1,0 +1,62 @@
+# The front door; the work is done by tools/*.sh and `python -m harness`.
+#
+# Where a prerequisite is missing, the scripts exit with code 10 after a line for each; make itself
+# always ends with 2 and shows the code ("Error 10"). `tools/run.sh scenarios` exits with it as it is.
+
+LAYOUT ?= dev
+ARGS ?=
+WORKERS ?=
+
+export LAYOUT WORKERS
+
+.DEFAULT_GOAL := help
+.PHONY: help scenarios test setup up down status report lint types unit format sweep lock clean
+
+help: ## Show this help
+	@printf 'usage: make TARGET [LAYOUT=dev] [WORKERS=N] [ARGS="..."]\n\n'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\n  LAYOUT=%-4s the layout to deploy and test\n' '$(LAYOUT)'
+	@printf '  WORKERS=     parallel pytest workers (default: none)\n'
+	@printf '  ARGS=        handed on, to pytest or to the harness: ARGS="-k handshake --keep"\n'
+
+scenarios: ## Deploy the layout, test it, write the report (sets up whatever is missing)
+	@tools/run.sh scenarios $(ARGS)
+
+test: ## Everything: lint, types, the harness's own tests, scenarios, report
+	@tools/run.sh test $(ARGS)
+
+setup: ## Python environment, Docker engine, report builder: only what is missing
+	@tools/setup.sh
+
+up: ## Bring the deployment up and leave it up
+	@tools/run.sh up $(ARGS)
+
+down: ## Take the deployment down
+	@tools/run.sh down $(ARGS)
+
+status: ## Show what is up
+	@tools/run.sh status $(ARGS)
+
+report: ## Build reports/report.html from the last run's results
+	@tools/run.sh report $(ARGS)
+
+lint: ## Every linter
+	@tools/run.sh lint
+
+types: ## mypy --strict
+	@tools/run.sh types
+
+unit: ## The harness's own tests, no Docker needed
+	@tools/run.sh unit $(ARGS)
+
+format: ## Format Python and shell
+	@tools/lint.sh --fix
+
+sweep: ## Remove what dead runs left behind (ARGS=--kept: kept deployments too)
+	@tools/run.sh sweep $(ARGS)
+
+lock: ## Resolve the locked versions anew (needs uv)
+	@tools/lock.sh
+
+clean: ## Remove results, reports and caches; the environment and images stay
+	@rm -rf reports/results reports/build reports/*.html reports/*.xml .mypy_cache .ruff_cache .pytest_cache

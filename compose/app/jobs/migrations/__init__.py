@@ -1,0 +1,1 @@
+"""Migrations run once, by the services role."""

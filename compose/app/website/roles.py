@@ -1,0 +1,159 @@
+"""`app ROLE`: check the environment, then become the role's server.
+
+web       gunicorn on :8000, at once: its `/health/` says what is missing
+services  waits for the database, migrates it once, then gunicorn on :8001
+celery    the worker
+flower    Celery's dashboard on :5555, which needs the broker only
+check     nothing but the check of the environment
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, NoReturn
+
+import pymysql
+
+from website import environment
+from website.reasons import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from website.environment import Database
+
+# Exit codes, as sysexits.h has them.
+USAGE, UNAVAILABLE, DENIED, MISCONFIGURED = 64, 69, 77, 78
+
+# The database may start later than we do: on another machine it has no order with us.
+DATABASE_WITHIN = 60.0
+DATABASE_POLL = 0.2
+# Two services that start together: the second waits for the first one's migrations.
+MIGRATED_WITHIN = 60
+# What repeating cannot mend: the login, or the right to the database, was refused.
+REFUSALS = {1044, 1045, 1049, 1130, 1698}
+
+
+class RoleError(Exception):
+    """The role cannot start; carries the exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        """Keep the exit code next to the message."""
+        super().__init__(message)
+        self.code = code
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Become the role, or say in one line why not."""
+    name = arguments[0] if len(arguments) == 1 else ""
+    role = ROLES.get(name)
+    if role is None:
+        sys.stderr.write(f"app: usage: app {'|'.join(ROLES)}\n")
+        return USAGE
+    try:
+        role()
+    except environment.SettingError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return MISCONFIGURED
+    except RoleError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return error.code
+    return 0
+
+
+def check() -> None:
+    """Check the environment."""
+    environment.load(os.environ)
+
+
+def web() -> None:
+    """Serve the pages next to the tunnel."""
+    check()
+    _serve(8000)
+
+
+def services() -> None:
+    """Bring the database up to date and serve the pages next to it."""
+    database = environment.load(os.environ).database
+    with closing(_await_database(database)) as connection:
+        _migrate(connection)
+    _serve(8001)
+
+
+def celery() -> None:
+    """Work off the jobs."""
+    check()
+    _become(
+        *("celery", "--app=website.broker", "--quiet", "worker", "--loglevel=INFO", "--hostname=celery@%h"),
+        *("--pool=threads", f"--concurrency={int(os.environ.get('CELERY_CONCURRENCY') or 2)}"),
+        *("--without-gossip", "--without-mingle"),
+    )
+
+
+def flower() -> None:
+    """Show what the workers do."""
+    # Celery reads this by itself; on the command line, `ps` would show the password.
+    os.environ["CELERY_BROKER_URL"] = environment.load_broker(os.environ).url
+    _become("celery", "flower", "--address=0.0.0.0", "--port=5555")
+
+
+ROLES: dict[str, Callable[[], None]] = {
+    "web": web,
+    "services": services,
+    "celery": celery,
+    "flower": flower,
+    "check": check,
+}
+
+
+def _serve(port: int) -> NoReturn:
+    _become("gunicorn", "--config=python:website.serving", f"--bind=0.0.0.0:{port}")
+
+
+def _become(*argv: str) -> NoReturn:
+    os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted
+
+
+def _await_database(database: Database) -> pymysql.connections.Connection:
+    """Log in, again and again while nobody answers, and never after a refusal."""
+    deadline = time.monotonic() + DATABASE_WITHIN
+    while True:
+        try:
+            return pymysql.connect(
+                host=database.host,
+                port=database.port,
+                user=database.user,
+                password=database.password,
+                database=database.name,
+                connect_timeout=2,
+            )
+        except pymysql.MySQLError as error:
+            where = f"{database.user}@{database.host}:{database.port}/{database.name}"
+            if error.args and error.args[0] in REFUSALS:
+                message = f"MariaDB refused {where} ({reason(error)}): check DATABASE_USER, its password and its grants"
+                raise RoleError(message, DENIED) from None
+            if time.monotonic() > deadline:
+                message = f"no MariaDB for {where} within {DATABASE_WITHIN:.0f} s ({reason(error)}): check DATABASE_HOST"
+                raise RoleError(message, UNAVAILABLE) from None
+        time.sleep(DATABASE_POLL)
+
+
+def _migrate(connection: pymysql.connections.Connection) -> None:
+    """Migrate once, holding a lock that ends with the connection."""
+    import django  # noqa: PLC0415 - only this role pays for the import
+    from django.core.management import call_command  # noqa: PLC0415
+    from django.db import connections  # noqa: PLC0415
+
+    with connection.cursor() as cursor:
+        # Locks are the server's, so the name has to be the database's own.
+        cursor.execute("SELECT GET_LOCK(CONCAT('migrate:', DATABASE()), %s)", [MIGRATED_WITHIN])
+        row = cursor.fetchone()
+    if row is None or row[0] != 1:
+        message = f"another process has been migrating for {MIGRATED_WITHIN} s: look for it, or for a lock it left"
+        raise RoleError(message, UNAVAILABLE)
+    django.setup()
+    call_command("migrate", interactive=False, verbosity=0)
+    connections.close_all()

@@ -1,0 +1,163 @@
+"""Options and fixtures of the scenarios: wiring only, the work is done in `harness`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import interrupts, lifecycle, reporting
+from harness.addresses import AddressPlan
+from harness.engine import Engine
+from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
+from harness.experiment import Experiment
+from harness.progress import stamped
+from harness.stage import Stage
+
+if TYPE_CHECKING:
+    from harness.deployment import Deployment
+
+os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # cleaning up is ours, and survives a killed run
+
+REPORTS = Path(__file__).parent / "reports"
+SCENARIOS = Path(__file__).parent / "scenarios"
+STAGE = pytest.StashKey[Stage]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("deployment", "the deployment under test")
+    group.addoption("--layout", choices=["dev"], default="dev", help="which layout to test (default: dev)")
+    group.addoption("--plan", type=int, default=0, metavar="N", help="address plan of the first worker (default: 0)")
+    group.addoption("--keep", action="store_true", help="leave the deployment up at the end")
+    group.addoption("--reuse", action="store_true", help="use the deployment that is up, if it is unchanged and well")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    interrupts.as_keyboard_interrupt()
+    config.stash[STAGE] = Stage(
+        layout=config.getoption("--layout"),
+        plan=_plan(config),
+        keep=config.getoption("--keep"),
+        reuse=config.getoption("--reuse"),
+        say=lambda line: _say(config, line),
+    )
+    if not _runs_scenarios(config):
+        return
+    results = REPORTS / "results"
+    if not _worker(config):  # workers only add: one that cleaned would take the others' results away
+        shutil.rmtree(results, ignore_errors=True)
+        config.option.xmlpath = config.option.xmlpath or str(REPORTS / "junit.xml")
+    config.option.allure_report_dir = config.option.allure_report_dir or str(results)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"layout: {config.getoption('--layout')}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Stop with exit status 10 before anything is started when a prerequisite is missing."""
+    config = session.config
+    if _worker(config) or config.option.collectonly or not _runs_scenarios(config):
+        return
+    try:
+        config.stash[STAGE].prepare()
+    except PrerequisiteError as error:
+        pytest.exit(f"\n{error}", returncode=EXIT_PREREQUISITE)
+    except HarnessError as error:
+        pytest.exit(f"\n{error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Whatever way the session ended, nothing that it started and did not keep stays."""
+    if STAGE in config.stash and (deployment := config.stash[STAGE].current):
+        lifecycle.remove_own(deployment.engine, say=lambda line: _say(config, line))
+
+
+@pytest.fixture(scope="session")
+def stage(pytestconfig: pytest.Config) -> Iterator[Stage]:
+    """The one deployment of this session, or of this xdist worker."""
+    held = pytestconfig.stash[STAGE]
+    yield held
+    held.close()
+
+
+@pytest.fixture
+def deployment(stage: Stage) -> Deployment:
+    """The deployment, up and healthy. Tests that only read share it; those that break it use `experiment`."""
+    return stage.deployment()
+
+
+@pytest.fixture
+def experiment(deployment: Deployment, stage: Stage) -> Experiment:
+    """The deployment, to be broken and mended."""
+    return Experiment(deployment, reporting.step, stage.mark_broken)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The Docker engine."""
+    return Engine.connect()
+
+
+@pytest.fixture(autouse=True)
+def _place_in_report(request: pytest.FixtureRequest) -> None:
+    """Epic, feature and story of each scenario, from its module's and its own docstring."""
+    if not request.path.is_relative_to(SCENARIOS):
+        return
+    layout = request.config.getoption("--layout")
+    feature = (request.module.__doc__ or request.module.__name__).strip().splitlines()[0].rstrip(".")
+    story = (request.function.__doc__ or request.node.name).strip().splitlines()[0].rstrip(".")
+    reporting.describe(epic=f"{layout} layout", feature=feature, story=story, layout=layout, title=request.node.name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Attach the evidence while the failure is still there to be seen."""
+    report = yield
+    held = item.config.stash[STAGE].current
+    if report.failed and call.when != "teardown" and held is not None:  # type: ignore[attr-defined]
+        try:
+            reporting.attach_evidence(held)
+        except Exception as error:  # noqa: BLE001 (the test's own failure must not be hidden by this one)
+            reporting.attach("no evidence could be collected", str(error))
+    return report
+
+
+def _runs_scenarios(config: pytest.Config) -> bool:
+    named = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
+    return any(path == SCENARIOS or SCENARIOS in path.parents for path in named)
+
+
+def _worker(config: pytest.Config) -> str | None:
+    """The name of this xdist worker, such as `gw1`, or None in the controller and without xdist."""
+    given: dict[str, str] | None = getattr(config, "workerinput", None)
+    return given["workerid"] if given else None
+
+
+def _plan(config: pytest.Config) -> AddressPlan:
+    """Each worker has an address plan of its own, so that their deployments stand side by side."""
+    number = int((_worker(config) or "gw0").removeprefix("gw"))
+    try:
+        return AddressPlan(index=config.getoption("--plan") + number)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _say(config: pytest.Config, line: str) -> None:
+    """Show progress at once, past pytest's capture, also from an xdist worker."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    worker = _worker(config)
+    text = f"\n{stamped(f'{worker} {line}' if worker else line)}"
+    if capture is None:
+        sys.stderr.write(text)
+        return
+    with capture.global_and_fixture_disabled():
+        sys.stderr.write(text)
+        sys.stderr.flush()

@@ -1,0 +1,26 @@
+"""Every time budget that scenarios use, with its reason. Seconds throughout."""
+
+from __future__ import annotations
+
+from harness.model import Budget
+
+CONNECT_TIMEOUT = 2.0
+"""How long one probe waits for an answer. Inside one host an answer takes milliseconds; a loaded machine needs more."""
+
+HANDSHAKE = Budget(seconds=10, reason="one initiation that is lost is repeated after REKEY_TIMEOUT, 5 s (paper, 6.1)")
+FORWARDING = Budget(seconds=5, reason="a changed rule acts on the next connection; a probe itself may take 2 s")
+SETTLE = Budget(seconds=1, reason="long enough for several probes of something that must not change")
+RECOVERY = Budget(
+    seconds=60,
+    poll=0.25,
+    reason="a restarted MariaDB and the health checks behind it: three checks 10 s apart, and a slow machine",
+)
+HEALTH_PAGE = Budget(seconds=5, poll=0.1, reason="/health/ promises to name a backend that is down within 5 s")
+JOB = Budget(seconds=15, poll=0.1, reason="queue, worker and database; the worker's poll of Redis is 1 s")
+TRAFFIC = Budget(
+    seconds=5, poll=0.1, reason="WireGuard counts a packet when it passes; the shell around it takes 50 ms"
+)
+"""A counter moves at once."""
+
+CLIENT_LISTED = Budget(seconds=10, reason="a server lists a client with its first command, and drops it when it closes")
+EXPIRY = Budget(seconds=5, reason="the key lives for 1.5 s, and Redis never answers with one that has expired")

@@ -1,0 +1,67 @@
+"""Real clients in the test process: PyMySQL and redis-py, from either side of the tunnel.
+
+They connect to a port of the host's loopback, which a probe relays from inside the namespace of web's gateway to
+10.100.0.11, or from inside services' namespace to the backend itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymysql
+import redis as redis_client
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from harness.addresses import TUNNEL_SERVICES
+from harness.budgets import CONNECT_TIMEOUT
+from harness.deployment import Deployment
+
+TRANSFER_TIMEOUT = 60.0
+"""Seconds for one answer when values of many megabytes cross a tunnel in user space."""
+
+
+def mariadb_host(deployment: Deployment, side: str) -> str:
+    """The address by which a side knows MariaDB."""
+    return str({"web": TUNNEL_SERVICES.ip, "services": deployment.plan.mariadb}[side])
+
+
+def redis_host(deployment: Deployment, side: str) -> str:
+    """The address by which a side knows Redis."""
+    return str({"web": TUNNEL_SERVICES.ip, "services": deployment.plan.redis}[side])
+
+
+def mariadb(
+    deployment: Deployment, side: str, *, password: str | None = None, timeout: float = CONNECT_TIMEOUT, **options: Any
+) -> pymysql.Connection[Any]:
+    """A new connection, logged in as the application; `timeout` bounds each answer in seconds.
+
+    Raises `pymysql.MySQLError` as PyMySQL does.
+    """
+    environment = deployment.services.environment()
+    endpoint = deployment.access(side).mariadb
+    return pymysql.connect(
+        host=endpoint.host,
+        port=endpoint.port,
+        user=environment["DATABASE_USER"],
+        password=deployment.credentials.db_password if password is None else password,
+        database=environment["DATABASE_NAME"],
+        charset="utf8mb4",
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=timeout,
+        write_timeout=timeout,
+        **options,
+    )
+
+
+def redis(deployment: Deployment, side: str, *, timeout: float = CONNECT_TIMEOUT, **options: Any) -> redis_client.Redis:
+    """A new client with a fresh connection and no retries; `timeout` bounds each answer in seconds."""
+    endpoint = deployment.access(side).redis
+    return redis_client.Redis(
+        host=endpoint.host,
+        port=endpoint.port,
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        socket_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        **options,
+    )

@@ -1,0 +1,57 @@
+"""Pages of the applications, fetched over ports that are published on the host's loopback."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+
+# Fresh connections, no retries: a retry would hide exactly what is to be seen.
+_POOL = urllib3.PoolManager(retries=False)
+
+_TIMEOUT = 8.0  # seconds; /health/ must answer within 5 s even when a backend does not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """An answer. `status` is 0 when there was none, with the reason as `body`."""
+
+    status: int
+    body: str
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; raises `ValueError` that shows it when it is none."""
+        try:
+            loaded = json.loads(self.body)
+        except json.JSONDecodeError as error:
+            message = f"not JSON (HTTP {self.status}): {self.body[:300]!r}"
+            raise ValueError(message) from error
+        if not isinstance(loaded, dict):
+            message = f"not a JSON object (HTTP {self.status}): {self.body[:300]!r}"
+            raise ValueError(message)  # noqa: TRY004 (the value is at fault, whatever its type)
+        return loaded
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status} {self.body[:500]}" if self.status else f"no answer: {self.body}"
+
+
+def get(url: str) -> Page:
+    """GET a page."""
+    return _request("GET", url)
+
+
+def post(url: str, content: object) -> Page:
+    """POST an object as JSON."""
+    return _request("POST", url, json.dumps(content).encode(), {"Content-Type": "application/json"})
+
+
+def _request(method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Page:
+    try:
+        response = _POOL.request(
+            method, url, body=body, headers={"Connection": "close", **(headers or {})}, timeout=_TIMEOUT
+        )
+    except urllib3.exceptions.HTTPError as error:
+        return Page(status=0, body=str(error))
+    return Page(status=response.status, body=response.data.decode(errors="replace"))

@@ -1,0 +1,66 @@
+"""A query to MariaDB with PyMySQL, as web (through the tunnel) or as services (directly) makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import pymysql
+from pymysql.constants import CR, ER
+
+from harness import clients
+from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES
+from harness.deployment import Deployment
+from harness.errors import HarnessError
+from harness.model import Observation, Outcome
+from harness.probes.tcp import TcpConnect
+
+_DENIED = {ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR}
+_NO_ANSWER = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_GONE_ERROR}
+
+
+@dataclass(frozen=True, slots=True)
+class MariaDBQuery:
+    """Log in from `side` and read one value; `password` replaces the right one."""
+
+    side: str
+    password: str | None = None
+
+    def observe(self, deployment: Deployment) -> Observation:
+        """Ask once."""
+        try:
+            with (
+                clients.mariadb(deployment, self.side, password=self.password) as connection,
+                connection.cursor() as cursor,
+            ):
+                cursor.execute("SELECT 1")
+                row = cursor.fetchone()
+        except pymysql.MySQLError as error:
+            return self._failure(deployment, error)
+        except HarnessError as error:
+            return self._observation(deployment, Outcome.INCONCLUSIVE, str(error))
+        outcome = Outcome.CONNECTED if row == (1,) else Outcome.WRONG_SERVICE
+        return self._observation(deployment, outcome, "" if row == (1,) else f"SELECT 1 gave {row!r}")
+
+    def _failure(self, deployment: Deployment, error: pymysql.MySQLError) -> Observation:
+        code, text = (*error.args, "", "")[:2]
+        if code in _DENIED:
+            return self._observation(deployment, Outcome.DENIED, text)
+        if code not in _NO_ANSWER:
+            return self._observation(deployment, Outcome.WRONG_SERVICE, f"{code} {text}")
+        # The relay has accepted for the backend: only a connection inside the namespace tells how it fails there.
+        host = clients.mariadb_host(deployment, self.side)
+        below = TcpConnect(self.side, host, MARIADB_PORT).observe(deployment)
+        if below.outcome is Outcome.CONNECTED:  # it listens and does not speak
+            return self._observation(deployment, Outcome.TIMED_OUT, f"{text}; {below}")
+        return self._observation(deployment, below.outcome, f"{text}; {below}")
+
+    def _observation(self, deployment: Deployment, outcome: Outcome, detail: str) -> Observation:
+        return Observation(
+            probe="MariaDB query",
+            source=self.side,
+            destination=f"{clients.mariadb_host(deployment, self.side)}:{MARIADB_PORT}",
+            outcome=outcome,
+            detail=detail,
+            observed_at=datetime.now(tz=timezone.utc),
+        )

@@ -1,0 +1,38 @@
+"""What reviewers see: labels, steps and attachments of the Allure report. The only place that knows Allure."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import allure
+
+from harness.deployment import Deployment
+from harness.snapshot import collect
+
+
+def step(title: str) -> AbstractContextManager[object]:
+    """A step of the test in the report."""
+    found: AbstractContextManager[object] = allure.step(title)
+    return found
+
+
+def describe(*, epic: str, feature: str, story: str, layout: str, title: str) -> None:
+    """Say where a test stands in the report."""
+    allure.dynamic.epic(epic)  # type: ignore[no-untyped-call]
+    allure.dynamic.feature(feature)  # type: ignore[no-untyped-call]
+    allure.dynamic.story(story)  # type: ignore[no-untyped-call]
+    allure.dynamic.label("layout", layout)  # type: ignore[no-untyped-call]
+    allure.dynamic.title(title)  # type: ignore[no-untyped-call]
+
+
+def attach(name: str, text: str) -> None:
+    """Attach a text to the test at hand."""
+    allure.attach(text, name=name, attachment_type=allure.attachment_type.TEXT)
+
+
+def attach_evidence(deployment: Deployment) -> None:
+    """Attach what every node looks like now, a file for each, without keys and passwords."""
+    snapshot = collect(deployment)
+    for evidence in snapshot.nodes:
+        text = "\n\n".join(f"===== {title}\n{text.rstrip()}" for title, text in evidence.texts.items())
+        attach(f"{evidence.node}, {snapshot.taken_at:%H:%M:%S} UTC", f"{text}\n")

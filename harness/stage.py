@@ -1,0 +1,68 @@
+"""The deployment that a test session works on: brought up once, shared, and recreated after it was broken for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from harness import images, lifecycle, preflight
+from harness.addresses import AddressPlan
+from harness.deployment import Deployment
+from harness.engine import Engine
+
+Say = Callable[[str], None]
+
+
+class Stage:
+    """Holds one address plan for a session."""
+
+    def __init__(self, *, layout: str, plan: AddressPlan, keep: bool, reuse: bool, say: Say) -> None:
+        self.layout = layout
+        self.plan = plan
+        self.keep = keep
+        self.reuse = reuse
+        self._say = say
+        self._exit = ExitStack()
+        self._deployment: Deployment | None = None
+        self._broken: str | None = None
+        self.recreations: list[str] = []
+
+    def prepare(self) -> None:
+        """Check prerequisites and make images; raises `PrerequisiteError` before anything was started."""
+        engine = Engine.connect()
+        lifecycle.sweep(engine, say=self._say)
+        if not (self.reuse and lifecycle.is_kept(engine, self.plan)):
+            preflight.require(engine, self.plan)
+        images.ensure(engine, self._say)
+
+    def deployment(self) -> Deployment:
+        """The deployment, healthy; brought up at the first call, and anew after it was marked broken."""
+        if self._broken is not None:
+            self._say(f"recreating the deployment: {self._broken}")
+            self.recreations.append(self._broken)
+            self.close(graceful=False)
+        if self._deployment is None:
+            engine = Engine.connect()
+            reuse = self.reuse and not self.recreations
+            self._deployment = self._exit.enter_context(
+                lifecycle.deployed(engine, self.plan, layout=self.layout, keep=self.keep, reuse=reuse, say=self._say)
+            )
+        return self._deployment
+
+    @property
+    def current(self) -> Deployment | None:
+        """The deployment if one is up; asking brings none up."""
+        return self._deployment
+
+    def mark_broken(self, reason: str) -> None:
+        """The deployment is not what it was: nobody else may work on it."""
+        self._broken = reason
+
+    def close(self, *, graceful: bool = True) -> None:
+        """Take the deployment down, unless it is kept; one that is broken is never kept."""
+        if self._deployment is not None and (self._broken is not None or not graceful):
+            lifecycle.remove(self._deployment.engine, self._deployment.run, say=self._say, graceful=False)
+        self._exit.close()
+        self._exit = ExitStack()
+        self._deployment = None
+        self._broken = None

@@ -1,0 +1,85 @@
+"""What the harness's own tests share. None of them needs, or could even find, a Docker engine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import command
+from harness.addresses import AddressPlan
+from harness.keys import FILES, KeySet, write
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Render = Callable[..., dict[str, Any]]
+
+# The part of compose's interpolation that the files use: $$, ${NAME}, ${NAME:-default}.
+_VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\})")
+
+
+@pytest.fixture(autouse=True)
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any attempt to reach an engine fails at once, on every machine; no setting of the user's leaks in."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    for name in _variables((ROOT / "compose" / "docker-compose.yml").read_text(encoding="utf-8")) | {"BASE_IMAGE"}:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def render() -> Render:
+    """Read the dev compose file as compose does under an environment: YAML first, then interpolation."""
+    text = (ROOT / "compose" / "docker-compose.yml").read_text(encoding="utf-8")
+
+    def rendered(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+        loaded = _interpolated(yaml.safe_load(text), environment or {})
+        assert isinstance(loaded, dict)
+        return loaded
+
+    return rendered
+
+
+@pytest.fixture(scope="session")
+def compose_cli() -> None:
+    """Skip where there is no Compose v2; its `config` needs no engine."""
+    if shutil.which("docker") is None or not command.run(["docker", "compose", "version"], timeout=20, check=False).ok:
+        pytest.skip("needs the docker command with Compose v2, whose `config` is asked")
+
+
+@pytest.fixture
+def key_directory(tmp_path: Path) -> Path:
+    """A directory with a sound key set, as `keys generate` leaves it."""
+    directory = tmp_path / "keys"
+    write(directory, KeySet.generate())
+    assert {path.name for path in directory.iterdir()} == set(FILES)
+    return directory
+
+
+@pytest.fixture
+def plan() -> AddressPlan:
+    """The documented deployment."""
+    return AddressPlan()
+
+
+def _variables(text: str) -> set[str]:
+    return {found["name"] for found in _VARIABLE.finditer(text) if found["name"]}
+
+
+def _interpolated(value: Any, environment: Mapping[str, str]) -> Any:
+    match value:
+        case str():
+            return _VARIABLE.sub(
+                lambda found: "$" if found["dollar"] else environment.get(found["name"]) or found["default"] or "",
+                value,
+            )
+        case list():
+            return [_interpolated(entry, environment) for entry in value]
+        case dict():
+            return {key: _interpolated(entry, environment) for key, entry in value.items()}
+    return value

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Every linter, a line each: lint.sh checks, lint.sh --fix formats what can be formatted.
+# All of them run, so that one run shows every complaint; the exit code is 1 if any complained.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tools/lib/console.sh
+. "$ROOT/tools/lib/console.sh"
+
+PATH="$ROOT/.venv/bin:$PATH"
+COMPLAINED=()
+
+# Files of the project: committed or about to be, never what is ignored.
+project_files() { # project_files PATTERN...
+  local file
+  git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+    [[ -f $file ]] && printf '%s\n' "$file"
+  done | sort -u
+}
+
+# Shell scripts by name, and those without an extension by their first line.
+shell_scripts() {
+  local file
+  project_files '*.sh'
+  project_files .ci compose tools | while read -r file; do
+    case ${file##*/} in *.*) continue ;; esac
+    if head -n 1 "$file" | grep -Eq '^#!.*\b(ba|da)?sh\b'; then
+      printf '%s\n' "$file"
+    fi
+  done
+}
+
+lint() { # lint NAME COMMAND...
+  local name=$1
+  shift
+  step lint "$name"
+  "$@" || COMPLAINED+=("$name")
+}
+
+# Hand a list of files, a line each on standard input, to a linter; no files, nothing to lint.
+lint_files() { # lint_files NAME COMMAND...
+  local file
+  local files=()
+  while read -r file; do files+=("$file"); done
+  if [[ ${#files[@]} -gt 0 ]]; then
+    lint "$@" "${files[@]}"
+  fi
+}
+
+layers() { lint-imports --no-logo --no-cache --config pyproject.toml; }
+
+# .venv/bin is first on PATH: these are the versions of requirements.lock.
+check() {
+  lint "ruff" ruff check --quiet .
+  lint "ruff format" ruff format --quiet --diff .
+  lint "import layers" quiet_unless_broken layers
+  lint_files "shellcheck" shellcheck --external-sources --source-path="$ROOT:SCRIPTDIR" < <(shell_scripts)
+  lint_files "shfmt" shfmt --indent 2 --case-indent --diff < <(shell_scripts)
+  lint_files "hadolint" hadolint --no-color --config tools/hadolint.yaml < <(project_files '*Dockerfile' '*Dockerfile.*')
+  lint_files "yamllint" yamllint --strict --config-file tools/yamllint.yaml < <(project_files '*.yml' '*.yaml')
+  lint_files "compose schema" check-jsonschema --quiet --builtin-schema compose-spec \
+    < <(project_files 'compose/*.yml')
+  lint_files "workflow schema" check-jsonschema --quiet --builtin-schema github-workflows \
+    < <(project_files '.github/workflows/*.yml')
+  lint_files "zizmor" zizmor --offline --quiet --no-progress < <(project_files '.github/workflows/*.yml')
+  lint_files "codespell" codespell < <(project_files)
+}
+
+fix() {
+  lint "ruff" ruff check --quiet --fix .
+  lint "ruff format" ruff format --quiet .
+  lint_files "shfmt" shfmt --indent 2 --case-indent --write < <(shell_scripts)
+}
+
+quiet_unless_broken() {
+  local output
+  output=$("$@" 2>&1) || {
+    printf '%s\n' "$output"
+    return 1
+  }
+}
+
+main() {
+  cd "$ROOT"
+  case ${1:-} in
+    --fix) fix ;;
+    "") check ;;
+    *) die 64 "usage: lint.sh [--fix]" ;;
+  esac
+  if [[ ${#COMPLAINED[@]} -gt 0 ]]; then
+    local names
+    names=$(printf '%s, ' "${COMPLAINED[@]}")
+    die 1 "lint: complaints from ${names%, }"
+  fi
+}
+
+main "$@"

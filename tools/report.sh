@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Build the report: reports/results -> reports/report.html, one page, offline, that loads nothing else.
+#
+# usage: report.sh [--gate]   with --gate a failed test, or too few tests, is an exit code of 1
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tools/lib/console.sh
+. "$ROOT/tools/lib/console.sh"
+# shellcheck source=tools/lib/packages.sh
+. "$ROOT/tools/lib/packages.sh"
+# shellcheck source=tools/lib/python.sh
+. "$ROOT/tools/lib/python.sh"
+# shellcheck source=tools/lib/node.sh
+. "$ROOT/tools/lib/node.sh"
+
+BUILD="$REPORTS/build" # what Allure writes before the page is made self-contained
+PAGE="$REPORTS/report.html"
+
+allure() { (cd "$REPORTS" && node node_modules/allure/cli.js "$@" --config allurerc.mjs); }
+
+has_results() { compgen -G "$REPORTS/results/*-result.json" >/dev/null; }
+
+build() {
+  step report "building from $(find "$REPORTS/results" -name '*-result.json' | wc -l | tr -d ' ') results"
+  rm -rf "$BUILD"
+  logged allure allure generate
+  "$VENV/bin/python" "$ROOT/tools/selfcontained.py" "$BUILD/index.html" "$PAGE"
+  rm -rf "$BUILD"
+  step report "$(du -h "$PAGE" | cut -f1 | tr -d ' ') in $PAGE"
+}
+
+gate() {
+  step report "quality gate: no failed test, and not too few of them"
+  NO_COLOR=1 allure quality-gate
+}
+
+main() {
+  has_results || die 1 "report: no results in reports/results; run \`make scenarios\` first"
+  if ! python_is_ready || ! report_builder_is_ready; then
+    step report "the builder is not installed: setting up"
+    set_up_python
+    set_up_report_builder
+  fi
+  use_node
+  case ${1:-} in
+    --gate) gate ;;
+    "") build ;;
+    *) die 64 "usage: report.sh [--gate]" ;;
+  esac
+}
+
+main "$@"

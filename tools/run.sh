@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# What `make` calls: run.sh scenarios|test|up|down|status|sweep|report|lint|types|unit [ARGUMENT...]
+#
+# LAYOUT names the deployment's layout, WORKERS the number of xdist workers. `scenarios`, `unit` and `test` hand
+# further arguments to pytest, `up`, `down`, `status` and `sweep` to `python -m harness`.
+# Exit codes: 0; 10 where a prerequisite is missing; otherwise that of the step that failed.
+# (GNU make turns any of them into 2 and prints the code: "Error 10".)
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tools/lib/console.sh
+. "$ROOT/tools/lib/console.sh"
+
+LAYOUT=${LAYOUT:-dev}
+PYTHON_IN_VENV="$ROOT/.venv/bin/python"
+RESULTS="$ROOT/reports/results"
+
+export PYTHONUNBUFFERED=1 # progress is shown as it happens, also into a file
+
+# Builds trust the host's certificates; each family of hosts keeps them in a place of its own.
+find_ca_bundle() {
+  local bundle
+  for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
+    if [[ -r $bundle ]]; then
+      echo "$bundle"
+      return
+    fi
+  done
+}
+export CA_BUNDLE=${CA_BUNDLE:-$(find_ca_bundle)}
+
+harness() { "$PYTHON_IN_VENV" -m harness "$@"; }
+
+set_up() { "$ROOT/tools/setup.sh"; }
+
+# A deployment that is to be used again holds its addresses and ports itself: pytest checks that one.
+reuses() { [[ " $* " == *" --reuse "* ]]; }
+
+make_ready() {
+  if ! reuses "$@"; then
+    step "$LAYOUT" "checking what a deployment needs"
+    harness check --layout "$LAYOUT"
+  fi
+  step "$LAYOUT" "preparing images, keys and secrets"
+  harness prepare
+}
+
+lint() { "$ROOT/tools/lint.sh"; }
+
+types() {
+  step types "mypy --strict"
+  "$PYTHON_IN_VENV" -m mypy
+}
+
+unit() {
+  step tests "pytest tests/"
+  "$PYTHON_IN_VENV" -m pytest tests/ --junitxml="$ROOT/reports/junit-tests.xml" "$@"
+}
+
+clean_engine() {
+  step sweep "removing what earlier runs left, kept deployments too"
+  harness sweep --kept
+}
+
+# The report is built after a failure too; the exit code is that of the tests, then that of the report.
+scenarios() {
+  local status=0 built=0
+  local workers=()
+  make_ready "$@"
+  if [[ -n ${WORKERS:-} ]]; then
+    workers=(--numprocesses "$WORKERS")
+  fi
+  step "$LAYOUT" "pytest scenarios/ $*"
+  rm -rf "$RESULTS" "$ROOT/reports/junit.xml"
+  "$PYTHON_IN_VENV" -m pytest scenarios/ --layout "$LAYOUT" ${workers[@]+"${workers[@]}"} "$@" || status=$?
+  report || built=$?
+  counted "$ROOT/reports/junit.xml"
+  return $((status ? status : built))
+}
+
+report() { "$ROOT/tools/report.sh" "$@"; }
+
+counted() { step "in all" "$("$PYTHON_IN_VENV" "$ROOT/tools/counts.py" "$@")"; }
+
+everything() {
+  lint
+  types
+  unit "$@"
+  clean_engine
+  scenarios "$@"
+  report --gate
+  counted "$ROOT/reports/junit-tests.xml" "$ROOT/reports/junit.xml"
+}
+
+main() {
+  local what=${1:-}
+  cd "$ROOT"
+  shift || true
+  case $what in
+    scenarios | unit | lint | types) set_up && "$what" "$@" ;;
+    report) "$what" "$@" ;;
+    test) set_up && everything "$@" ;;
+    up) set_up && make_ready && harness up --layout "$LAYOUT" "$@" ;;
+    down | status) harness "$what" --layout "$LAYOUT" "$@" ;;
+    sweep) harness sweep "$@" ;;
+    *) sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && return 64 ;;
+  esac
+}
+
+main "$@"

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Set up whatever is missing: the Python environment, a Docker engine, the report builder.
+#
+# What is there already is left as it is, so the second run does nothing. What is missing and cannot
+# be installed here is listed, a line each, before anything is changed; the exit code is then 10.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tools/lib/console.sh
+. "$ROOT/tools/lib/console.sh"
+# shellcheck source=tools/lib/packages.sh
+. "$ROOT/tools/lib/packages.sh"
+# shellcheck source=tools/lib/python.sh
+. "$ROOT/tools/lib/python.sh"
+# shellcheck source=tools/lib/node.sh
+. "$ROOT/tools/lib/node.sh"
+# shellcheck source=tools/lib/engine.sh
+. "$ROOT/tools/lib/engine.sh"
+
+# Makes the base image where none can be pulled; `python -m harness prepare` calls it.
+check_mmdebstrap() {
+  if can_install && [[ $(os_release ID) == debian ]] && ! command -v mmdebstrap >/dev/null; then
+    want mmdebstrap
+  fi
+}
+
+one_at_a_time() {
+  if command -v flock >/dev/null; then
+    mkdir -p "$ROOT/.harness"
+    exec 9>"$ROOT/.harness/setup.lock"
+    flock --nonblock 9 || {
+      step set-up "waiting for another set-up of this clone"
+      flock 9
+    }
+  fi
+}
+
+stop_if_missing() {
+  if [[ ${#MISSING[@]} -gt 0 ]]; then
+    printf 'missing: %s\n' "${MISSING[@]}" >&2
+    exit "$EXIT_PREREQUISITE"
+  fi
+}
+
+main() {
+  cd "$ROOT"
+  check_python
+  check_engine
+  check_mmdebstrap
+  stop_if_missing
+
+  one_at_a_time
+  install_wanted
+  set_up_python
+  set_up_engine
+  set_up_report_builder
+  step set-up "complete: Engine $(engine_version), Compose $(docker compose version --short), $("$VENV/bin/python" --version)"
+}
+
+main "$@"
