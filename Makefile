@@ -59,4 +59,4 @@ lock: ## Resolve the locked versions anew (needs uv)
 	@tools/lock.sh
 
 clean: ## Remove results, reports and caches; the environment and images stay
-	@rm -rf reports/results reports/build reports/*.html reports/*.xml .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf reports/results reports/*.html reports/*.xml .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""Packets on the underlay, captured by tcpdump in the namespace of a gateway."""
+"""Packets on the underlay and in the tunnel, captured by tcpdump in the namespace of web's gateway."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from harness.deployment import Deployment, Node
 from harness.errors import DeploymentError
 from harness.model import Budget
 from harness.waiting import wait_until
+from harness.wireguard import INTERFACE
 
 _LISTENING = Budget(seconds=10, reason="tcpdump says that it listens within a second")
 _ENDED = Budget(seconds=10, reason="tcpdump writes what it has and ends on SIGINT")
@@ -47,7 +48,20 @@ def underlay(deployment: Deployment, expression: str = "") -> Iterator[Capture]:
     The capture has begun when the block starts. Raises `WaitTimeoutError` when tcpdump does not start.
     """
     node = deployment.probe_web
-    interface = interface_of(node, deployment.plan.underlay_web)
+    with _captured(deployment, interface_of(node, deployment.plan.underlay_web), expression) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def tunnel(deployment: Deployment, expression: str = "") -> Iterator[Capture]:
+    """Capture what passes web's gateway's wg0, in the clear, while the block runs; else as `underlay`."""
+    with _captured(deployment, INTERFACE, expression) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _captured(deployment: Deployment, interface: str, expression: str) -> Iterator[Capture]:
+    node = deployment.probe_web
     file = f"/tmp/capture-{next(_numbers)}.pcap"  # noqa: S108 (inside the container)
     start = f'echo $$ > {file}.pid; exec tcpdump -Z root -n -p -U -s 0 -i {interface} -w {file} "$@" 2> {file}.log'
     api = deployment.engine.client.api

@@ -47,7 +47,7 @@ def stream(  # noqa: PLR0913 (a process has this many sides)
     """
     started = time.monotonic()
     try:
-        process = subprocess.Popen(  # noqa: S603 (argv is a list, no shell)
+        process = subprocess.Popen(
             list(argv),
             cwd=cwd,
             env={**os.environ, **(env or {})},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,10 @@ class ContainerState:
         return f"{self.status}{health}{ended}{restarts}"
 
 
+# A process may end while it is being looked at.
+_PROCESSES = 'for each in /proc/[0-9]*/cmdline; do { tr "\\0" " " <"$each"; echo; } 2>/dev/null; done'
+
+
 class Node:
     """One container, by the name of its service in the compose file."""
 
@@ -109,6 +114,10 @@ class Node:
         pairs = (entry.partition("=") for entry in self.inspect()["Config"]["Env"])
         return {name: value for name, _, value in pairs}
 
+    def processes(self) -> tuple[str, ...]:
+        """The command line of every process in the container."""
+        return tuple(line.strip() for line in self.output("sh", "-c", _PROCESSES).splitlines() if line.strip())
+
     def addresses(self) -> tuple[Address, ...]:
         """Every IPv4 address in the node's network namespace."""
         return netfilter.parse_addresses(self.output(*netfilter.ADDRESSES))
@@ -146,6 +155,10 @@ class Gateway(Node):
     def policies(self) -> dict[tuple[str, str], str]:
         """The policy of each built-in chain."""
         return netfilter.parse_policies(self.output(*netfilter.SAVE))
+
+    def unmatched(self, table: str, chain: str) -> int:
+        """How many packets no rule of a built-in chain decided, so that they met its policy."""
+        return netfilter.parse_policy_packets(self.output(*netfilter.SAVE))[table, chain]
 
     def forwards(self) -> tuple[Forward, ...]:
         """What the gateway was told to forward."""
@@ -218,6 +231,12 @@ class Deployment:
         """The address of a page of web or services on the host's loopback."""
         port = {"web": self.plan.web_port, "services": self.plan.services_port}[side]
         return f"http://127.0.0.1:{port}{path}"
+
+    def configuration(self) -> dict[str, Any]:
+        """What the deployed file says (`docker compose config`), without what the harness lays over it."""
+        files = self.project.compose_file_name
+        assert isinstance(files, list)  # noqa: S101 (DockerCompose makes it one)
+        return dataclasses.replace(self.project, compose_file_name=files[:1]).configuration()
 
     def states(self) -> dict[str, ContainerState]:
         """The state of every node, probes included."""

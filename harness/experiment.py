@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 from harness import compose
 from harness.budgets import RECOVERY
+from harness.compose import ComposeProject
 from harness.deployment import Deployment, Node
 from harness.errors import DeploymentError, HarnessError
 from harness.interrupts import held_back
@@ -36,13 +37,14 @@ class Expectation:
         self._probe = probe
         self._step = step
 
-    def becomes(self, outcome: Outcome, *, within: Budget) -> Observation:
-        """Wait for the outcome; raises `WaitTimeoutError` with the last observation."""
-        with self._step(f"{self._probe} becomes {outcome.name}"):
+    def becomes(self, *outcomes: Outcome, within: Budget) -> Observation:
+        """Wait for one of the outcomes; raises `WaitTimeoutError` with the last observation."""
+        wanted = " or ".join(outcome.name for outcome in outcomes)
+        with self._step(f"{self._probe} becomes {wanted}"):
             return wait_until(
-                f"{self._probe} to be {outcome.name}",
+                f"{self._probe} to be {wanted}",
                 lambda: self._probe.observe(self._deployment),
-                lambda seen: seen.outcome is outcome,
+                lambda seen: seen.outcome in outcomes,
                 within=within,
             )
 
@@ -80,7 +82,11 @@ class Experiment:
 
         At the end they run in reverse, also after Ctrl-C, and health is proved again.
         """
-        self.prove_health(f"before: {title}")
+        try:
+            self.prove_health(f"before: {title}")
+        except HarnessError as error:
+            self._mark_broken(f"not healthy before {title}: {error}")
+            raise
         undo = ExitStack()
         try:
             with self._step(title):
@@ -94,7 +100,7 @@ class Experiment:
             with self._step(f"undo: {title}"):
                 undo.close()
             self.prove_health(f"after: {title}")
-        except HarnessError as error:
+        except Exception as error:
             self._mark_broken(f"{title} could not be undone: {error}")
             raise
 
@@ -108,18 +114,32 @@ class Experiment:
                 within=RECOVERY,
             )
 
-    def redeploy(self, undo: ExitStack, overlay: Mapping[str, Any], *services: str) -> None:
+    def redeploy(self, undo: ExitStack, overlay: Mapping[str, Any] | str, *services: str, alone: bool = False) -> None:
         """Create services anew with a compose overlay laid over the files; the undo creates them as they were.
 
-        Name whatever shares a namespace with them too: it has to move along.
+        Whatever shares a namespace with them moves along, unless `alone`; the undo always brings it back together.
+        An overlay given as text is YAML, for what JSON has no words for, such as compose's `!reset`.
         """
-        state = self.deployment.run.state
-        file = Path(state, f"overlay-{len(list(state.glob('overlay-*.json')))}.json")
-        compose.write_override(file, overlay)
+        project = self.deployment.project
+        file = self._overlay(overlay)
         undo.callback(file.unlink, missing_ok=True)
-        undo.callback(self.deployment.project.recreate, *services)
-        changed = compose.with_overlay(self.deployment.project, file)
-        changed.recreate(*services)
+        undo.callback(_recreate, project, services)
+        with self._step(f"create {', '.join(services)} anew{' alone' if alone else ''}"):
+            changed = compose.with_overlay(project, file)
+            if alone:
+                changed.recreate(*services)
+            else:
+                _recreate(changed, services)
+
+    def _overlay(self, overlay: Mapping[str, Any] | str) -> Path:
+        state = self.deployment.run.state
+        number = len(list(state.glob("overlay-*")))
+        file = Path(state, f"overlay-{number}.{'yml' if isinstance(overlay, str) else 'json'}")
+        if isinstance(overlay, str):
+            file.write_text(overlay, encoding="utf-8")
+        else:
+            compose.write_override(file, overlay)
+        return file
 
     def stop(self, undo: ExitStack, node: Node) -> None:
         """Stop a node's container; the undo starts it."""
@@ -133,3 +153,18 @@ def _complaints(deployment: Deployment) -> str:
         return json.dumps(unwell)
     observations = [probe.observe(deployment) for probe in (MariaDBQuery("web"), RedisPing("web"))]
     return "; ".join(str(seen) for seen in observations if seen.outcome is not Outcome.CONNECTED)
+
+
+def _recreate(project: ComposeProject, services: Sequence[str]) -> None:
+    """Create services anew, and then whatever lives in their network namespaces.
+
+    Not in one go: compose would start the second only when the first is healthy, which one that is broken on
+    purpose never is.
+    """
+    definitions = project.configuration()["services"]
+    modes = {name: definition.get("network_mode") or "" for name, definition in definitions.items()}
+    owners = [name for name in services if modes[name].removeprefix("service:") not in services]
+    joined = [name for name, mode in modes.items() if mode.removeprefix("service:") in services]
+    project.recreate(*owners)
+    if joined:
+        project.recreate(*joined)

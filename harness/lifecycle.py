@@ -32,7 +32,7 @@ _HAND_OVER = 'while [ $# -gt 1 ]; do chown "$2:$2" "/secrets/$1"; shift 2; done'
 
 
 @contextlib.contextmanager
-def deployed(
+def deployed(  # noqa: PLR0913 (each is a choice of its own)
     engine: Engine, plan: AddressPlan, *, layout: str = "dev", keep: bool = False, reuse: bool = False, say: Say
 ) -> Iterator[Deployment]:
     """A deployment that is up and healthy; taken down at the end unless it is kept.

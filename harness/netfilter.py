@@ -16,6 +16,7 @@ ADDRESSES = ("ip", "-j", "-4", "address", "show")
 ROUTES = ("ip", "-j", "-4", "route", "show", "table", "main")
 
 _RULE = re.compile(r"\[(?P<packets>\d+):(?P<bytes>\d+)\] -A (?P<chain>\S+) (?P<specification>.+)")
+_POLICY = re.compile(r":(?P<chain>\S+) (?:ACCEPT|DROP) \[(?P<packets>\d+):\d+\]")
 
 
 def parse_save(text: str) -> tuple[NetfilterRule, ...]:
@@ -49,6 +50,18 @@ def parse_policies(text: str) -> dict[tuple[str, str], str]:
             chain, policy, *_counters = line[1:].split()
             policies[table, chain] = policy
     return policies
+
+
+def parse_policy_packets(text: str) -> dict[tuple[str, str], int]:
+    """How many packets came to the policy of each built-in chain, by table and chain."""
+    packets = {}
+    table = ""
+    for line in text.splitlines():
+        if line.startswith("*"):
+            table = line[1:].strip()
+        elif found := _POLICY.fullmatch(line.strip()):
+            packets[table, found["chain"]] = int(found["packets"])
+    return packets
 
 
 def dnat_specification(forward: Forward) -> str:

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 LABEL = "wireguard-harness.run"
@@ -101,7 +101,7 @@ class Run:
     def start(cls, plan: int, root: Path) -> Run:
         """A run that begins now in this process, its state in a directory of its own under `root`."""
         owner = Owner.current()
-        now = datetime.now(tz=timezone.utc)
+        now = datetime.now(tz=UTC)
         identity = f"{now:%Y%m%d-%H%M%S}-{owner.pid}-{plan}"
         return cls(id=identity, owner=owner, since=now.isoformat(timespec="seconds"), plan=plan, state=root / identity)
 

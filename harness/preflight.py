@@ -95,14 +95,13 @@ def _tun_lines() -> list[str]:
 
 def _disk_lines(engine: Engine) -> list[str]:
     root = Path(str(engine.client.info().get("DockerRootDir", "")))
-    lines = []
-    for path in {root, Path.cwd()}:
-        if path.is_dir() and (free := shutil.disk_usage(path).free) < _MINIMUM_DISK:
-            lines.append(
-                f"only {free / 1024**3:.1f} GiB are free at {path}, and 2 GiB are needed: "
-                "make room (docker system df shows what Docker holds)"
-            )
-    return lines
+    free = {path: shutil.disk_usage(path).free for path in {root, Path.cwd()} if path.is_dir()}
+    return [
+        f"only {left / 1024**3:.1f} GiB are free at {path}, and 2 GiB are needed: "
+        "make room (docker system df shows what Docker holds)"
+        for path, left in free.items()
+        if left < _MINIMUM_DISK
+    ]
 
 
 def _subnet_lines(engine: Engine, plan: AddressPlan) -> list[str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from harness import netfilter
 from harness.deployment import Deployment, Gateway, Node
@@ -45,7 +45,7 @@ def collect(deployment: Deployment) -> Snapshot:
     redact = Redactor(deployment.credentials.secrets(), public_keys(deployment))
     with ThreadPoolExecutor(max_workers=len(deployment.nodes), thread_name_prefix="snapshot") as pool:
         nodes = tuple(pool.map(lambda node: _collect_node(node, redact), deployment.nodes))
-    return Snapshot(nodes=nodes, taken_at=datetime.now(tz=timezone.utc))
+    return Snapshot(nodes=nodes, taken_at=datetime.now(tz=UTC))
 
 
 def public_keys(deployment: Deployment) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ its peers. The interface's line holds the private key and a peer's the preshared
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from ipaddress import IPv4Network, ip_network
 
 from harness.errors import ParseError
@@ -59,7 +59,7 @@ def _peer(fields: list[str]) -> Peer:
         preshared_key_set=preshared != "(none)",
         endpoint=None if endpoint == "(none)" else endpoint,
         allowed_ips=tuple(network for network in networks if isinstance(network, IPv4Network)),
-        latest_handshake=datetime.fromtimestamp(int(handshake), tz=timezone.utc) if int(handshake) else None,
+        latest_handshake=datetime.fromtimestamp(int(handshake), tz=UTC) if int(handshake) else None,
         transfer_rx=int(received),
         transfer_tx=int(sent),
         persistent_keepalive=0 if keepalive == "off" else int(keepalive),

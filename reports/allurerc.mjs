@@ -14,7 +14,6 @@ const onLayout = (layout) => ({ labels }) =>
 
 export default {
   name: "WireGuard deployment",
-  output: "./build",
   resultsDir: "./results",
   historyPath: "./history/history.jsonl",
   historyLimit: 30,

@@ -14,7 +14,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tools/lib/node.sh
 . "$ROOT/tools/lib/node.sh"
 
-BUILD="$REPORTS/build" # what Allure writes before the page is made self-contained
+BUILD="$ROOT/.harness/report" # what Allure writes before the page is made self-contained
 PAGE="$REPORTS/report.html"
 
 allure() { (cd "$REPORTS" && node node_modules/allure/cli.js "$@" --config allurerc.mjs); }
@@ -24,7 +24,7 @@ has_results() { compgen -G "$REPORTS/results/*-result.json" >/dev/null; }
 build() {
   step report "building from $(find "$REPORTS/results" -name '*-result.json' | wc -l | tr -d ' ') results"
   rm -rf "$BUILD"
-  logged allure allure generate
+  logged allure allure generate --output "$BUILD"
   "$VENV/bin/python" "$ROOT/tools/selfcontained.py" "$BUILD/index.html" "$PAGE"
   rm -rf "$BUILD"
   step report "$(du -h "$PAGE" | cut -f1 | tr -d ' ') in $PAGE"

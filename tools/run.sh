@@ -59,7 +59,7 @@ unit() {
 
 clean_engine() {
   step sweep "removing what earlier runs left, kept deployments too"
-  harness sweep --kept
+  sweep --kept
 }
 
 # The report is built after a failure too; the exit code is that of the tests, then that of the report.
@@ -92,19 +92,29 @@ everything() {
   counted "$ROOT/reports/junit-tests.xml" "$ROOT/reports/junit.xml"
 }
 
+down() { harness down "$@"; }
+
+status() { harness status "$@"; }
+
+sweep() { harness sweep "$@"; }
+
+up() {
+  make_ready
+  harness up --layout "$LAYOUT" "$@"
+}
+
 main() {
   local what=${1:-}
   cd "$ROOT"
   shift || true
   case $what in
-    scenarios | unit | lint | types) set_up && "$what" "$@" ;;
-    report) "$what" "$@" ;;
-    test) set_up && everything "$@" ;;
-    up) set_up && make_ready && harness up --layout "$LAYOUT" "$@" ;;
-    down | status) harness "$what" --layout "$LAYOUT" "$@" ;;
-    sweep) harness sweep "$@" ;;
+    scenarios | unit | lint | types | up) set_up ;;
+    test) set_up && what=everything ;;
+    report | sweep) ;;
+    down | status) set -- --layout "$LAYOUT" "$@" ;;
     *) sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && return 64 ;;
   esac
+  "$what" "$@"
 }
 
 main "$@"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pymysql
 from pymysql.constants import CR, ER
 
 from harness import clients
-from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES
+from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.errors import HarnessError
 from harness.model import Observation, Outcome
@@ -62,5 +62,5 @@ class MariaDBQuery:
             destination=f"{clients.mariadb_host(deployment, self.side)}:{MARIADB_PORT}",
             outcome=outcome,
             detail=detail,
-            observed_at=datetime.now(tz=timezone.utc),
+            observed_at=datetime.now(tz=UTC),
         )

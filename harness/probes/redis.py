@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import redis
 
@@ -46,5 +46,5 @@ class RedisPing:
             destination=f"{clients.redis_host(deployment, self.side)}:{REDIS_PORT}",
             outcome=outcome,
             detail=detail,
-            observed_at=datetime.now(tz=timezone.utc),
+            observed_at=datetime.now(tz=UTC),
         )

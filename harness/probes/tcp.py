@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from harness.budgets import CONNECT_TIMEOUT
 from harness.deployment import Deployment
@@ -76,5 +76,5 @@ class TcpConnect:
             outcome=outcome,
             detail=detail,
             commands=commands,
-            observed_at=datetime.now(tz=timezone.utc),
+            observed_at=datetime.now(tz=UTC),
         )

@@ -66,18 +66,19 @@ add_forward() {
 }
 
 # A network that is detached and attached again comes back under another name (eth0 as eth9). The
-# two rules that name the interface follow it; that of a destination without a route stays as it is.
+# two rules that name the interface follow it, but only as far as the same network: while that is
+# detached, the default route would lead to somebody else.
 follow_routes() {
   local index interface
   [[ -z $WG_FORWARD_INTERFACE ]] || return 0
   for index in "${!forward_port[@]}"; do
     interface=${forward_interface[index]}
-    if route_to "${forward_destination[index]}" && [[ $REPLY != "$interface" && $REPLY != wg0 ]]; then
-      say "the route to ${forward_destination[index]} leaves by $REPLY now, no longer by $interface"
-      remove_rules_naming "$interface" "${forward_destination[index]} --dport ${forward_port[index]} "
-      forward_interface[index]=$REPLY
-      add_forward "$index"
-    fi
+    route_to "${forward_destination[index]}" || continue
+    [[ $REPLY != "$interface" && $REPLY != wg0 && $next_hop == "${forward_next_hop[index]}" ]] || continue
+    say "the route to ${forward_destination[index]} leaves by $REPLY now, no longer by $interface"
+    remove_rules_naming "$interface" "${forward_destination[index]} --dport ${forward_port[index]} "
+    forward_interface[index]=$REPLY
+    add_forward "$index"
   done
 }
 

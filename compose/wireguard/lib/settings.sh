@@ -2,11 +2,13 @@
 # The settings, read from the environment and from secret files. Nothing here looks at the network
 # or changes anything; whatever is wrong is refused with one line that says how to put it right.
 
-# forward N sends PORT[N]/PROTOCOL[N] of the tunnel to DESTINATION[N], out by INTERFACE[N].
+# Forward N sends port[N]/protocol[N] of the tunnel to destination[N]. Where that is by interface[N]
+# and, if it is not on an attached network, next_hop[N], is found out later from the routes.
 forward_port=()
 forward_protocol=()
 forward_destination=()
 forward_interface=()
+forward_next_hop=()
 
 # refuse NAME VALUE PROBLEM. A key is never shown, also where it was put into the wrong variable.
 refuse() {

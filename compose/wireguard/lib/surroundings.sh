@@ -35,9 +35,12 @@ check_subnet() {
              | .addr_info[]? | "\($name) \(.local)/\(.prefixlen)"')
 }
 
-# route_to ADDRESS: the interface that leads there, left in REPLY.
+# route_to ADDRESS: the interface that leads there, left in REPLY, and in next_hop the router on the
+# way, which is empty where the network is attached.
 route_to() {
-  REPLY=$(ip -json route get "$1" 2>/dev/null | jq -r '.[0] | select((.type // "unicast") == "unicast") | .dev') || REPLY=''
+  next_hop=''
+  read -r REPLY next_hop < <(ip -json route get "$1" 2>/dev/null |
+    jq -r '.[0] | select((.type // "unicast") == "unicast") | "\(.dev) \(.gateway // "")"') || true
   [[ -n $REPLY ]]
 }
 
@@ -57,6 +60,7 @@ check_forwarding() {
     [[ -z $WG_FORWARD_INTERFACE || $WG_FORWARD_INTERFACE == "$REPLY" ]] ||
       refuse WG_FORWARD_INTERFACE "$WG_FORWARD_INTERFACE" "the route to ${forward_destination[index]} ($entry) leaves by $REPLY; write that, or leave it unset and the route to each destination decides"
     forward_interface[index]=$REPLY
+    forward_next_hop[index]=$next_hop
   done
 }
 

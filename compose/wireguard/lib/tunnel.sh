@@ -2,6 +2,7 @@
 # wg0: made, given its peer, watched, and made again in place when it is lost.
 
 wireguard_go_pid=''
+kernel_events_pid=''
 awaiting_handshake=false
 
 # Traffic for the tunnel finds the tunnel or nothing. The route is there before wg0 and stays after
@@ -49,7 +50,10 @@ start_wireguard_go() {
   WG_PROCESS_FOREGROUND=1 wireguard-go wg0 &
   wireguard_go_pid=$!
   until tunnel_is_there && [[ -S /run/wireguard/wg0.sock ]]; do
-    kill -0 "$wireguard_go_pid" 2>/dev/null || die 1 "wireguard-go ended before it had made wg0 ($(end_of_wireguard_go))"
+    if ! kill -0 "$wireguard_go_pid" 2>/dev/null; then
+      end_wireguard_go
+      die 1 "wireguard-go ended before it had made wg0 (exit status $REPLY)"
+    fi
     ((waited_ms < budget_ms)) ||
       die 1 "wireguard-go has been given $((budget_ms / 1000)) s and is still running, but $(missing_of_wireguard_go)"
     sleep 0.01
@@ -61,22 +65,19 @@ missing_of_wireguard_go() {
   if tunnel_is_there; then echo 'its control socket /run/wireguard/wg0.sock is missing'; else echo 'wg0 is missing'; fi
 }
 
-end_of_wireguard_go() {
-  local status=0
-  wait "$wireguard_go_pid" 2>/dev/null || status=$?
-  echo "exit status $status"
+# Its exit status is left in REPLY; a wg0 that it still has goes with it.
+end_wireguard_go() {
+  kill "$wireguard_go_pid" 2>/dev/null || true
+  REPLY=0
+  wait "$wireguard_go_pid" 2>/dev/null || REPLY=$?
+  wireguard_go_pid=''
 }
 
 remove_tunnel() {
   # Down comes first: from then on nothing passes, whatever becomes of the rules.
   if tunnel_is_there; then undo ip link set wg0 down; fi
-  if [[ -n $wireguard_go_pid ]]; then
-    kill "$wireguard_go_pid" 2>/dev/null || true # wg0 goes with it
-    wait "$wireguard_go_pid" 2>/dev/null || true
-    wireguard_go_pid=''
-  elif tunnel_is_there; then
-    undo ip link delete wg0
-  fi
+  if [[ -n $wireguard_go_pid ]]; then end_wireguard_go; fi
+  if tunnel_is_there; then undo ip link delete wg0; fi
 }
 
 # --- the first handshake, sought by the side that has an endpoint --------------------------------
@@ -117,8 +118,11 @@ add_peer() {
   local answer
   now_ms
   added_at=$REPLY
-  answer=$(WG_ENDPOINT_RESOLUTION_RETRIES=0 wg set wg0 peer "${peer_settings[@]}" 2>&1) && return
+  # In the background, because looking up a name can take long and a signal is heard while waiting.
+  WG_ENDPOINT_RESOLUTION_RETRIES=0 wg set wg0 peer "${peer_settings[@]}" 2>/run/gateway/answer &
+  wait $! && return
   tunnel_is_there || return 0
+  answer=$(</run/gateway/answer)
   [[ $answer == "${last_complaint-}" ]] || say "the peer cannot be added yet: $answer"
   last_complaint=$answer
 }
@@ -172,13 +176,12 @@ wait_for_event() {
 # Ending here would be the worst answer to a lost wg0: the container would come back in a new network
 # namespace, and the application that shares this one would be left behind in it.
 rebuild_tunnel() {
-  if ((SECONDS - ${last_rebuild:--60} < 10)); then ((++rebuilds_in_a_row)); else rebuilds_in_a_row=1; fi
+  if ((SECONDS - ${last_rebuild:--60} < 2)); then ((++rebuilds_in_a_row)); else rebuilds_in_a_row=1; fi
   last_rebuild=$SECONDS
   ((rebuilds_in_a_row <= 5)) || die 1 "wg0 was lost again within seconds, for the ${rebuilds_in_a_row}th time; giving up"
   if [[ -n $wireguard_go_pid ]]; then
-    kill "$wireguard_go_pid" 2>/dev/null || true
-    say "wg0 is gone, wireguard-go with it ($(end_of_wireguard_go)); building it again"
-    wireguard_go_pid=''
+    end_wireguard_go
+    say "wg0 is gone, wireguard-go with it (exit status $REPLY); building it again"
   else
     say 'wg0 is gone; building it again'
   fi

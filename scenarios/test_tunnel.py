@@ -1,0 +1,272 @@
+"""The tunnel is up, carries data, and is set up as configured on both ends.
+
+The one assertion that "0 B received" and mismatched keys can never pass again: what WireGuard itself reports on each
+end is compared with the keys and settings that the deployment was given.
+"""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+import pytest
+
+from harness import capture, keys
+from harness.addresses import TUNNEL_SERVICES, TUNNEL_WEB, WIREGUARD_PORT
+from harness.budgets import HANDSHAKE, TRAFFIC
+from harness.deployment import Deployment, Gateway
+from harness.experiment import Experiment
+from harness.keys import KeyPair
+from harness.model import CommandResult
+from harness.waiting import wait_until
+from harness.wireguard import INTERFACE, REJECT_AFTER
+
+BOTH_ENDS = pytest.mark.parametrize("end", ["wireguard-web", "wireguard-services"])
+
+HEADERS = 28  # bytes of IPv4 and ICMP before what `ping -s` counts
+DEFAULT_MTU = "1420"
+
+IMPLEMENTATIONS = {"wireguard": "kernel", "tun": "wireguard-go"}
+"""What made a link, by its kind: the kernel's WireGuard has a kind of its own, wireguard-go holds a tun device."""
+
+
+@BOTH_ENDS
+def test_handshake_is_recent(deployment: Deployment, end: str) -> None:
+    """Both ends have shaken hands, and not longer ago than a session lasts."""
+    gateway = gateway_of(deployment, end)
+    handshake = gateway.peer().latest_handshake
+    assert handshake is not None, f"{end} has never shaken hands"
+    age = clock(gateway) - handshake.timestamp()
+    assert age < REJECT_AFTER, f"the last handshake of {end} is {age:.0f} s old"
+
+
+@BOTH_ENDS
+def test_bytes_are_received(deployment: Deployment, end: str) -> None:
+    """Both ends have received bytes and sent some: the tunnel does not stand at "0 B received"."""
+    peer = gateway_of(deployment, end).peer()
+    assert peer.transfer_rx > 0
+    assert peer.transfer_tx > 0
+
+
+def test_received_bytes_grow_with_traffic(deployment: Deployment) -> None:
+    """What is sent through the tunnel and answered is counted as received on both ends."""
+    count, size = 10, 1000
+    before = received(deployment)
+
+    pinged = ping(deployment, TUNNEL_SERVICES.ip, "-c", str(count), "-i", "0.02", "-s", str(size))
+    assert f"{count} received" in pinged.stdout, pinged
+
+    wait_until(
+        f"both ends to have received {count * size} bytes more than {before}",
+        lambda: received(deployment),
+        lambda now: all(now[end] - before[end] >= count * size for end in before),
+        within=TRAFFIC,
+    )
+
+
+@BOTH_ENDS
+def test_key_of_an_end_derives_from_its_private_key(deployment: Deployment, end: str) -> None:
+    """Each end's public key is the one that derives from the private key it was given."""
+    assert gateway_of(deployment, end).interface().public_key == keys.derive_public(pair_of(deployment, end).private)
+
+
+@BOTH_ENDS
+def test_peer_key_derives_from_the_other_ends_private_key(deployment: Deployment, end: str) -> None:
+    """Each end knows its peer by the key that derives from the other's private key, not by one made separately."""
+    other = pair_of(deployment, opposite(end))
+    assert gateway_of(deployment, end).peer().public_key == keys.derive_public(other.private)
+    assert gateway_of(deployment, end).peer().public_key != gateway_of(deployment, end).interface().public_key
+
+
+@BOTH_ENDS
+def test_preshared_key_is_set(deployment: Deployment, end: str) -> None:
+    """Both ends mix a preshared key into the handshake."""
+    assert gateway_of(deployment, end).peer().preshared_key_set
+
+
+def test_web_knows_the_endpoint_of_services(deployment: Deployment) -> None:
+    """Web's end sends to the services gateway's address on tunnel-net, on WireGuard's port."""
+    expected = f"{deployment.plan.underlay_services}:{WIREGUARD_PORT}"
+    assert deployment.wireguard_web.environment()["WG_PEER_ENDPOINT"] == expected
+    assert deployment.wireguard_web.peer().endpoint == expected
+
+
+def test_services_has_learnt_the_endpoint_of_web(deployment: Deployment) -> None:
+    """The services end was told no endpoint and has learnt from the handshake where web's end is."""
+    learnt = deployment.wireguard_services.peer().endpoint
+    assert learnt == f"{deployment.plan.underlay_web}:{WIREGUARD_PORT}"
+
+
+def test_exactly_one_end_initiates(deployment: Deployment) -> None:
+    """Only web's end is given an endpoint: were both, handshakes could cross and each wait 5 s."""
+    told = [gateway.service for gateway in deployment.gateways if gateway.environment().get("WG_PEER_ENDPOINT")]
+    assert told == ["wireguard-web"]
+
+
+@pytest.mark.parametrize(
+    ("end", "other"), [("wireguard-web", TUNNEL_SERVICES), ("wireguard-services", TUNNEL_WEB)], ids=str
+)
+def test_allowed_ips_are_the_other_end_alone(deployment: Deployment, end: str, other: IPv4Interface) -> None:
+    """Each end accepts from its peer, and sends to it, the peer's own tunnel address and no other."""
+    assert gateway_of(deployment, end).peer().allowed_ips == (IPv4Network(other.ip),)
+
+
+@pytest.mark.parametrize(
+    ("end", "own"), [("wireguard-web", TUNNEL_WEB), ("wireguard-services", TUNNEL_SERVICES)], ids=str
+)
+def test_wg0_bears_the_documented_address(deployment: Deployment, end: str, own: IPv4Interface) -> None:
+    """Web's end is 10.100.0.10/24 and services' is 10.100.0.11/24, on every copy of the deployment."""
+    found = [address.address for address in gateway_of(deployment, end).addresses() if address.interface == INTERFACE]
+    assert found == [own]
+
+
+@pytest.mark.parametrize(("end", "seconds"), [("wireguard-web", 25), ("wireguard-services", 0)])
+def test_keepalive_comes_from_the_initiator_alone(deployment: Deployment, end: str, seconds: int) -> None:
+    """Web's end keeps the session and the way back open every 25 s; services' end does not."""
+    gateway = gateway_of(deployment, end)
+    assert int(gateway.environment().get("WG_PERSISTENT_KEEPALIVE", "0")) == seconds
+    assert gateway.peer().persistent_keepalive == seconds
+
+
+@BOTH_ENDS
+def test_mtu_is_as_configured(deployment: Deployment, end: str) -> None:
+    """wg0 has the configured MTU, 1420 unless another was chosen."""
+    gateway = gateway_of(deployment, end)
+    assert mtu(gateway) == int(gateway.environment().get("WG_MTU", DEFAULT_MTU))
+
+
+@BOTH_ENDS
+def test_listen_port_is_as_configured(deployment: Deployment, end: str) -> None:
+    """Both ends listen on UDP 51820."""
+    assert gateway_of(deployment, end).interface().listen_port == WIREGUARD_PORT
+
+
+@pytest.mark.parametrize("short_of_the_limit", [1, 0])
+def test_packet_up_to_the_mtu_passes_whole(deployment: Deployment, short_of_the_limit: int) -> None:
+    """A packet of 1420 bytes, or one less, that may not be fragmented crosses the tunnel and is answered."""
+    size = mtu(deployment.wireguard_web) - short_of_the_limit
+    pinged = ping(deployment, TUNNEL_SERVICES.ip, "-M", "do", "-c", "1", "-s", str(size - HEADERS))
+    assert pinged.ok, pinged
+
+
+def test_packet_over_the_mtu_is_refused_at_once(deployment: Deployment) -> None:
+    """A packet of 1421 bytes that may not be fragmented is refused where it is sent, not lost on the way."""
+    size = mtu(deployment.wireguard_web) + 1
+    pinged = ping(deployment, TUNNEL_SERVICES.ip, "-M", "do", "-c", "1", "-s", str(size - HEADERS))
+    assert not pinged.ok, pinged
+    assert "message too long" in pinged.stderr.lower(), pinged
+
+
+@pytest.mark.parametrize("beyond_the_limit", [1, 3000])
+def test_packet_over_the_mtu_passes_in_fragments(deployment: Deployment, beyond_the_limit: int) -> None:
+    """A packet over the MTU that may be fragmented is, and crosses the tunnel."""
+    size = mtu(deployment.wireguard_web) + beyond_the_limit
+    with capture.tunnel(deployment, "icmp or ip[6:2] & 0x3fff != 0") as in_the_tunnel:
+        pinged = ping(deployment, TUNNEL_SERVICES.ip, "-M", "dont", "-c", "1", "-s", str(size - HEADERS))
+    assert pinged.ok, pinged
+    assert in_the_tunnel.lines(f"src host {TUNNEL_WEB.ip} and ip[6:2] & 0x1fff != 0"), "nothing was fragmented"
+
+
+def test_full_packets_cross_the_underlay_unfragmented(deployment: Deployment) -> None:
+    """The MTU leaves room for WireGuard's headers: no packet of the tunnel is fragmented on the way.
+
+    The same capture sees the fragments of a ping that is too big for the underlay.
+    """
+    fragments, full = "ip[6:2] & 0x3fff != 0", str(mtu(deployment.wireguard_web) - HEADERS)
+    too_big_for_the_underlay = "2000"
+    with capture.underlay(deployment) as underlay:
+        through = ping(deployment, TUNNEL_SERVICES.ip, "-M", "do", "-c", "1", "-s", full)
+        beside = ping(deployment, deployment.plan.underlay_services, "-c", "1", "-s", too_big_for_the_underlay)
+    assert through.ok, through
+    assert beside.ok, beside
+
+    assert underlay.lines(f"udp port {WIREGUARD_PORT} and greater {mtu(deployment.wireguard_web)}")
+    assert not underlay.lines(f"udp and {fragments}")
+    assert underlay.lines(f"icmp and {fragments}"), "the capture cannot see fragments"
+
+
+@BOTH_ENDS
+def test_health_check_agrees(deployment: Deployment, end: str) -> None:
+    """The gateway's own health check passes, and says how old the handshake is."""
+    checked = gateway_of(deployment, end).run("gateway-health")
+    assert checked.ok, checked
+    assert "the last handshake with" in checked.stdout
+
+
+def test_health_check_sees_a_tunnel_that_is_down(experiment: Experiment) -> None:
+    """The gateway's health check fails, with the reason, while wg0 is down."""
+    gateway = experiment.deployment.wireguard_web
+    with experiment.disturbance("wg0 of web's gateway is down") as undo:
+        undo.callback(gateway.run, "ip", "link", "set", INTERFACE, "up")
+        gateway.output("ip", "link", "set", INTERFACE, "down")
+        checked = gateway.run("gateway-health")
+        assert not checked.ok, checked
+        assert f"{INTERFACE} is down" in checked.stdout
+
+
+@BOTH_ENDS
+def test_implementation_is_the_one_at_work(deployment: Deployment, end: str) -> None:
+    """Which WireGuard a gateway uses, the kernel's or wireguard-go, is reported, and is what made wg0."""
+    gateway = gateway_of(deployment, end)
+    reported = gateway.implementation()
+    (link,) = json.loads(gateway.output("ip", "-d", "-j", "link", "show", INTERFACE))
+    assert reported == IMPLEMENTATIONS.get(link["linkinfo"]["info_kind"]), f"wg0 is {link['linkinfo']}"
+    assert (f"wireguard-go {INTERFACE}" in gateway.processes()) is (reported == "wireguard-go")
+    assert f"using {reported} " in gateway.logs(tail=10_000)
+
+
+@pytest.mark.needs_kernel_wireguard
+def test_kernel_and_wireguard_go_understand_each_other(experiment: Experiment) -> None:
+    """A gateway that is made to use wireguard-go shakes hands with one that uses the kernel's WireGuard."""
+    deployment = experiment.deployment
+    if deployment.wireguard_services.implementation() != "kernel":
+        pytest.skip("this kernel has no WireGuard (the module wireguard is missing): the gateways took wireguard-go")
+    overlay = {"services": {"wireguard-web": {"environment": {"WG_IMPLEMENTATION": "userspace"}}}}
+    with experiment.disturbance("web's gateway is made to use wireguard-go") as undo:
+        experiment.redeploy(undo, overlay, "wireguard-web", "web", "probe-web")
+        wait_until(
+            "web's gateway to shake hands",
+            lambda: deployment.wireguard_web.run("gateway-health"),
+            lambda checked: checked.ok,
+            within=HANDSHAKE,
+        )
+        assert deployment.wireguard_web.implementation() == "wireguard-go"
+        assert deployment.wireguard_services.implementation() == "kernel"
+        assert ping(deployment, TUNNEL_SERVICES.ip, "-c", "1").ok
+
+
+def gateway_of(deployment: Deployment, end: str) -> Gateway:
+    """The gateway at one end."""
+    return {gateway.service: gateway for gateway in deployment.gateways}[end]
+
+
+def opposite(end: str) -> str:
+    """The other end."""
+    return {"wireguard-web": "wireguard-services", "wireguard-services": "wireguard-web"}[end]
+
+
+def pair_of(deployment: Deployment, end: str) -> KeyPair:
+    """The key pair that was made for an end."""
+    made = deployment.credentials.keys
+    return {"wireguard-web": made.web, "wireguard-services": made.services}[end]
+
+
+def clock(gateway: Gateway) -> int:
+    """The time there, in seconds since 1970: the engine's machine may not be this one."""
+    return int(gateway.output("date", "+%s"))
+
+
+def mtu(gateway: Gateway) -> int:
+    """The MTU of wg0."""
+    (found,) = {address.mtu for address in gateway.addresses() if address.interface == INTERFACE}
+    return found
+
+
+def received(deployment: Deployment) -> dict[str, int]:
+    """How many bytes each end has received."""
+    return {gateway.service: gateway.peer().transfer_rx for gateway in deployment.gateways}
+
+
+def ping(deployment: Deployment, target: IPv4Address, *options: str) -> CommandResult:
+    """Ping from web's namespace, waiting at most 2 s for each answer. Root there: raw sockets are root's."""
+    return deployment.probe_web.run("ping", "-n", "-W", "2", *options, str(target), user="0")
