@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import itertools
+import secrets
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
+from harness.addresses import TUNNEL_SERVICES, WIREGUARD_PORT
 from harness.deployment import Deployment, Node
 from harness.errors import DeploymentError
-from harness.model import Budget
+from harness.model import Budget, CommandResult
 from harness.waiting import wait_until
 from harness.wireguard import INTERFACE
 
 _LISTENING = Budget(seconds=10, reason="tcpdump says that it listens within a second")
+_DRAINED = Budget(seconds=10, reason="tcpdump writes a packet at once; a loaded machine needs more")
 _ENDED = Budget(seconds=10, reason="tcpdump writes what it has and ends on SIGINT")
-_numbers = itertools.count(1)
+
+_LAST_PORT = 9  # discard: nothing else sends from it
+_LAST = f"udp src port {_LAST_PORT}"
 
 
 class Capture:
@@ -28,53 +32,80 @@ class Capture:
 
     def lines(self, expression: str = "") -> list[str]:
         """One line per packet that matches `expression` (pcap-filter(7))."""
-        argv = ["tcpdump", "-Z", "root", "-n", "-r", self._file, *expression.split()]
-        result = self._node.run(*argv, user="0")
-        if not result.ok:
-            message = f"the capture cannot be read: {result}"
-            raise DeploymentError(message)
-        return result.stdout.splitlines()
+        return self._read(f"({expression}) and not ({_LAST})" if expression else f"not ({_LAST})")
+
+    def has_last(self) -> bool:
+        """Whether the packet that ends the capture has been written."""
+        return bool(self._run(_LAST).stdout)  # while it is being written its end may be half a packet
 
     def raw(self) -> bytes:
         """The whole capture file: what anybody on the wire could read."""
         result = self._node.run("base64", self._file, user="0")
         return base64.b64decode(result.stdout)
 
+    def _read(self, expression: str) -> list[str]:
+        result = self._run(expression)
+        if not result.ok:
+            message = f"the capture cannot be read: {result}"
+            raise DeploymentError(message)
+        return result.stdout.splitlines()
+
+    def _run(self, expression: str) -> CommandResult:
+        return self._node.run("tcpdump", "-Z", "root", "-n", "-r", self._file, expression, user="0")
+
 
 @contextlib.contextmanager
 def underlay(deployment: Deployment, expression: str = "") -> Iterator[Capture]:
     """Capture what passes web's gateway's underlay interface while the block runs.
 
-    The capture has begun when the block starts. Raises `WaitTimeoutError` when tcpdump does not start.
+    The capture has begun when the block starts, and holds all that passed until the block ended. Raises
+    `WaitTimeoutError` when tcpdump does not start, or does not come to the end.
     """
-    node = deployment.probe_web
-    with _captured(deployment, interface_of(node, deployment.plan.underlay_web), expression) as found:
+    interface = interface_of(deployment.probe_web, deployment.plan.underlay_web)
+    with _captured(deployment.probe_web, interface, deployment.plan.underlay_services, expression) as found:
         yield found
 
 
 @contextlib.contextmanager
 def tunnel(deployment: Deployment, expression: str = "") -> Iterator[Capture]:
     """Capture what passes web's gateway's wg0, in the clear, while the block runs; else as `underlay`."""
-    with _captured(deployment, INTERFACE, expression) as found:
+    with _captured(deployment.probe_web, INTERFACE, TUNNEL_SERVICES.ip, expression) as found:
         yield found
 
 
 @contextlib.contextmanager
-def _captured(deployment: Deployment, interface: str, expression: str) -> Iterator[Capture]:
-    node = deployment.probe_web
-    file = f"/tmp/capture-{next(_numbers)}.pcap"  # noqa: S108 (inside the container)
-    start = f'echo $$ > {file}.pid; exec tcpdump -Z root -n -p -U -s 0 -i {interface} -w {file} "$@" 2> {file}.log'
-    api = deployment.engine.client.api
-    created = api.exec_create(node.name, ["sh", "-c", start, "sh", *expression.split()], user="0")
+def _captured(node: Node, interface: str, beyond: IPv4Address, expression: str) -> Iterator[Capture]:
+    file = f"/tmp/capture-{secrets.token_hex(8)}.pcap"  # noqa: S108 (inside the container)
+    options = f"-Z root -n -p -U -s 0 --immediate-mode -i {interface} -w {file}"
+    start = f'echo $$ > {file}.pid; exec tcpdump {options} "$@" 2> {file}.log'
+    wanted = [f"({expression}) or ({_LAST})"] if expression else []
+    api = node.engine.client.api
+    created = api.exec_create(node.name, ["sh", "-c", start, "sh", *wanted], user="0")
     api.exec_start(created["Id"], detach=True)
-    wait_until(
-        "tcpdump to listen", lambda: node.run("cat", f"{file}.log", user="0").stdout, _is_listening, within=_LISTENING
-    )
+    captured = Capture(node, file)
     try:
-        yield Capture(node, file)
+        wait_until(
+            "tcpdump to listen",
+            lambda: node.run("cat", f"{file}.log", user="0").stdout,
+            lambda log: "listening on" in log,
+            within=_LISTENING,
+        )
+        yield captured
+        _drain(node, captured, beyond)
     finally:
         node.run("sh", "-c", f"kill -INT $(cat {file}.pid)", user="0")
         wait_until("tcpdump to end", lambda: api.exec_inspect(created["Id"])["Running"], _is_false, within=_ENDED)
+
+
+def _drain(node: Node, captured: Capture, beyond: IPv4Address) -> None:
+    # When tcpdump is told to end it drops what it has not read yet. It reads in order: once it has written a packet
+    # that is sent now, it has written all that came before. WireGuard's port never answers what is not WireGuard.
+    target = f"UDP4-SENDTO:{beyond}:{WIREGUARD_PORT},sourceport={_LAST_PORT}"
+    sent = node.run("sh", "-c", f"echo last | socat -u - {target}", user="0")
+    if not sent.ok:
+        message = f"the capture's last packet cannot be sent: {sent}"
+        raise DeploymentError(message)
+    wait_until("the capture's last packet", captured.has_last, lambda seen: seen, within=_DRAINED)
 
 
 def interface_of(node: Node, address: IPv4Address) -> str:
@@ -84,10 +115,6 @@ def interface_of(node: Node, address: IPv4Address) -> str:
             return found.interface
     message = f"no interface of {node.name} has the address {address}"
     raise DeploymentError(message)
-
-
-def _is_listening(log: str) -> bool:
-    return "listening on" in log
 
 
 def _is_false(running: object) -> bool:

@@ -6,7 +6,10 @@ import os
 import sys
 import time
 
-_started = time.monotonic() - float(os.environ.get("HARNESS_ELAPSED") or 0)
+# The set-up scripts export when they began, so that a script and what it calls share one clock.
+_SCRIPT_STARTED = os.environ.get("STARTED_TENTHS", "")
+_started = int(_SCRIPT_STARTED) / 10 if _SCRIPT_STARTED.isdecimal() else time.time()
+_indent = "    " if _SCRIPT_STARTED else ""
 
 
 def say(line: str) -> None:
@@ -16,5 +19,5 @@ def say(line: str) -> None:
 
 
 def stamped(line: str) -> str:
-    """The line with the seconds since the process, or the script that started it, began."""
-    return f"[{time.monotonic() - _started:6.1f}s] {line}"
+    """The line with the seconds since this process, or the script that called it, began."""
+    return f"{_indent}[{time.time() - _started:5.1f}s] {line}"

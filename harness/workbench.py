@@ -13,8 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network
+from typing import Any
 
 from docker.errors import NotFound
+from docker.models.containers import Container
 from docker.types import IPAMConfig, IPAMPool
 
 from harness import images
@@ -24,6 +26,9 @@ from harness.waiting import wait_until
 
 KEYS = "/keys"
 """Where the files that a gateway is given lie inside its container."""
+
+CAPABILITIES = ("NET_ADMIN",)
+"""What a gateway needs."""
 
 _ENDED = Budget(seconds=15, reason="a container that ends by itself does so within seconds of its start")
 _numbers = itertools.count(1)
@@ -72,7 +77,7 @@ class Workbench:
         files: Mapping[str, str],
         *,
         network: str = "none",
-        capabilities: Sequence[str] = ("NET_ADMIN",),
+        capabilities: Sequence[str] = CAPABILITIES,
         tun: bool = True,
         forwarding: bool = True,
     ) -> Iterator[Gateway]:
@@ -80,54 +85,67 @@ class Workbench:
 
         `files` are put under `KEYS`, 0600 and root's. `network` may be `container:NAME`.
         """
-        name = f"{self._prefix}-gateway-{next(_numbers)}"
-        shares_namespace = network.startswith("container:")
-        container = self._engine.client.containers.create(
+        container = self._create("gateway", network, capabilities, environment=dict(settings), tun=tun, forward=forwarding)
+        try:
+            put(container, files)
+            container.start()
+            yield Gateway(self._engine, "gateway", str(container.name))
+        finally:
+            _remove(container)
+
+    @contextlib.contextmanager
+    def namespace(self, network: str = "none", *, capabilities: Sequence[str] = CAPABILITIES) -> Iterator[Gateway]:
+        """A container of the gateway's image, in which no gateway is at work; its network namespace can be shared."""
+        container = self._create("namespace", network, capabilities, entrypoint=["sleep", "infinity"])
+        try:
+            container.start()
+            yield Gateway(self._engine, "namespace", str(container.name))
+        finally:
+            _remove(container)
+
+    def _create(  # noqa: PLR0913
+        self,
+        role: str,
+        network: str,
+        capabilities: Sequence[str],
+        *,
+        tun: bool = True,
+        forward: bool = True,
+        **options: Any,
+    ) -> Container:
+        sysctls = {"net.ipv4.ip_forward": str(int(forward))}
+        created: Container = self._engine.client.containers.create(
             images.chosen()["WIREGUARD_IMAGE"],
-            name=name,
+            name=f"{self._prefix}-{role}-{next(_numbers)}",
             labels=self._labels,
-            environment=dict(settings),
             network=network,
             cap_drop=["ALL"],
             cap_add=list(capabilities),
             security_opt=["no-new-privileges:true"],
             devices=["/dev/net/tun:/dev/net/tun:rwm"] if tun else [],
-            sysctls=None if shares_namespace else {"net.ipv4.ip_forward": str(int(forwarding))},
+            sysctls=None if network.startswith("container:") else sysctls,
             tmpfs={"/run": ""},
             mem_limit="128m",
             init=True,
+            **options,
         )
-        try:
-            container.put_archive("/", _archive(files))
-            container.start()
-            yield Gateway(self._engine, "gateway", name)
-        finally:
-            with contextlib.suppress(NotFound):
-                container.remove(force=True, v=True)
+        return created
 
-    @contextlib.contextmanager
-    def namespace(self, network: str) -> Iterator[Gateway]:
-        """A container that holds a network namespace open, with the gateway's tools in it and no gateway at work."""
-        name = f"{self._prefix}-namespace-{next(_numbers)}"
-        container = self._engine.client.containers.create(
-            images.chosen()["WIREGUARD_IMAGE"],
-            name=name,
-            labels=self._labels,
-            entrypoint=["sleep", "infinity"],
-            network=network,
-            cap_drop=["ALL"],
-            cap_add=["NET_ADMIN"],
-            sysctls={"net.ipv4.ip_forward": "1"},
-            tmpfs={"/run": ""},
-            mem_limit="64m",
-            init=True,
-        )
-        try:
-            container.start()
-            yield Gateway(self._engine, "namespace", name)
-        finally:
-            with contextlib.suppress(NotFound):
-                container.remove(force=True, v=True)
+
+def put(container: Container, files: Mapping[str, str]) -> None:
+    """Write files under `KEYS` in a container, 0600 and root's."""
+    container.put_archive("/", _archive(files))
+
+
+def refuse(namespace: Gateway, settings: Mapping[str, str], files: Mapping[str, str]) -> Ending:
+    """Run the gateway in a `Workbench.namespace`, expecting that it ends by itself: quicker than a container each.
+
+    One that starts after all is ended after a while, with exit status 124.
+    """
+    put(namespace.container, files)
+    entrypoint = namespace.engine.client.images.get(images.chosen()["WIREGUARD_IMAGE"]).attrs["Config"]["Entrypoint"]
+    result = namespace.run("timeout", "--kill-after=5", f"{_ENDED.seconds:g}", *entrypoint, environment=settings)
+    return Ending(exit_code=result.exit_status, stdout=result.stdout, stderr=result.stderr, seconds=result.duration)
 
 
 def ending(gateway: Gateway) -> Ending:
@@ -145,6 +163,11 @@ def ending(gateway: Gateway) -> Ending:
         stderr=container.logs(stdout=False, stderr=True).decode(errors="replace"),
         seconds=(_moment(state["FinishedAt"]) - _moment(state["StartedAt"])).total_seconds(),
     )
+
+
+def _remove(container: Container) -> None:
+    with contextlib.suppress(NotFound):
+        container.remove(force=True, v=True)
 
 
 def _moment(text: str) -> datetime:

@@ -62,8 +62,20 @@ def side(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def connect(deployment: Deployment) -> Iterator[Connect]:
-    """Log in from a side, each time with a new connection; all are closed at the end."""
+def scratch(deployment: Deployment) -> Iterator[str]:
+    """The name of a table that the test alone uses; whatever the test did with it, it is gone at the end."""
+    table = f"scratch_{uuid4().hex}"
+    yield table
+    with clients.mariadb(deployment, "services", timeout=TRANSFER_TIMEOUT) as cleaner:
+        ask(cleaner, f"DROP TABLE IF EXISTS {table}")
+
+
+@pytest.fixture
+def connect(deployment: Deployment, scratch: str) -> Iterator[Connect]:  # noqa: ARG001 (it outlives the connections)
+    """Log in from a side, each time with a new connection; all are closed at the end.
+
+    That is before the scratch table is dropped, which a transaction left open would hold up.
+    """
     with ExitStack() as closing:
 
         def connected(side: str, **options: Any) -> Connection:
@@ -84,15 +96,6 @@ def connection(connect: Connect, side: str) -> Connection:
 def other(connect: Connect, side: str) -> Connection:
     """A connection on the other route; each statement is a transaction of its own."""
     return connect(OTHER[side], autocommit=True)
-
-
-@pytest.fixture
-def scratch(deployment: Deployment) -> Iterator[str]:
-    """The name of a table that the test alone uses; whatever the test did with it, it is gone at the end."""
-    table = f"scratch_{uuid4().hex}"
-    yield table
-    with clients.mariadb(deployment, "services", timeout=TRANSFER_TIMEOUT) as cleaner:
-        ask(cleaner, f"DROP TABLE IF EXISTS {table}")
 
 
 def ask(connection: Connection, statement: str, *values: object) -> tuple[tuple[Any, ...], ...]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import hypothesis
+import hypothesis.configuration
 import pytest
 import yaml
 
@@ -18,6 +20,11 @@ from harness.keys import FILES, KeySet, write
 ROOT = Path(__file__).resolve().parent.parent
 
 Render = Callable[..., dict[str, Any]]
+
+# The same examples in every run, none kept on disk, and no time limit that a busy machine could miss.
+hypothesis.configuration.set_hypothesis_home_dir(ROOT / ".cache" / "hypothesis")
+hypothesis.settings.register_profile("harness", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("harness")
 
 # The part of compose's interpolation that the files use: $$, ${NAME}, ${NAME:-default}.
 _VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\})")

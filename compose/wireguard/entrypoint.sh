@@ -36,7 +36,6 @@
 set -euo pipefail -o noglob
 
 readonly library=${BASH_SOURCE[0]%/*}/lib
-# shellcheck source-path=SCRIPTDIR
 # shellcheck source=lib/log.sh
 source "$library/log.sh"
 # shellcheck source=lib/addresses.sh
