@@ -51,7 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     results = REPORTS / "results"
     if not _worker(config):  # workers only add: one that cleaned would take the others' results away
-        shutil.rmtree(results, ignore_errors=True)
+        if config.option.allure_report_dir is None:  # nor does a run that writes elsewhere
+            shutil.rmtree(results, ignore_errors=True)
         config.option.xmlpath = config.option.xmlpath or str(REPORTS / "junit.xml")
     config.option.allure_report_dir = config.option.allure_report_dir or str(results)
 

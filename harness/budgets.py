@@ -24,3 +24,8 @@ TRAFFIC = Budget(
 
 CLIENT_LISTED = Budget(seconds=10, reason="a server lists a client with its first command, and drops it when it closes")
 EXPIRY = Budget(seconds=5, reason="the key lives for 1.5 s, and Redis never answers with one that has expired")
+JOB_AFTER_OUTAGE = Budget(
+    seconds=30,
+    poll=0.1,
+    reason="the worker looks for a lost broker every second, and tries a job again after up to 5 s",
+)

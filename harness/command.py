@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Timer
 
@@ -100,6 +101,73 @@ def stream(  # noqa: PLR0913 (a process has this many sides)
     return result
 
 
+class Background:
+    """A process that runs beside this one, in a process group of its own; both its outputs go to a file."""
+
+    def __init__(self, argv: Sequence[str], process: subprocess.Popen[bytes], log: Path) -> None:
+        self._argv = tuple(argv)
+        self._process = process
+        self._log = log
+        self._started = time.monotonic()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        """All that it has printed so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process and its group, as a terminal does with Ctrl-C."""
+        os.killpg(self._process.pid, number)
+
+    def wait(self, *, timeout: float) -> CommandResult:
+        """Wait until it has ended; `timeout` is in seconds. Raises `CommandError` when it does not end."""
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            message = f"{_short(self._argv)} has not ended within {timeout:g} s; it printed:\n{self.output}"
+            raise CommandError(message) from None
+        duration = time.monotonic() - self._started
+        return CommandResult(
+            argv=self._argv, exit_status=status, stdout=self.output, stderr="", duration=duration
+        )
+
+
+@contextlib.contextmanager
+def background(
+    argv: Sequence[str], *, log: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[Background]:
+    """Run `argv` beside this process while the block runs; what is left of its group then is ended.
+
+    `log` is the file that takes its output; `env` is added to this process's own. Raises `CommandError` when the
+    program is not there.
+    """
+    with log.open("wb") as output:
+        try:
+            process = subprocess.Popen(  # noqa: S603 (argv is a list, no shell)
+                list(argv),
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            message = f"cannot run {argv[0]}: {error.strerror}"
+            raise CommandError(message) from error
+    try:
+        yield Background(argv, process, log)
+    finally:
+        if process.poll() is None:
+            _end_group(process)
+        process.wait()
+
+
 def _follow(process: subprocess.Popen[str], on_line: Callable[[str], None]) -> tuple[str, str]:
     assert process.stdout is not None  # noqa: S101 (opened as a pipe above)
     lines = []
@@ -110,7 +178,7 @@ def _follow(process: subprocess.Popen[str], on_line: Callable[[str], None]) -> t
     return "".join(lines), ""
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
+def _end_group(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -44,7 +44,12 @@ def get(url: str) -> Page:
 
 def post(url: str, content: object) -> Page:
     """POST an object as JSON."""
-    return _request("POST", url, json.dumps(content).encode(), {"Content-Type": "application/json"})
+    return post_bytes(url, json.dumps(content).encode())
+
+
+def post_bytes(url: str, body: bytes) -> Page:
+    """POST a body as it is, said to be JSON."""
+    return _request("POST", url, body, {"Content-Type": "application/json"})
 
 
 def _request(method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Page:

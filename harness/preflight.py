@@ -108,7 +108,7 @@ def _subnet_lines(engine: Engine, plan: AddressPlan) -> list[str]:
     wanted = {**plan.networks, "the tunnel": TUNNEL_WEB.network}
     return [
         f"subnet {subnet} ({name}) is in use by docker network {network.name} ({other}): "
-        f"remove it (docker network rm {network.name}) or stop what uses it"
+        f"{_remedy(network.labels, f'stop what uses it and docker network rm {network.name}')}"
         for network in engine.networks()
         if LABEL not in network.labels
         for other in network.subnets
@@ -141,16 +141,19 @@ def _bindable(port: int) -> bool:
 def _name_lines(engine: Engine, plan: AddressPlan) -> list[str]:
     services = ("wireguard-web", "wireguard-services", "mariadb", "redis", "services", "celery", "web")
     names = {f"{plan.container_prefix}{service}" for service in services}
+    remedies: dict[str, list[str]] = {}
+    for container in engine.client.containers.list(all=True, ignore_removed=True):
+        if container.name in names and LABEL not in container.labels:
+            remedies.setdefault(_remedy(container.labels, "docker rename or remove it"), []).append(container.name)
     return [
-        f"the name {container.name} is taken by a container that is not the harness's"
-        f"{_project(container.labels)}: docker rename or remove it"
-        for container in engine.client.containers.list(all=True, ignore_removed=True)
-        if container.name in names and LABEL not in container.labels
+        f"the name {', '.join(sorted(taken))} is taken by a container that is not the harness's: {remedy}"
+        for remedy, taken in remedies.items()
     ]
 
 
-def _project(labels: Mapping[str, str]) -> str:
-    return f" (compose project {labels[COMPOSE_PROJECT]})" if COMPOSE_PROJECT in labels else ""
+def _remedy(labels: Mapping[str, str], otherwise: str) -> str:
+    """What frees a thing: taking its compose project down where it has one."""
+    return f"docker compose -p {labels[COMPOSE_PROJECT]} down" if COMPOSE_PROJECT in labels else otherwise
 
 
 def _dotted(version: tuple[int, ...]) -> str:

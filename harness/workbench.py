@@ -85,7 +85,9 @@ class Workbench:
 
         `files` are put under `KEYS`, 0600 and root's. `network` may be `container:NAME`.
         """
-        container = self._create("gateway", network, capabilities, environment=dict(settings), tun=tun, forward=forwarding)
+        container = self._create(
+            "gateway", network, capabilities, environment=dict(settings), tun=tun, forward=forwarding
+        )
         try:
             put(container, files)
             container.start()

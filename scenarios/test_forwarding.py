@@ -2,7 +2,7 @@
 
 What is declared is `WG_FORWARD_PORTS`. Rules are read as `iptables-save` prints them, with their counters; a counter
 of the nat table moves once for each new connection. Web's health check uses the tunnel every few seconds, so web is
-paused wherever counters are compared.
+held wherever counters are compared.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def test_nat_rules_are_exactly_what_is_declared(deployment: Deployment) -> None:
 
 
 def test_webs_gateway_forwards_nothing(deployment: Deployment) -> None:
-    """Web's gateway has no nat rule of its own, lets nothing through, and does not route."""
+    """Web's gateway has no nat rule of its own and lets nothing through."""
     gateway = deployment.wireguard_web
     assert own_nat_rules(gateway) == {}
     assert gateway.rules("filter", "FORWARD") == ()
@@ -93,7 +93,7 @@ def test_segment_size_is_clamped_to_the_tunnel(deployment: Deployment) -> None:
 def test_using_a_port_counts_on_its_rule_alone(experiment: Experiment, port: int) -> None:
     """A connection to a declared port moves that port's DNAT counter by one, and no other port's."""
     deployment = experiment.deployment
-    with web_paused(experiment):
+    with web_held(experiment):
         before = dnat_counters(deployment)
         assert knock(deployment.probe_web, TUNNEL_SERVICES.ip, port)
         assert moved(before, dnat_counters(deployment)) == {port: 1}
@@ -146,7 +146,7 @@ def test_declared_port_is_open(deployment: Deployment, port: int) -> None:
 def test_nothing_enters_from_tunnel_net(experiment: Experiment) -> None:
     """The declared ports are closed on the services gateway's address on tunnel-net, and no DNAT rule counts."""
     deployment = experiment.deployment
-    with web_paused(experiment):
+    with web_held(experiment):
         before = dnat_counters(deployment)
         for port in DECLARED:
             assert not knock(deployment.probe_web, deployment.plan.underlay_services, port)
@@ -159,7 +159,7 @@ def test_nothing_enters_from_tunnel_net(experiment: Experiment) -> None:
 def test_nothing_enters_from_services_net(experiment: Experiment) -> None:
     """The declared ports are closed on the services gateway's address on services-net, and no DNAT rule counts."""
     deployment = experiment.deployment
-    with web_paused(experiment):
+    with web_held(experiment):
         before = dnat_counters(deployment)
         for port in DECLARED:
             assert not knock(deployment.probe_services, deployment.plan.wireguard_services, port)
@@ -172,19 +172,21 @@ def test_underlay_is_not_routed_to_the_backends(experiment: Experiment) -> None:
     """A packet for a backend that comes in from tunnel-net, by a route made for it, is dropped."""
     deployment = experiment.deployment
     way = (str(deployment.plan.mariadb), "via", str(deployment.plan.underlay_services))
-    with web_paused(experiment) as undo:
+    with web_held(experiment) as undo:
         undo.callback(deployment.wireguard_web.run, "ip", "route", "delete", *way)
         deployment.wireguard_web.output("ip", "route", "add", *way)
+        before = dnat_counters(deployment)
         expect_dropped_on_arrival(deployment)
+        assert moved(before, dnat_counters(deployment)) == {}
 
 
 def test_tunnel_is_not_routed_to_the_backends(experiment: Experiment) -> None:
-    """A packet from the tunnel that is addressed to a backend itself, past the DNAT rules, is dropped."""
+    """A packet from the tunnel that is addressed to a backend itself, and not to the gateway, is dropped."""
     deployment = experiment.deployment
     web, backend = deployment.wireguard_web, str(deployment.plan.mariadb)
     peer = web.peer()
     allowed = ",".join(map(str, peer.allowed_ips))
-    with web_paused(experiment) as undo:
+    with web_held(experiment) as undo:
         undo.callback(web.run, "wg", "set", INTERFACE, "peer", peer.public_key, "allowed-ips", allowed)
         web.output("wg", "set", INTERFACE, "peer", peer.public_key, "allowed-ips", f"{allowed},{backend}/32")
         undo.callback(web.run, "ip", "route", "delete", backend, "dev", INTERFACE)
@@ -196,19 +198,22 @@ def test_tunnel_is_not_routed_to_the_backends(experiment: Experiment) -> None:
 def expect_dropped_on_arrival(deployment: Deployment) -> None:
     """Knock at MariaDB's own address: the packets reach the services gateway, and meet its DROP policy there."""
     gateway = deployment.wireguard_services
-    before, dropped = dnat_counters(deployment), gateway.unmatched("filter", "FORWARD")
+    dropped = gateway.unmatched("filter", "FORWARD")
     assert not knock(deployment.probe_web, deployment.plan.mariadb, MARIADB_PORT)
     assert gateway.unmatched("filter", "FORWARD") > dropped, "the packets never came to the gateway"
-    assert moved(before, dnat_counters(deployment)) == {}
 
 
 @contextlib.contextmanager
-def web_paused(experiment: Experiment) -> Iterator[contextlib.ExitStack]:
-    """Nothing but the test itself uses the tunnel while the block runs."""
-    web = experiment.deployment.web.container
-    with experiment.disturbance("web is paused, so that its health check does not count") as undo:
-        undo.callback(web.unpause)
-        web.pause()
+def web_held(experiment: Experiment) -> Iterator[contextlib.ExitStack]:
+    """Nothing but the test itself uses the tunnel while the block runs.
+
+    The signal goes to all of web's processes. Pausing the container would do too, but Docker then waits a whole
+    interval of the health check before it calls web healthy again.
+    """
+    web = experiment.deployment.web
+    with experiment.disturbance("web is held, so that its health check does not count") as undo:
+        undo.callback(web.run, "sh", "-c", "kill -CONT -1")
+        web.output("sh", "-c", "kill -STOP -1")
         yield undo
 
 

@@ -39,7 +39,7 @@ SECONDS_TO_STOP = 5  # the promise is one on an idle machine; `date` counts whol
 STILL_RUNNING, KILLED = 124, 137  # timeout(1); 128 + SIGKILL
 
 READY = Budget(seconds=15, reason="a gateway builds its rules and wg0 within a second; a loaded machine takes longer")
-STAYS = Budget(seconds=2, reason="every refusal of this module comes sooner than this after the start")
+STAYS = Budget(seconds=1, reason="from ready on; every refusal comes before that")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

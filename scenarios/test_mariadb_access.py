@@ -29,7 +29,7 @@ from harness.waiting import wait_until
 OTHER = {"web": "services", "services": "web"}
 
 CONNECTIONS = 50
-WRONG_LOGINS = 10
+WRONG_LOGINS = 5
 LARGE_ROW = 8 * 1024 * 1024
 LONG_RESULT = 50_000
 
@@ -80,7 +80,7 @@ def connect(deployment: Deployment, scratch: str) -> Iterator[Connect]:  # noqa:
 
         def connected(side: str, **options: Any) -> Connection:
             connection = clients.mariadb(deployment, side, **options)
-            closing.callback(lambda: connection.open and connection.close())  # it may be closed only once
+            closing.callback(leave, connection)
             return connection
 
         yield connected
@@ -98,6 +98,12 @@ def other(connect: Connect, side: str) -> Connection:
     return connect(OTHER[side], autocommit=True)
 
 
+def leave(connection: Connection) -> None:
+    """Close a connection that may be closed already."""
+    if connection.open:
+        connection.close()
+
+
 def ask(connection: Connection, statement: str, *values: object) -> tuple[tuple[Any, ...], ...]:
     """Run one statement and return all its rows."""
     with connection.cursor() as cursor:
@@ -111,12 +117,12 @@ def test_the_server_greets_and_accepts_the_login(
     """MariaDB greets with its version, accepts the application's login, and puts it into its database."""
     environment = deployment.services.environment()
 
-    greeting = connection.get_server_info()
+    greeting = connection.get_server_info()  # type: ignore[no-untyped-call]
     (version, database, user), *_ = ask(connection, "SELECT VERSION(), DATABASE(), SUBSTRING_INDEX(USER(), '@', 1)")
 
     assert "MariaDB" in greeting
     assert greeting.removeprefix("5.5.5-") == version  # what MariaDB once put before it for old replicas
-    assert greeting == other.get_server_info()
+    assert greeting == other.get_server_info()  # type: ignore[no-untyped-call]
     assert (database, user) == (environment["DATABASE_NAME"], environment["DATABASE_USER"])
 
 
@@ -161,15 +167,13 @@ def columns(connection: Connection, table: str) -> dict[str, str]:
     return {name: kind for name, kind, *_ in ask(connection, f"SHOW COLUMNS FROM {table}")}
 
 
-def test_a_commit_is_seen_from_the_other_route(
-    connect: Connect, other: Connection, side: str, scratch: str
-) -> None:
+def test_a_commit_is_seen_from_the_other_route(connect: Connect, other: Connection, side: str, scratch: str) -> None:
     """What a transaction writes is invisible to the other route until it commits, and visible from then on."""
     ask(other, f"CREATE TABLE {scratch} (id INT PRIMARY KEY, amount INT NOT NULL)")
     writer = connect(side, autocommit=False)
 
-    ask(writer, f"INSERT INTO {scratch} VALUES (1, 10), (2, 20)")  # noqa: S608 (a name of our own)
-    ask(writer, f"UPDATE {scratch} SET amount = amount + 1 WHERE id = 2")  # noqa: S608
+    ask(writer, f"INSERT INTO {scratch} VALUES (1, 10), (2, 20)")
+    ask(writer, f"UPDATE {scratch} SET amount = amount + 1 WHERE id = 2")
     assert rows(other, scratch) == ()
 
     writer.commit()
@@ -180,11 +184,11 @@ def test_a_commit_is_seen_from_the_other_route(
 def test_a_rollback_leaves_nothing(connect: Connect, other: Connection, side: str, scratch: str) -> None:
     """What a transaction wrote before its rollback is gone for both routes, and what was there before is as it was."""
     ask(other, f"CREATE TABLE {scratch} (id INT PRIMARY KEY, amount INT NOT NULL)")
-    ask(other, f"INSERT INTO {scratch} VALUES (1, 10)")  # noqa: S608
+    ask(other, f"INSERT INTO {scratch} VALUES (1, 10)")
     writer = connect(side, autocommit=False)
 
-    ask(writer, f"INSERT INTO {scratch} VALUES (2, 20)")  # noqa: S608
-    ask(writer, f"UPDATE {scratch} SET amount = 0 WHERE id = 1")  # noqa: S608
+    ask(writer, f"INSERT INTO {scratch} VALUES (2, 20)")
+    ask(writer, f"UPDATE {scratch} SET amount = 0 WHERE id = 1")
     assert rows(writer, scratch) == ((1, 0), (2, 20))
 
     writer.rollback()
@@ -198,24 +202,24 @@ def test_a_connection_that_ends_in_a_transaction_leaves_nothing(
     """A connection that closes without a commit leaves neither rows nor locks behind."""
     ask(other, f"CREATE TABLE {scratch} (id INT PRIMARY KEY, amount INT NOT NULL)")
     writer = connect(side, autocommit=False)
-    ask(writer, f"INSERT INTO {scratch} VALUES (1, 10)")  # noqa: S608
+    ask(writer, f"INSERT INTO {scratch} VALUES (1, 10)")
 
-    ask(other, "SET SESSION innodb_lock_wait_timeout = 1")
+    ask(other, "SET SESSION innodb_lock_wait_timeout = 0")
     with pytest.raises(pymysql.OperationalError) as locked:
-        ask(other, f"INSERT INTO {scratch} VALUES (1, 99)")  # noqa: S608
+        ask(other, f"INSERT INTO {scratch} VALUES (1, 99)")
     assert locked.value.args[0] == ER.LOCK_WAIT_TIMEOUT
 
-    identity = writer.thread_id()
+    identity = writer.thread_id()  # type: ignore[no-untyped-call]
     writer.close()
     wait_until("the connection to be gone", lambda: alive(other, identity), lambda left: not left, within=CLIENT_LISTED)
 
-    ask(other, f"INSERT INTO {scratch} VALUES (1, 99)")  # noqa: S608
+    ask(other, f"INSERT INTO {scratch} VALUES (1, 99)")
     assert rows(other, scratch) == ((1, 99),)
 
 
 def rows(connection: Connection, table: str) -> tuple[tuple[Any, ...], ...]:
     """All rows of a table, by its first column."""
-    return ask(connection, f"SELECT * FROM {table} ORDER BY 1")  # noqa: S608
+    return ask(connection, f"SELECT * FROM {table} ORDER BY 1")
 
 
 def alive(connection: Connection, *identities: int) -> set[int]:
@@ -225,34 +229,34 @@ def alive(connection: Connection, *identities: int) -> set[int]:
     }
 
 
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
-def test_text_comes_back_character_for_character(
-    connection: Connection, other: Connection, scratch: str, text: str
-) -> None:
+def test_text_comes_back_character_for_character(connection: Connection, other: Connection, scratch: str) -> None:
     """Text of any script is stored as utf8mb4 and comes back unchanged on the same route and on the other."""
-    ask(connection, f"CREATE TABLE {scratch} (content VARCHAR(200) NOT NULL)")
+    ask(connection, f"CREATE TABLE {scratch} (kind VARCHAR(40) PRIMARY KEY, content VARCHAR(200) NOT NULL)")
 
-    ask(connection, f"INSERT INTO {scratch} VALUES (%s)", text)  # noqa: S608
+    for kind, text in TEXTS.items():
+        ask(connection, f"INSERT INTO {scratch} VALUES (%s, %s)", kind, text)
 
-    assert rows(connection, scratch) == rows(other, scratch) == ((text,),)
-    stored = ask(other, f"SELECT HEX(content), CHAR_LENGTH(content) FROM {scratch}")  # noqa: S608
-    assert stored == ((text.encode().hex().upper(), len(text)),)
+    assert dict(rows(connection, scratch)) == dict(rows(other, scratch)) == TEXTS
+    stored = ask(other, f"SELECT kind, HEX(content), CHAR_LENGTH(content) FROM {scratch}")
+    assert sorted(stored) == sorted((kind, text.encode().hex().upper(), len(text)) for kind, text in TEXTS.items())
 
 
-@pytest.mark.parametrize("text", AWKWARD.values(), ids=AWKWARD.keys())
-def test_a_parameter_is_only_ever_a_value(
-    connection: Connection, other: Connection, scratch: str, text: str
-) -> None:
+def test_a_parameter_is_only_ever_a_value(connection: Connection, other: Connection, scratch: str) -> None:
     """A value never becomes a part of the statement that it is given to, as a parameter or to a prepared one."""
-    ask(connection, f"CREATE TABLE {scratch} (id INT PRIMARY KEY, content VARCHAR(200) NOT NULL)")
+    ask(
+        connection,
+        f"CREATE TABLE {scratch} (kind VARCHAR(40) PRIMARY KEY, content VARCHAR(200), prepared VARCHAR(200))",
+    )
+    ask(connection, f"PREPARE prepared FROM 'UPDATE {scratch} SET prepared = ? WHERE kind = ?'")
 
-    ask(connection, f"INSERT INTO {scratch} VALUES (1, %s)", text)  # noqa: S608
-    ask(connection, f"PREPARE prepared FROM 'INSERT INTO {scratch} VALUES (?, ?)'")
-    ask(connection, "SET @id = 2, @content = %s", text)
-    ask(connection, "EXECUTE prepared USING @id, @content")
+    for kind, text in AWKWARD.items():
+        ask(connection, f"INSERT INTO {scratch} (kind, content) VALUES (%s, %s)", kind, text)
+        ask(connection, "SET @kind = %s, @text = %s", kind, text)
+        ask(connection, "EXECUTE prepared USING @text, @kind")
+        assert ask(connection, f"SELECT kind FROM {scratch} WHERE content = %s", text) == ((kind,),)
 
-    assert rows(connection, scratch) == rows(other, scratch) == ((1, text), (2, text))
-    assert ask(connection, f"SELECT id FROM {scratch} WHERE content = %s ORDER BY id", text) == ((1,), (2,))  # noqa: S608
+    expected = sorted((kind, text, text) for kind, text in AWKWARD.items())
+    assert sorted(rows(connection, scratch)) == sorted(rows(other, scratch)) == expected
 
 
 def test_a_row_of_8_mib_comes_back_byte_for_byte(connect: Connect, side: str, scratch: str) -> None:
@@ -262,9 +266,9 @@ def test_a_row_of_8_mib_comes_back_byte_for_byte(connect: Connect, side: str, sc
     writer, reader = (connect(each, timeout=TRANSFER_TIMEOUT, autocommit=True) for each in (side, OTHER[side]))
     ask(writer, f"CREATE TABLE {scratch} (content LONGBLOB NOT NULL)")
 
-    ask(writer, f"INSERT INTO {scratch} VALUES (%s)", content)  # noqa: S608
+    ask(writer, f"INSERT INTO {scratch} VALUES (%s)", content)
 
-    stored = ask(writer, f"SELECT LENGTH(content), SHA2(content, 256) FROM {scratch}")  # noqa: S608
+    stored = ask(writer, f"SELECT LENGTH(content), SHA2(content, 256) FROM {scratch}")
     assert stored == ((LARGE_ROW, digest),)
     for each in (writer, reader):
         ((returned,),) = rows(each, scratch)
@@ -277,7 +281,7 @@ def test_a_long_result_arrives_complete_and_in_order(connect: Connect, side: str
 
     result = ask(
         connection,
-        f"SELECT seq, SHA2(seq, 256), NULLIF(seq % 7, 0) FROM seq_1_to_{LONG_RESULT} ORDER BY seq DESC",  # noqa: S608
+        f"SELECT seq, SHA2(seq, 256), NULLIF(seq % 7, 0) FROM seq_1_to_{LONG_RESULT} ORDER BY seq DESC",
     )
 
     assert result == tuple(
@@ -302,7 +306,7 @@ def test_values_keep_their_types(connection: Connection, other: Connection, scra
     }
     ask(connection, f"CREATE TABLE {scratch} ({', '.join(f'c{i} {kind}' for i, kind in enumerate(values))})")
 
-    ask(connection, f"INSERT INTO {scratch} VALUES ({', '.join(['%s'] * len(values))})", *values.values())  # noqa: S608
+    ask(connection, f"INSERT INTO {scratch} VALUES ({', '.join(['%s'] * len(values))})", *values.values())
 
     assert rows(connection, scratch) == rows(other, scratch) == (tuple(values.values()),)
     returned = rows(other, scratch)[0]
@@ -314,7 +318,7 @@ def test_fifty_connections_are_served_at_once(connect: Connect, side: str) -> No
     watcher = connect("services")
     with ThreadPoolExecutor(max_workers=CONNECTIONS) as pool:
         crowd = list(pool.map(lambda _: connect(side, timeout=TRANSFER_TIMEOUT), range(CONNECTIONS)))
-        identities = [each.thread_id() for each in crowd]
+        identities = [each.thread_id() for each in crowd]  # type: ignore[no-untyped-call]
         assert len(alive(watcher, *identities)) == CONNECTIONS
 
         answers = list(pool.map(lambda each: ask(each, "SELECT CONNECTION_ID(), %s", id(each)), crowd))
@@ -355,7 +359,7 @@ def test_both_routes_give_equal_results(connect: Connect, scratch: str) -> None:
     """The same statements have the same results on both routes: rows, column names and types, and errors."""
     writer = connect("services", autocommit=True)
     ask(writer, f"CREATE TABLE {scratch} (id INT PRIMARY KEY, amount DECIMAL(9, 3), name VARCHAR(40), at DATETIME(3))")
-    ask(writer, f"INSERT INTO {scratch} VALUES (1, 0.1, 'Zoë 🚇', NOW(3)), (2, NULL, NULL, NULL), (3, -5, '', 0)")  # noqa: S608
+    ask(writer, f"INSERT INTO {scratch} VALUES (1, 0.1, 'Zoë 🚇', NOW(3)), (2, NULL, NULL, NULL), (3, -5, '', 0)")
 
     results = {side: _session(connect(side), scratch) for side in OTHER}
 
@@ -367,17 +371,17 @@ def test_both_routes_give_equal_results(connect: Connect, scratch: str) -> None:
 def _session(connection: Connection, table: str) -> list[tuple[object, ...]]:
     """Run a fixed session and return for each statement its columns, row count and rows, or its error."""
     statements = [
-        f"SELECT * FROM {table} ORDER BY id",  # noqa: S608
-        f"SELECT COUNT(*), SUM(amount), AVG(amount), MAX(at), GROUP_CONCAT(name) FROM {table}",  # noqa: S608
-        f"SELECT a.id, b.id FROM {table} a LEFT JOIN {table} b ON b.id = a.id + 1 ORDER BY a.id",  # noqa: S608
-        f"SELECT id FROM {table} WHERE name = 'zoe 🚇'",  # noqa: S608 (as the collation compares)
+        f"SELECT * FROM {table} ORDER BY id",
+        f"SELECT COUNT(*), SUM(amount), AVG(amount), MAX(at), GROUP_CONCAT(name) FROM {table}",
+        f"SELECT a.id, b.id FROM {table} a LEFT JOIN {table} b ON b.id = a.id + 1 ORDER BY a.id",
+        f"SELECT id FROM {table} WHERE name = 'zoe 🚇'",
         f"SHOW CREATE TABLE {table}",
         "SELECT @@character_set_client, @@collation_connection, @@sql_mode, @@time_zone, @@tx_isolation",
         "SELECT 1/3, 1e300 * 10, 0xff, 9223372036854775807, TRUE, NULL",
         "SHOW DATABASES",
         "SHOW GRANTS",
-        f"SELECT absent FROM {table}",  # noqa: S608
-        f"INSERT INTO {table} (id) VALUES (1)",  # noqa: S608
+        f"SELECT absent FROM {table}",
+        f"INSERT INTO {table} (id) VALUES (1)",
         "SELEKT 1",
     ]
     results: list[tuple[object, ...]] = []

@@ -26,8 +26,9 @@ hypothesis.configuration.set_hypothesis_home_dir(ROOT / ".cache" / "hypothesis")
 hypothesis.settings.register_profile("harness", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("harness")
 
-# The part of compose's interpolation that the files use: $$, ${NAME}, ${NAME:-default}.
-_VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\})")
+# The part of compose's interpolation that the files use: $$, and ${NAME:-default} where the default may hold others.
+_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^${}]*))?\}")
+_DOLLAR = "\0"
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +43,10 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def render() -> Render:
     """Read the dev compose file as compose does under an environment: YAML first, then interpolation."""
-    text = (ROOT / "compose" / "docker-compose.yml").read_text(encoding="utf-8")
+    source = yaml.safe_load((ROOT / "compose" / "docker-compose.yml").read_text(encoding="utf-8"))
 
     def rendered(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-        loaded = _interpolated(yaml.safe_load(text), environment or {})
+        loaded = _interpolated(source, environment or {})
         assert isinstance(loaded, dict)
         return loaded
 
@@ -75,16 +76,16 @@ def plan() -> AddressPlan:
 
 
 def _variables(text: str) -> set[str]:
-    return {found["name"] for found in _VARIABLE.finditer(text) if found["name"]}
+    return set(re.findall(r"\$\{(\w+)", text))
 
 
 def _interpolated(value: Any, environment: Mapping[str, str]) -> Any:
     match value:
         case str():
-            return _VARIABLE.sub(
-                lambda found: "$" if found["dollar"] else environment.get(found["name"]) or found["default"] or "",
-                value,
-            )
+            text = value.replace("$$", _DOLLAR)
+            while (inner := _VARIABLE.sub(lambda found: environment.get(found[1]) or found[2] or "", text)) != text:
+                text = inner
+            return text.replace(_DOLLAR, "$")
         case list():
             return [_interpolated(entry, environment) for entry in value]
         case dict():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
 
@@ -134,9 +135,7 @@ def test_what_is_no_dump_is_refused_by_line(bad: str) -> None:
 def test_no_text_breaks_the_parser(rows: list[list[str]]) -> None:
     """Any text is either read or refused by a `ParseError`, never anything else."""
     text = "".join(line(*row) for row in rows)
-    try:
+    found: tuple[object, ...] = ()
+    with contextlib.suppress(ParseError):
         found = wireguard.parse_dump(text)
-    except ParseError as error:
-        assert "line " in str(error)
-    else:
-        assert len(found) <= len(rows)
+    assert len(found) <= len(rows)

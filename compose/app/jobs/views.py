@@ -83,13 +83,13 @@ def _text(request: HttpRequest) -> str:
         message = 'The body is not JSON: send {"text": "..."}.'
         raise BadJobError(message) from None
     text = body.get("text") if isinstance(body, dict) else None
-    fault = None
     if not isinstance(text, str) or not text:
-        fault = 'The text is missing: send {"text": "..."} with at least one character.'
-    elif len(text) > TEXT_LIMIT:
-        fault = f"The text has {len(text)} characters: it may have {TEXT_LIMIT}."
-    elif any("\ud800" <= character <= "\udfff" for character in text):
-        fault = "The text has half a surrogate pair, which is no character."
-    if fault is not None:
-        raise BadJobError(fault)
+        message = 'The text is missing: send {"text": "..."} with at least one character.'
+        raise BadJobError(message)
+    if len(text) > TEXT_LIMIT:
+        message = f"The text has {len(text)} characters: it may have {TEXT_LIMIT}."
+        raise BadJobError(message)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        message = "The text has half a surrogate pair, which is no character."
+        raise BadJobError(message)
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 # Seconds between two attempts of a worker to find its broker again.
 RECONNECT_EVERY = 1.0
+# A broker that vanishes without a word is noticed within five seconds, not on TCP's back-off.
+KEEPALIVE = {
+    socket.TCP_KEEPIDLE: 2,
+    socket.TCP_KEEPINTVL: 1,
+    socket.TCP_KEEPCNT: 3,
+    socket.TCP_USER_TIMEOUT: 5000,
+}
 
 
 class PatientConnection(Connection):
@@ -51,6 +59,7 @@ app.conf.update(
         "socket_connect_timeout": settings.CONNECT_TIMEOUT,
         "socket_timeout": settings.READ_TIMEOUT,
         "socket_keepalive": True,
+        "socket_keepalive_options": KEEPALIVE,
         # A failed attempt to queue a job is the client's to repeat: it gets its 503 at once.
         "max_retries": 0,
         # Jobs that a worker took and never acknowledged are given out again after this many seconds.
@@ -65,5 +74,5 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     enable_utc=True,
-    imports=["jobs.tasks", "website.heartbeat"],
+    imports=["jobs.tasks", "website.worker"],
 )

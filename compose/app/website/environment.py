@@ -18,6 +18,7 @@ DEFAULT_DATABASE_PORT = 3306
 DEFAULT_BROKER_PORT = 6379
 DEFAULT_ALLOWED_HOSTS = "localhost,web,services"
 LAST_PORT = 65535
+LARGEST_COUNT = 1000
 
 BROKER_FORM = "redis://[:PASSWORD@]HOST[:PORT][/DB]"
 
@@ -54,6 +55,9 @@ class Environment:
     broker: Broker
     secret_key: str = field(repr=False)
     allowed_hosts: tuple[str, ...]
+    web_workers: int
+    web_threads: int
+    celery_concurrency: int
 
 
 def load(environ: Mapping[str, str]) -> Environment:
@@ -73,6 +77,11 @@ def load(environ: Mapping[str, str]) -> Environment:
             for host in (environ.get("DJANGO_ALLOWED_HOSTS") or DEFAULT_ALLOWED_HOSTS).split(",")
             if host.strip()
         ),
+        web_workers=_count(environ, "WEB_CONCURRENCY", 1),
+        # A page that waits for a silent backend holds its thread for up to 3 s: with these, 32
+        # clients can wait at once before the next one has to queue.
+        web_threads=_count(environ, "WEB_THREADS", 32),
+        celery_concurrency=_count(environ, "CELERY_CONCURRENCY", 2),
     )
 
 
@@ -129,8 +138,18 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
             raise SettingError(message)
         return default
     # isdecimal alone would take digits of other scripts.
-    if not (value.isascii() and value.isdecimal() and 1 <= int(value[:6]) <= LAST_PORT):
+    if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= LAST_PORT):
         message = f"{name} is {value!r}: set it to a port number from 1 to {LAST_PORT}"
+        raise SettingError(message)
+    return int(value)
+
+
+def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+    value = environ.get(name, "").strip()
+    if not value:
+        return default
+    if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= LARGEST_COUNT):
+        message = f"{name} is {value!r}: set it to a number from 1 to {LARGEST_COUNT}"
         raise SettingError(message)
     return int(value)
 
@@ -149,7 +168,8 @@ def _secret(environ: Mapping[str, str], name: str, meaning: str) -> str:
     try:
         value = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
-        message = f"{file_name} is {path!r}, which cannot be read ({error.strerror}): mount the secret there, readable by this user"
+        fix = "mount the secret there, readable by this user"
+        message = f"{file_name} is {path!r}, which cannot be read ({error.strerror}): {fix}"
         raise SettingError(message) from None
     except UnicodeDecodeError:
         message = f"{file_name} is {path!r}, which is not UTF-8 text: write the secret as text"

@@ -85,10 +85,10 @@ def services() -> None:
 
 def celery() -> None:
     """Work off the jobs."""
-    check()
+    concurrency = environment.load(os.environ).celery_concurrency
     _become(
         *("celery", "--app=website.broker", "--quiet", "worker", "--loglevel=INFO", "--hostname=celery@%h"),
-        *("--pool=threads", f"--concurrency={int(os.environ.get('CELERY_CONCURRENCY') or 2)}"),
+        *("--pool=threads", f"--concurrency={concurrency}"),
         *("--without-gossip", "--without-mingle"),
     )
 
@@ -136,7 +136,9 @@ def _await_database(database: Database) -> pymysql.connections.Connection:
                 message = f"MariaDB refused {where} ({reason(error)}): check DATABASE_USER, its password and its grants"
                 raise RoleError(message, DENIED) from None
             if time.monotonic() > deadline:
-                message = f"no MariaDB for {where} within {DATABASE_WITHIN:.0f} s ({reason(error)}): check DATABASE_HOST"
+                message = (
+                    f"no MariaDB for {where} within {DATABASE_WITHIN:.0f} s ({reason(error)}): check DATABASE_HOST"
+                )
                 raise RoleError(message, UNAVAILABLE) from None
         time.sleep(DATABASE_POLL)
 

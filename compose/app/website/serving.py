@@ -2,10 +2,14 @@
 
 import os
 
+from website import environment
+
+_environment = environment.load(os.environ)
+
 wsgi_app = "website.wsgi:application"
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
-threads = int(os.environ.get("WEB_THREADS") or 32)
+workers = _environment.web_workers
+threads = _environment.web_threads
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - gunicorn's heartbeat file, which has to be in memory
 # 60 clients that connect at once all wait for a thread, none is refused.
 backlog = 1024

@@ -15,12 +15,12 @@ urlpatterns = [
 ]
 
 
-def bad_request(_request: HttpRequest, **_context: Any) -> JsonResponse:  # noqa: ANN401
+def bad_request(_request: HttpRequest, **_context: Any) -> JsonResponse:
     """Answer a request that Django could not read."""
     return JsonResponse({"error": "the request cannot be read"}, status=400)
 
 
-def not_found(_request: HttpRequest, **_context: Any) -> JsonResponse:  # noqa: ANN401
+def not_found(_request: HttpRequest, **_context: Any) -> JsonResponse:
     """Answer a request for a page that does not exist."""
     return JsonResponse({"error": "no such page: there are /health/, /jobs/ and /jobs/<uuid>/"}, status=404)
 

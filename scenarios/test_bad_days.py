@@ -1,0 +1,461 @@
+"""Whatever becomes of a run, nothing of it stays behind, and nothing of anybody else's is touched.
+
+The runs here are real ones, in processes of their own and on an address plan of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from docker.models.containers import Container
+from docker.models.networks import Network
+from docker.models.volumes import Volume
+from docker.types import IPAMConfig, IPAMPool
+
+from harness import command, leases, lifecycle
+from harness.addresses import AddressPlan
+from harness.command import Background
+from harness.engine import Engine
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PREREQUISITE
+from harness.images import PROBE
+from harness.model import Budget, CommandResult
+from harness.ownership import PLAN
+from harness.stage import Stage
+from harness.waiting import wait_until
+
+COMMAND_TIMEOUT = 120.0
+"""Seconds: a whole bring-up on a machine that is busy with others."""
+MOMENT = Budget(seconds=60, poll=0.02, reason="a bring-up gets there in seconds; a busy machine takes longer")
+
+FOREIGN = {"com.example.owner": "somebody else"}
+MISTAKE = {"WG_MTU": "10"}
+"""A variable of the compose file by which both gateways refuse to start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Things:
+    """What there is of an address plan on the engine, and on disk."""
+
+    containers: frozenset[str]
+    running: frozenset[str]
+    networks: frozenset[str]
+    volumes: frozenset[str]
+    states: frozenset[str]
+
+
+NOTHING = Things(
+    containers=frozenset(), running=frozenset(), networks=frozenset(), volumes=frozenset(), states=frozenset()
+)
+
+
+@pytest.fixture
+def plan(stage: Stage) -> AddressPlan:
+    """A plan that no worker's own deployment uses."""
+    return AddressPlan(index=stage.plan.index + 5)
+
+
+@pytest.fixture(scope="class")
+def class_plan(stage: Stage) -> AddressPlan:
+    """The same, for a deployment that several tests share."""
+    return AddressPlan(index=stage.plan.index + 5)
+
+
+@pytest.fixture(scope="module")
+def somebody_elses(engine: Engine, stage: Stage) -> Iterator[tuple[Container, Network, Volume]]:
+    """A container, a network and a volume that are not the harness's."""
+    suffix = f"bystander-{stage.plan.index}"
+    client = engine.client
+    with contextlib.ExitStack() as undo:
+        volume = client.volumes.create(suffix, labels=FOREIGN)
+        undo.callback(volume.remove)
+        network = foreign_network(engine, suffix, f"10.98.{stage.plan.index}.0/24")
+        undo.callback(network.remove)
+        container = client.containers.create(
+            PROBE,
+            entrypoint=["sleep", "infinity"],
+            name=suffix,
+            labels=FOREIGN,
+            network=suffix,
+            volumes={suffix: {"bind": "/kept", "mode": "rw"}},
+            init=True,
+            restart_policy={"Name": "unless-stopped"},
+        )
+        undo.callback(container.remove, force=True)
+        container.start()
+        yield container, network, volume
+
+
+@pytest.fixture(autouse=True)
+def _untouched(
+    engine: Engine, somebody_elses: tuple[Container, Network, Volume], plan: AddressPlan
+) -> Iterator[None]:
+    """Around every test: what is somebody else's is after it what it was before; what is ours is cleared away."""
+    before = describe(somebody_elses)
+    yield
+    try:
+        assert describe(somebody_elses) == before
+    finally:
+        if (held := leases.holder(engine, plan.index)) and not leases.is_kept(engine, held[0]):
+            lifecycle.remove(engine, held[0], say=lambda _line: None, graceful=False)
+
+
+@pytest.fixture
+def waiting_test(tmp_path: Path) -> Path:
+    """A test that uses a deployment, and then goes on for long."""
+    file = tmp_path / "test_waiting.py"
+    file.write_text(
+        '"""One test, for a run that is to be interrupted."""\n'
+        "from pathlib import Path\n"
+        "from harness.model import Budget\n"
+        "from harness.waiting import holds_for\n\n"
+        "def test_goes_on(deployment):\n"
+        f"    Path({str(tmp_path / 'testing')!r}).touch()\n"
+        "    holds_for(lambda: True, bool, Budget(seconds=300, poll=0.5, reason='until it is interrupted'))\n",
+        encoding="utf-8",
+    )
+    return file
+
+
+# --- interrupted ------------------------------------------------------------------------------------
+
+
+def claimed(engine: Engine, plan: AddressPlan, _folder: Path) -> bool:
+    """The plan is taken, and nothing else has been done."""
+    return bool(things(engine, plan).containers)
+
+
+def starting(engine: Engine, plan: AddressPlan, _folder: Path) -> bool:
+    """Some of the containers run."""
+    return bool(things(engine, plan).running)
+
+
+def testing(_engine: Engine, _plan: AddressPlan, folder: Path) -> bool:
+    """A test is being run on the deployment."""
+    return (folder / "testing").exists()
+
+
+Moment = Callable[[Engine, AddressPlan, Path], bool]
+INTERRUPTED = {
+    "up, when the plan is taken, by Ctrl-C": ("up", claimed, [signal.SIGINT]),
+    "up, when containers start, by SIGTERM": ("up", starting, [signal.SIGTERM]),
+    "up, when containers start, by an impatient Ctrl-C": ("up", starting, [signal.SIGINT] * 3),
+    "pytest, when containers start, by Ctrl-C": ("pytest", starting, [signal.SIGINT]),
+    "pytest, in a test, by Ctrl-C": ("pytest", testing, [signal.SIGINT]),
+    "pytest, in a test, by SIGTERM": ("pytest", testing, [signal.SIGTERM]),
+}
+
+
+@pytest.mark.parametrize("case", INTERRUPTED)
+def test_an_interrupted_run_leaves_nothing(
+    engine: Engine, plan: AddressPlan, tmp_path: Path, waiting_test: Path, case: str
+) -> None:
+    """Ctrl-C and SIGTERM, whenever they come, take every container, network, volume and secret of the run away."""
+    what, moment, signals = INTERRUPTED[case]
+    argv = harness("up", plan) if what == "up" else pytest_on(waiting_test, plan)
+    with started(argv, tmp_path) as run:
+        reach(run, moment, engine, plan, tmp_path)
+        assert things(engine, plan).containers, "there was nothing to be left behind"
+        for number in signals:
+            run.send(number)
+        ended = run.wait(timeout=COMMAND_TIMEOUT)
+    assert ended.exit_status == (EXIT_INTERRUPTED if what == "up" else pytest.ExitCode.INTERRUPTED), ended
+    assert things(engine, plan) == NOTHING, ended
+
+
+# --- killed -----------------------------------------------------------------------------------------
+
+
+def test_what_a_killed_run_left_is_swept(
+    engine: Engine, plan: AddressPlan, tmp_path: Path, waiting_test: Path
+) -> None:
+    """After `kill -9` everything is still there and running; `python -m harness sweep` removes it all."""
+    with started(pytest_on(waiting_test, plan), tmp_path) as run:
+        reach(run, testing, engine, plan, tmp_path)
+        run.send(signal.SIGKILL)
+        run.wait(timeout=COMMAND_TIMEOUT)
+    left = things(engine, plan)
+    assert len(left.running) == 9, left
+    assert left.networks, left
+    assert left.volumes, left
+    assert left.states, left
+
+    swept = finish(harness("sweep"))
+    assert swept.exit_status == 0, swept
+    assert things(engine, plan) == NOTHING, swept
+
+
+def test_the_next_run_sweeps_by_itself(engine: Engine, plan: AddressPlan, tmp_path: Path) -> None:
+    """A run killed while it brings up is no obstacle to the next one, which removes its remains and says so."""
+    with started(harness("up", plan), tmp_path) as run:
+        reach(run, starting, engine, plan, tmp_path)
+        run.send(signal.SIGKILL)
+        run.wait(timeout=COMMAND_TIMEOUT)
+    left = things(engine, plan)
+    assert left.running, left
+
+    following = finish(harness("up", plan))
+    try:
+        assert following.exit_status == 0, following
+        assert "left behind" in following.stdout, following
+        assert len(things(engine, plan).running) == 9
+        assert not things(engine, plan).containers & left.containers
+    finally:
+        finish(harness("down", plan))
+    assert things(engine, plan) == NOTHING
+
+
+# --- in the way -------------------------------------------------------------------------------------
+
+
+def refused(engine: Engine, plan: AddressPlan, *named: str) -> None:
+    """`up` exits with 10, one line names what is in the way and what to do about it, and nothing was made."""
+    answer = finish(harness("up", plan))
+    assert answer.exit_status == EXIT_PREREQUISITE, answer
+    lines = [line for line in answer.stdout.splitlines() if all(name in line for name in named)]
+    assert len(lines) == 1, answer
+    assert things(engine, plan) == NOTHING
+
+
+@pytest.mark.parametrize("which", ["services-net", "tunnel-net"])
+def test_a_foreign_network_on_a_subnet_is_named(engine: Engine, plan: AddressPlan, which: str) -> None:
+    """A Docker network of somebody else's on a subnet of the plan: which one, on which subnet, how to be rid of it."""
+    name = f"somebody-elses-{plan.index}"
+    network = foreign_network(engine, name, str(plan.networks[which]))
+    try:
+        refused(engine, plan, name, str(plan.networks[which]), which, f"docker network rm {name}")
+    finally:
+        network.remove()
+
+
+def test_a_foreign_container_on_a_port_is_named(engine: Engine, plan: AddressPlan) -> None:
+    """A container of somebody else's that publishes web's port: which one, on which port, how to stop it."""
+    name = f"somebody-elses-{plan.index}"
+    container = engine.client.containers.create(
+        PROBE,
+        entrypoint=["sleep", "infinity"],
+        name=name,
+        labels=FOREIGN,
+        init=True,
+        ports={"8000/tcp": ("127.0.0.1", plan.web_port)},
+    )
+    try:
+        container.start()
+        refused(engine, plan, name, f"port {plan.web_port}", f"docker stop {name}")
+    finally:
+        container.remove(force=True)
+
+
+def test_a_process_on_a_port_is_told(engine: Engine, plan: AddressPlan) -> None:
+    """A process of the host that listens on services' port: on which port, and how to find it."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", plan.services_port))
+        listener.listen()
+        refused(engine, plan, f"port {plan.services_port}", "process", "ss -ltnp")
+
+
+def test_a_foreign_container_of_the_same_name_is_told(engine: Engine, plan: AddressPlan) -> None:
+    """A container of somebody else's that has one of our names: which name, and what to do."""
+    name = f"{plan.container_prefix}mariadb"
+    container = engine.client.containers.create(PROBE, name=name, labels=FOREIGN, network_mode="none")
+    try:
+        refused(engine, plan, name, "rename")
+    finally:
+        container.remove(force=True)
+
+
+# --- a mistake --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["up", "pytest"])
+def test_a_failed_bring_up_is_taken_down_and_explained(
+    engine: Engine, plan: AddressPlan, tmp_path: Path, waiting_test: Path, what: str
+) -> None:
+    """A gateway that refuses its MTU: exit 1, its own line is shown under its name, and nothing is left."""
+    argv = harness("up", plan) if what == "up" else pytest_on(waiting_test, plan)
+    failed = finish(argv, MISTAKE)
+    assert failed.exit_status == EXIT_FAILED, failed
+    assert "wireguard-services does not stay up" in failed.stdout, failed
+    assert "WG_MTU='10'" in failed.stdout, failed
+    assert not testing(engine, plan, tmp_path)
+    assert things(engine, plan) == NOTHING
+
+
+# --- kept on purpose --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="class")
+def raced(
+    engine: Engine, class_plan: AddressPlan, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[CommandResult, CommandResult]]:
+    """Two `up` at the same moment on the same plan: the one that came through, and the other."""
+    folders = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
+    try:
+        with contextlib.ExitStack() as runs:
+            both = [runs.enter_context(started(harness("up", class_plan), folder)) for folder in folders]
+            ended = sorted((run.wait(timeout=COMMAND_TIMEOUT) for run in both), key=lambda run: run.exit_status)
+        yield ended[0], ended[1]
+    finally:
+        finish(harness("down", class_plan))
+        assert things(engine, class_plan) == NOTHING
+
+
+class TestKept:
+    """A deployment that `up` leaves up."""
+
+    def test_of_two_runs_at_once_one_is_told_who_holds_the_plan(
+        self, engine: Engine, plan: AddressPlan, raced: tuple[CommandResult, CommandResult]
+    ) -> None:
+        """Exactly one comes up; the other exits with 10, names the holder, and has disturbed nothing."""
+        first, second = raced
+        assert first.exit_status == 0, first
+        assert second.exit_status == EXIT_PREREQUISITE, second
+        held = leases.holder(engine, plan.index)
+        assert held is not None
+        line = second.stdout.splitlines()[-1]
+        assert f"address plan {plan.index}" in line
+        assert f"run {held[0].id}, process {held[0].owner.pid} on {held[0].owner.host}, alive" in line
+        assert len(things(engine, plan).running) == 9
+        assert len(things(engine, plan).states) == 1
+
+    @pytest.mark.usefixtures("raced")
+    def test_it_is_not_swept(self, engine: Engine, plan: AddressPlan) -> None:
+        """The run that made it is over, and still `sweep` leaves it alone."""
+        before = things(engine, plan)
+        swept = finish(harness("sweep"))
+        assert swept.exit_status == 0, swept
+        assert things(engine, plan) == before
+
+    @pytest.mark.usefixtures("raced")
+    def test_up_again_uses_it(self, engine: Engine, plan: AddressPlan) -> None:
+        """A second `up` says that it is up, and makes nothing new."""
+        before = things(engine, plan)
+        again = finish(harness("up", plan))
+        assert again.exit_status == 0, again
+        assert "is up since" in again.stdout, again
+        assert things(engine, plan) == before
+
+    @pytest.mark.usefixtures("raced")
+    def test_a_run_of_tests_is_told_that_it_is_kept(self, engine: Engine, plan: AddressPlan, tmp_path: Path) -> None:
+        """Without `--reuse` a run of tests exits with 10, says that it is kept and what can be done."""
+        before = things(engine, plan)
+        told = finish(pytest_on_scenario(plan, tmp_path))
+        assert told.exit_status == EXIT_PREREQUISITE, told
+        for part in ("kept on purpose", "make down", "--reuse"):
+            assert part in told.stdout, told
+        assert things(engine, plan) == before
+
+    @pytest.mark.usefixtures("raced")
+    def test_reuse_attaches_to_it(self, engine: Engine, plan: AddressPlan, tmp_path: Path) -> None:
+        """With `--reuse` a run of tests passes on these very containers, and leaves them up."""
+        before = things(engine, plan)
+        passed = finish([*pytest_on_scenario(plan, tmp_path), "--reuse"])
+        assert passed.exit_status == 0, passed
+        assert "1 passed" in passed.stdout, passed
+        assert things(engine, plan) == before
+
+    @pytest.mark.usefixtures("raced")
+    def test_down_removes_it(self, engine: Engine, plan: AddressPlan) -> None:
+        """`down` takes all of it away, its secrets too; a second one has nothing to do and says so."""
+        assert things(engine, plan).running
+        removed = finish(harness("down", plan))
+        assert removed.exit_status == 0, removed
+        assert things(engine, plan) == NOTHING
+        again = finish(harness("down", plan))
+        assert again.exit_status == 0, again
+        assert "nothing is up" in again.stdout, again
+
+
+# --- how it is done ---------------------------------------------------------------------------------
+
+
+def harness(name: str, plan: AddressPlan | None = None) -> list[str]:
+    """`python -m harness NAME --plan N`."""
+    return [sys.executable, "-m", "harness", name, *(["--plan", str(plan.index)] if plan else [])]
+
+
+def pytest_on(file: Path, plan: AddressPlan) -> list[str]:
+    """A run of tests that are not among the scenarios, with the scenarios' fixtures."""
+    places = ["--rootdir", str(lifecycle.ROOT), "-c", str(lifecycle.ROOT / "pytest.ini"), "-p", "conftest"]
+    return [sys.executable, "-m", "pytest", *places, str(file), "--plan", str(plan.index), "-p", "no:cacheprovider"]
+
+
+def pytest_on_scenario(plan: AddressPlan, folder: Path) -> list[str]:
+    """A run of one quick scenario, whose results go elsewhere than this run's."""
+    scenario = "scenarios/test_regressions.py::test_a_derived_key_is_what_the_other_end_has"
+    reports = ["--alluredir", str(folder / "results"), "--junitxml", str(folder / "junit.xml")]
+    return [sys.executable, "-m", "pytest", scenario, "--plan", str(plan.index), "-p", "no:cacheprovider", *reports]
+
+
+ENVIRONMENT = {"PYTEST_ADDOPTS": "", "PYTHONUNBUFFERED": "1"}
+
+
+def started(argv: list[str], folder: Path) -> contextlib.AbstractContextManager[Background]:
+    """A run that goes on while the block does."""
+    return command.background(argv, log=folder / "output", cwd=lifecycle.ROOT, env=ENVIRONMENT)
+
+
+def finish(argv: list[str], environment: dict[str, str] | None = None) -> CommandResult:
+    """A run to its end; all that it printed is in `stdout`."""
+    return command.stream(
+        argv,
+        timeout=COMMAND_TIMEOUT,
+        cwd=lifecycle.ROOT,
+        env=ENVIRONMENT | (environment or {}),
+        check=False,
+        on_line=lambda _line: None,
+    )
+
+
+def reach(run: Background, moment: Moment, engine: Engine, plan: AddressPlan, folder: Path) -> None:
+    """Wait for a moment of a run that goes on."""
+    wait_until(
+        f"the run to be at: {moment.__doc__}",
+        lambda: (moment(engine, plan, folder), run.running),
+        lambda seen: seen[0] or not seen[1],
+        within=MOMENT,
+    )
+    assert run.running, f"the run has ended by itself: {run.output}"
+
+
+def things(engine: Engine, plan: AddressPlan) -> Things:
+    """What there is of a plan now."""
+    label = f"{PLAN}={plan.index}"
+    containers = engine.containers(label)
+    client = engine.client
+    return Things(
+        containers=frozenset(str(container.id) for container in containers),
+        running=frozenset(str(container.id) for container in containers if container.status == "running"),
+        networks=frozenset(str(network.id) for network in client.networks.list(filters={"label": label})),
+        volumes=frozenset(str(volume.name) for volume in client.volumes.list(filters={"label": label})),
+        states=frozenset(str(path) for path in lifecycle.STATE_ROOT.glob(f"*-*-*-{plan.index}")),
+    )
+
+
+def foreign_network(engine: Engine, name: str, subnet: str) -> Network:
+    """A Docker network that is not the harness's, and leads nowhere."""
+    pools = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
+    return engine.client.networks.create(name, driver="bridge", internal=True, labels=FOREIGN, ipam=pools)
+
+
+def describe(bystanders: tuple[Container, Network, Volume]) -> object:
+    """What must not change of somebody else's things."""
+    container, network, volume = bystanders
+    for thing in bystanders:
+        thing.reload()
+    state = container.attrs["State"]
+    return (
+        container.id,
+        state["Status"],
+        state["StartedAt"],
+        container.attrs["RestartCount"],
+        network.id,
+        sorted(network.attrs["Containers"]),
+        volume.attrs["CreatedAt"],
+    )

@@ -1,0 +1,318 @@
+"""Web reaches the backends through the tunnel or not at all, and nobody else reaches or reads anything.
+
+Every "nothing was seen" has its twin in the same test: the same sensor, shown something that it has to see.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+from ipaddress import IPv4Network
+
+import pytest
+
+from harness import capture, clients, keys
+from harness.addresses import MARIADB_PORT, REDIS_PORT, SERVICES_PORT, TUNNEL_SERVICES, TUNNEL_WEB, WIREGUARD_PORT
+from harness.budgets import RECOVERY
+from harness.capture import Capture
+from harness.compose import RELAYED_MARIADB
+from harness.deployment import Deployment, Node
+from harness.experiment import Experiment
+from harness.model import Outcome
+from harness.probes.tcp import TcpConnect
+from harness.wireguard import INTERFACE
+
+BACKENDS = pytest.mark.parametrize(("backend", "port"), [("mariadb", MARIADB_PORT), ("redis", REDIS_PORT)])
+
+TUNNEL = TUNNEL_WEB.network
+THROUGH_THE_TUNNEL = TcpConnect("web", str(TUNNEL_SERVICES.ip), MARIADB_PORT)
+
+BUT_THE_RELAY = f"not tcp port {RELAYED_MARIADB}"
+"""The test's own client comes in by the interface of the underlay, on a port that only the harness publishes."""
+
+NET_ADMIN = 1 << 12  # capabilities(7), by their number
+NO_CAPABILITY = 0
+
+ALL_OF_THE_LOG = 1_000_000  # lines
+
+
+@BACKENDS
+def test_web_cannot_reach_a_backend_by_address(deployment: Deployment, backend: str, port: int) -> None:
+    """A backend's address on services-net leads nowhere from web; services connects to it."""
+    address = str({"mariadb": deployment.plan.mariadb, "redis": deployment.plan.redis}[backend])
+    unreached = TcpConnect("web", address, port).observe(deployment)
+    assert unreached.outcome in (Outcome.TIMED_OUT, Outcome.UNREACHABLE, Outcome.REFUSED), unreached
+    reached = TcpConnect("services", address, port).observe(deployment)
+    assert reached.outcome is Outcome.CONNECTED, reached
+
+
+@BACKENDS
+def test_web_cannot_resolve_a_backend_by_name(deployment: Deployment, backend: str, port: int) -> None:
+    """A backend's name means nothing to web; services resolves it and connects."""
+    assert TcpConnect("web", backend, port).observe(deployment).outcome is Outcome.UNRESOLVED
+    assert TcpConnect("services", backend, port).observe(deployment).outcome is Outcome.CONNECTED
+
+
+def test_web_has_no_route_to_services_net(deployment: Deployment) -> None:
+    """No route of web's namespace leads to services-net; one of the services gateway does."""
+    assert leading_to(deployment.plan.services_net, deployment.wireguard_web) == []
+    assert leading_to(deployment.plan.services_net, deployment.wireguard_services) == [
+        str(deployment.plan.services_net)
+    ]
+
+
+def test_web_has_no_network_but_its_gateways(deployment: Deployment) -> None:
+    """Web is in its gateway's network namespace: it is attached to no network of its own."""
+    gateway = deployment.wireguard_web
+    assert deployment.web.inspect()["HostConfig"]["NetworkMode"] == f"container:{gateway.container.id}"
+    assert deployment.web.output("readlink", "/proc/self/ns/net") == gateway.output("readlink", "/proc/self/ns/net")
+
+
+def test_gateways_publish_no_backend(deployment: Deployment) -> None:
+    """The files publish 8000 of web and 8001 of services on 127.0.0.1, and nothing else: no MariaDB, no Redis."""
+    published = {
+        (service, port["host_ip"], port["target"])
+        for service, definition in deployment.configuration()["services"].items()
+        for port in definition.get("ports", [])
+    }
+    assert published == {("wireguard-web", "127.0.0.1", 8000), ("services", "127.0.0.1", SERVICES_PORT)}
+
+
+@BACKENDS
+def test_backend_holds_no_port_of_the_host(deployment: Deployment, backend: str, port: int) -> None:
+    """No port of the host leads to a backend's container; one leads to services'."""
+    held = {held.container for held in deployment.engine.published_ports()}
+    assert deployment.node(backend).name not in held
+    assert not any(deployment.node(backend).inspect()["NetworkSettings"]["Ports"].get(f"{port}/tcp") or [])
+    assert deployment.services.name in held
+
+
+def test_host_ports_are_on_loopback_alone(deployment: Deployment) -> None:
+    """Every port of the host that the deployment holds is bound to 127.0.0.1."""
+    own = {node.name for node in deployment.nodes}
+    bound = {(held.container, held.address) for held in deployment.engine.published_ports() if held.container in own}
+    assert bound == {(node.name, "127.0.0.1") for node in (deployment.wireguard_web, deployment.services)}
+
+
+def test_only_the_gateways_may_administer_the_network(deployment: Deployment) -> None:
+    """The gateways have NET_ADMIN and nothing else, and no other container has any capability."""
+    granted = {node.service: bounding_set(node) for node in deployment.nodes}
+    expected = dict.fromkeys(granted, NO_CAPABILITY) | {gateway.service: NET_ADMIN for gateway in deployment.gateways}
+    assert granted == expected
+
+
+def test_containers_run_with_least_privilege(deployment: Deployment) -> None:
+    """Each container drops what it was not given, gains nothing by setuid, and writes nowhere but where it must."""
+    for node in deployment.nodes:
+        found = node.inspect()
+        host = found["HostConfig"]
+        added = [name.removeprefix("CAP_") for name in host["CapAdd"] or []]
+        assert added == (["NET_ADMIN"] if node in deployment.gateways else []), node
+        assert host["CapDrop"] == ["ALL"], node
+        assert not host["Privileged"], node
+        assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"]), node
+        assert host["ReadonlyRootfs"], node
+        assert [mount["Destination"] for mount in found["Mounts"] if mount["RW"]] == written_by(node), node
+        assert not node.run("sh", "-c", ": >/usr/written").ok, node
+
+
+def test_applications_and_backends_are_not_root(deployment: Deployment) -> None:
+    """Only the gateways run as root."""
+    users = {node.service: node.output("id", "-u").strip() for node in deployment.nodes}
+    assert sorted(service for service, user in users.items() if user == "0") == ["wireguard-services", "wireguard-web"]
+
+
+def test_containers_are_bounded(deployment: Deployment) -> None:
+    """Each container has a memory limit, log rotation, an init, and is restarted unless it was stopped."""
+    for node in deployment.nodes:
+        host = node.inspect()["HostConfig"]
+        assert 0 < host["Memory"] <= 1024**3, node
+        assert host["LogConfig"]["Config"].keys() >= {"max-size", "max-file"}, node
+        assert host["Init"], node
+        assert host["RestartPolicy"]["Name"] == "unless-stopped", node
+
+
+def test_secrets_are_shown_nowhere(deployment: Deployment) -> None:
+    """No private key, preshared key or password is in an environment, a command line, a label, a mount or a log.
+
+    The same search finds what may be shown: the public keys, the database user's name, each container's program.
+    """
+    shown = {node.service: what_is_shown(node) for node in deployment.nodes}
+
+    hidden = [form for secret in deployment.credentials.secrets() for form in forms_of(secret)]
+    leaks = [
+        f"{service}: {where}"
+        for service, places in shown.items()
+        for where, text in places.items()
+        if any(secret in text for secret in hidden)
+    ]
+    assert not leaks
+
+    own = {"wireguard-web": deployment.credentials.keys.web, "wireguard-services": deployment.credentials.keys.services}
+    for service, pair in own.items():
+        assert pair.public in shown[service]["log"]
+    for node in (deployment.web, deployment.services, deployment.celery):
+        user = f"DATABASE_USER={node.environment()['DATABASE_USER']}"
+        assert user in shown[node.service]["inspect"]
+        assert user in shown[node.service]["environment"]
+    for service, program in {"mariadb": "mariadbd", "redis": "redis-server", "web": "gunicorn"}.items():
+        assert program in shown[service]["processes"]
+
+
+def test_secret_files_are_for_their_owner_alone(deployment: Deployment) -> None:
+    """Each secret is there, and readable by the one user that needs it; a public key may be read by all."""
+    definitions = deployment.configuration()["services"]
+    for node in deployment.nodes:
+        wanted = {secret["target"].rpartition("/")[2] for secret in definitions[node.service].get("secrets", [])}
+        modes = modes_of_secrets(node)
+        assert modes.keys() == wanted, node
+        assert {mode for name, mode in modes.items() if "public" not in name} <= {"600", "400"}, node
+    assert modes_of_secrets(deployment.wireguard_web)["wg_peer_public_key"] == "644"
+    assert modes_of_secrets(deployment.web)["db_password"] in ("600", "400")
+
+
+def test_tunnel_fails_closed_when_it_is_down(experiment: Experiment) -> None:
+    """With wg0 down, what is meant for the tunnel is refused at once, and none of it leaves in the clear.
+
+    The twin: by a route made for it, the same connection does leave in the clear, and the same capture sees it.
+    """
+    deployment = experiment.deployment
+    gateway = deployment.wireguard_web
+    addresses, routes, peer = gateway.addresses(), gateway.routes(), gateway.peer()
+
+    with experiment.disturbance("wg0 of web's gateway is down") as undo:
+        undo.callback(gateway.run, "ip", "link", "set", INTERFACE, "up")
+        gateway.output("ip", "link", "set", INTERFACE, "down")
+
+        with capture.underlay(deployment) as underlay:
+            for port in (MARIADB_PORT, REDIS_PORT, SERVICES_PORT):
+                refused = TcpConnect("web", str(TUNNEL_SERVICES.ip), port).observe(deployment)
+                assert refused.outcome is Outcome.UNREACHABLE, refused  # had it waited, it would be TIMED_OUT
+        assert in_the_clear(underlay) == []
+
+        aside = (str(TUNNEL_SERVICES.ip), "via", str(deployment.plan.underlay_services))
+        undo.callback(gateway.run, "ip", "route", "delete", *aside)
+        gateway.output("ip", "route", "add", *aside)
+        with capture.underlay(deployment) as underlay:
+            assert THROUGH_THE_TUNNEL.observe(deployment).outcome is not Outcome.CONNECTED
+        assert in_the_clear(underlay) != []
+
+    assert gateway.addresses() == addresses
+    assert gateway.routes() == routes
+    assert settings_of(gateway.peer()) == settings_of(peer)
+
+
+def test_tunnel_fails_closed_while_it_is_rebuilt(experiment: Experiment) -> None:
+    """When wg0 is deleted the gateway makes it anew by itself, and meanwhile nothing leaves in the clear."""
+    deployment = experiment.deployment
+    gateway = deployment.wireguard_web
+    addresses, routes, peer = gateway.addresses(), gateway.routes(), gateway.peer()
+
+    with experiment.disturbance("wg0 of web's gateway is deleted"), capture.underlay(deployment) as underlay:
+        refused = gateway.output("bash", "-c", DELETE_AND_SEND, "bash", INTERFACE, str(TUNNEL_SERVICES.ip))
+        assert int(refused) > 0, "nothing was sent while wg0 was gone"
+        experiment.expect(THROUGH_THE_TUNNEL).becomes(Outcome.CONNECTED, within=RECOVERY)
+
+    assert in_the_clear(underlay) == []
+    assert underlay.lines(f"udp port {WIREGUARD_PORT}"), "the capture saw nothing of the new tunnel"
+    assert gateway.addresses() == addresses
+    assert gateway.routes() == routes
+    assert settings_of(gateway.peer()) == settings_of(peer)
+
+
+def test_underlay_shows_nothing_of_a_query(deployment: Deployment) -> None:
+    """On the underlay neither a query's text nor its result nor the database's password can be read.
+
+    The tunnel alone sees to that: the connection itself does without TLS, and inside the tunnel all three are
+    readable. On the underlay a datagram that is sent beside the tunnel is.
+    """
+    query, beside = secrets.token_hex(16), secrets.token_hex(16)
+    sent = (query, query[::-1], deployment.credentials.db_password)
+    with capture.underlay(deployment, BUT_THE_RELAY) as underlay, capture.tunnel(deployment) as inside:
+        with clients.mariadb(deployment, "web", ssl_disabled=True) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT %s, REVERSE(%s), %s", (query, query, deployment.credentials.db_password))
+            assert cursor.fetchone() == sent
+        send_beside_the_tunnel(deployment, beside)
+
+    assert readable(underlay, *sent) == []
+    assert readable(inside, *sent) == list(sent), "the query did not pass here in the clear"
+    assert readable(underlay, beside) == [beside], "the capture shows nothing at all"
+
+
+DELETE_AND_SEND = """
+ip link delete "$1"
+refused=0
+for _ in {1..100}; do
+  { echo 'for the tunnel' >"/dev/udp/$2/9"; } 2>/dev/null || ((++refused))
+done
+echo "$refused"
+"""
+"""Deletes an interface, sends to an address 100 times at once, and prints how often that was refused."""
+
+
+def leading_to(network: IPv4Network, node: Node) -> list[str]:
+    """The destinations of the routes that overlap a network, the default route left out."""
+    destinations = [route.destination for route in node.routes() if route.destination != "default"]
+    return [destination for destination in destinations if IPv4Network(destination).overlaps(network)]
+
+
+def bounding_set(node: Node) -> int:
+    """All capabilities that a process in the container could ever have, as a mask (capabilities(7))."""
+    fields = dict(line.split(":", 1) for line in node.output("cat", "/proc/1/status").splitlines())
+    return int(fields["CapBnd"], 16)
+
+
+def written_by(node: Node) -> list[str]:
+    """What a node may write that outlives its container."""
+    return ["/var/lib/mysql"] if node.service == "mariadb" else []
+
+
+def what_is_shown(node: Node) -> dict[str, str]:
+    """What somebody who may look at the container from outside gets to see, by where."""
+    main_process = "cat /proc/1/environ /proc/$(cut -d' ' -f1 /proc/1/task/1/children)/environ"
+    return {
+        "inspect": json.dumps(node.inspect()),
+        "environment": node.output("sh", "-c", main_process),
+        "processes": "\n".join(node.processes()),
+        "log": node.logs(tail=ALL_OF_THE_LOG),
+    }
+
+
+def forms_of(secret: str) -> Iterable[str]:
+    """A secret as it is written; a key also in hexadecimal, as WireGuard's own protocol writes it."""
+    yield secret
+    try:
+        yield keys.decode(secret).hex()
+    except ValueError:
+        return
+
+
+def modes_of_secrets(node: Node) -> dict[str, str]:
+    """The mode of each secret file in the container, by its name."""
+    listed = node.output("sh", "-c", "if [ -d /run/secrets ]; then cd /run/secrets && stat -c '%n %a' *; fi")
+    return dict(line.split() for line in listed.splitlines())
+
+
+def settings_of(peer: object) -> dict[str, object]:
+    """What a peer was configured with, its counters and its last handshake left out."""
+    names = ("public_key", "preshared_key_set", "endpoint", "allowed_ips", "persistent_keepalive")
+    return {name: getattr(peer, name) for name in names}
+
+
+def in_the_clear(underlay: Capture) -> list[str]:
+    """The packets on the underlay that bear an address of the tunnel, and so are outside of it."""
+    return underlay.lines(f"net {TUNNEL}")
+
+
+def readable(captured: Capture, *texts: str) -> list[str]:
+    """Which of the texts stand in a capture as they are."""
+    seen = captured.raw()
+    return [text for text in texts if text.encode() in seen]
+
+
+def send_beside_the_tunnel(deployment: Deployment, text: str) -> None:
+    """Send a datagram over the underlay itself. WireGuard's port does not answer it."""
+    target = f"UDP4-SENDTO:{deployment.plan.underlay_services}:{WIREGUARD_PORT}"
+    sent = deployment.probe_web.run("sh", "-c", f"echo {text} | socat -u - {target}")
+    assert sent.ok, sent

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import command
+from harness.errors import CommandError
+from harness.model import Budget
+from harness.waiting import wait_until
+
+GONE = Budget(seconds=5, poll=0.01, reason="a killed process is reaped at once, on a busy machine a little later")
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not yet reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def all_gone(file: Path) -> bool:
+    """Whether every process that a script noted in a file has ended."""
+    pids = [int(line) for line in file.read_text(encoding="ascii").split()]
+    wait_until(f"processes {pids} to be gone", lambda: [pid for pid in pids if runs(pid)], lambda left: not left, GONE)
+    return len(pids) == 3
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> tuple[list[str], Path]:
+    """A command whose child has a child, which would all run for long, and the file where they note their ids."""
+    noted = tmp_path / "pids"
+    inner = f"echo $$ >> {noted}; sleep 60 & echo $! >> {noted}; wait"
+    return ["sh", "-c", f"trap '' TERM; echo $$ >> {noted}; sh -c '{inner}' & echo started; wait"], noted
+
+
+def descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def noted_all(file: Path) -> None:
+    wait_until(
+        "three processes",
+        lambda: file.read_text(encoding="ascii").count("\n") if file.exists() else 0,
+        lambda lines: lines == 3,
+        GONE,
+    )
+
+
+@pytest.fixture
+def default_interrupt() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_result_tells_what_happened() -> None:
+    """Both outputs are apart, the exit status and the argv are kept, and the duration is measured."""
+    result = command.run(["sh", "-c", "echo out; echo err >&2"], timeout=10)
+    assert (result.stdout, result.stderr, result.exit_status, result.ok) == ("out\n", "err\n", 0, True)
+    assert result.argv == ("sh", "-c", "echo out; echo err >&2")
+    assert 0 < result.duration < 10
+
+
+def test_a_missing_program_is_named() -> None:
+    """A program that is not there is a `CommandError` with its name and the reason."""
+    with pytest.raises(CommandError, match=r"^cannot run no-such-program: No such file or directory$"):
+        command.run(["no-such-program", "--help"], timeout=10)
+
+
+def test_what_may_not_be_run_is_named(tmp_path: Path) -> None:
+    """The same for a file that is no program."""
+    with pytest.raises(CommandError, match="Permission denied"):
+        command.run([str(tmp_path)], timeout=10)
+
+
+def test_failure_is_an_error_with_the_last_words() -> None:
+    """A non-zero exit raises, with the command, the status and what it said on standard error."""
+    with pytest.raises(CommandError, match=r"(?s)^sh -c .* failed with exit status 3:\n  it broke$"):
+        command.run(["sh", "-c", "echo fine; echo it broke >&2; exit 3"], timeout=10)
+
+
+def test_a_long_failure_is_cut_to_its_end() -> None:
+    """Of a long output the message holds the last lines only."""
+    with pytest.raises(CommandError) as caught:
+        command.run(["sh", "-c", "seq 1000 >&2; exit 1"], timeout=10)
+    assert str(caught.value).endswith("  999\n  1000")
+    assert len(str(caught.value).splitlines()) == 16
+
+
+def test_failure_may_be_asked_for() -> None:
+    """Unchecked, a failing command is a result like any other."""
+    assert command.run(["sh", "-c", "exit 7"], timeout=10, check=False).exit_status == 7
+
+
+def test_death_by_a_signal_is_no_success() -> None:
+    """A command that a signal ended has failed, with the signal as its negative status."""
+    result = command.run(["sh", "-c", "kill -9 $$"], timeout=10, check=False)
+    assert result.exit_status == -9
+    assert not result.ok
+
+
+def test_the_environment_is_added_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`env` adds and replaces, the rest of this process's own stays; `cwd` is where the command runs."""
+    monkeypatch.setenv("KEPT", "kept")
+    monkeypatch.setenv("CHANGED", "before")
+    result = command.run(
+        ["sh", "-c", "echo $KEPT $CHANGED $ADDED; pwd"],
+        timeout=10,
+        env={"CHANGED": "after", "ADDED": "added"},
+        cwd=tmp_path,
+    )
+    assert result.stdout == f"kept after added\n{tmp_path}\n"
+    assert os.environ["CHANGED"] == "before"
+
+
+def test_standard_input_is_empty() -> None:
+    """A command that asks gets no answer instead of waiting for a person."""
+    assert command.run(["cat"], timeout=10).stdout == ""
+
+
+def test_garbage_is_decoded_somehow() -> None:
+    """Bytes that are no text become replacement characters, and the rest stays readable."""
+    assert command.run(["printf", r"before \377\376 after"], timeout=10).stdout == "before \ufffd\ufffd after"
+
+
+def test_no_shell_is_between() -> None:
+    """Arguments arrive as they are: nothing is expanded or split."""
+    assert command.run(["printf", "%s|", "$HOME", "a b", "; exit 1", "*"], timeout=10).stdout == "$HOME|a b|; exit 1|*|"
+
+
+def test_much_output_on_both_sides_does_not_block() -> None:
+    """More than a pipe holds, on both outputs, is read to the end."""
+    script = "yes out | head -c 300000; yes err | head -c 300000 >&2"
+    result = command.run(["sh", "-c", script], timeout=10)
+    assert (len(result.stdout), len(result.stderr)) == (300000, 300000)
+
+
+def test_time_running_out_ends_the_whole_family(family: tuple[list[str], Path]) -> None:
+    """When time is up, the command, its child and its child's child are gone; the message shows the last output."""
+    argv, noted = family
+    with pytest.raises(CommandError, match=r"(?s)did not finish within 0.5 s:\n  started$"):
+        command.run(argv, timeout=0.5)
+    assert all_gone(noted)
+
+
+@pytest.mark.usefixtures("default_interrupt")
+def test_ctrl_c_ends_the_whole_family(family: tuple[list[str], Path]) -> None:
+    """Ctrl-C while a command runs comes through, and leaves none of the command's processes behind."""
+    argv, noted = family
+
+    def press() -> None:
+        noted_all(noted)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    with pytest.raises(KeyboardInterrupt):
+        command.run(argv, timeout=30)
+    presser.join()
+    assert all_gone(noted)
+
+
+def test_a_failing_reader_ends_the_whole_family(family: tuple[list[str], Path]) -> None:
+    """When what follows the lines fails, its error comes through and the command does not outlive it."""
+    argv, noted = family
+
+    def fail(_line: str) -> None:
+        noted_all(noted)
+        raise RuntimeError("reader broke")
+
+    with pytest.raises(RuntimeError, match="reader broke"):
+        command.stream(argv, timeout=30, on_line=fail)
+    assert all_gone(noted)
+
+
+def test_lines_arrive_while_the_command_runs() -> None:
+    """Each line is handed over when it is printed, not at the end; both outputs are one."""
+    seen: list[tuple[str, float]] = []
+    result = command.stream(
+        ["sh", "-c", "echo first; sleep 0.4; echo second >&2"],
+        timeout=10,
+        on_line=lambda line: seen.append((line, time.monotonic())),
+    )
+    assert [line for line, _ in seen] == ["first", "second"]
+    assert seen[1][1] - seen[0][1] > 0.2
+    assert (result.stdout, result.stderr) == ("first\nsecond\n", "")
+
+
+def test_streaming_fails_as_running_does() -> None:
+    """A streamed command that fails or takes too long raises the same errors."""
+    with pytest.raises(CommandError, match=r"(?s)exit status 4:\n  oh no$"):
+        command.stream(["sh", "-c", "echo oh no; exit 4"], timeout=10, on_line=lambda _: None)
+    with pytest.raises(CommandError, match=r"did not finish within 0\.2 s"):
+        command.stream(["sleep", "30"], timeout=0.2, on_line=lambda _: None)
+
+
+@pytest.mark.parametrize("ending", ["well", "late", "broken"])
+def test_no_pipe_is_left_open(ending: str) -> None:
+    """However a command ends, no descriptor of this process stays open."""
+    gc.collect()
+    before = descriptors()
+
+    def fail(_line: str) -> None:
+        raise RuntimeError
+
+    for _ in range(3):
+        if ending == "well":
+            command.stream(["echo"], timeout=10, on_line=lambda _: None)
+        elif ending == "late":
+            with pytest.raises(CommandError):
+                command.run(["sleep", "30"], timeout=0.05)
+        else:
+            with pytest.raises(RuntimeError):
+                command.stream(["sh", "-c", "echo; sleep 30"], timeout=10, on_line=fail)
+    assert descriptors() == before

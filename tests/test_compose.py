@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import compose, images
+from harness.addresses import AddressPlan
+from harness.ownership import Run
+
+from .conftest import Render
+
+IMAGES = {"wireguard-harness/app:local": "sha256:1", "wireguard-harness/redis:local": "sha256:2"}
+
+
+@pytest.fixture
+def labels() -> dict[str, str]:
+    return Run.start(0, Path("/state")).labels()
+
+
+@pytest.mark.parametrize("index", [0, 3])
+def test_everything_bears_the_runs_labels(render: Render, labels: dict[str, str], index: int) -> None:
+    """Every service, network and volume of the file, and every probe that is added, can be found by the run's label."""
+    plan = AddressPlan(index=index)
+    configuration = render(plan.environment())
+    added = compose.override(configuration, plan, labels)
+    assert set(added["services"]) == {*configuration["services"], "probe-web", "probe-services"}
+    for kind in ("networks", "volumes"):
+        assert set(added[kind]) == set(configuration[kind]) != set()
+    for kind in ("services", "networks", "volumes"):
+        assert all(definition["labels"] == labels for definition in added[kind].values())
+
+
+def test_probes_stand_where_web_and_services_stand(render: Render, labels: dict[str, str]) -> None:
+    """One probe is in the namespace of web's gateway and relays through the tunnel, the other in services' directly."""
+    plan = AddressPlan(index=3)
+    added = compose.override(render(plan.environment()), plan, labels)["services"]
+    assert added["probe-web"]["network_mode"] == "service:wireguard-web"
+    assert added["probe-services"]["network_mode"] == "service:services"
+    assert added["probe-web"]["environment"] == {"RELAYS": "13306:10.100.0.11:3306 16379:10.100.0.11:6379"}
+    assert added["probe-services"]["environment"] == {"RELAYS": "13306:10.101.3.2:3306 16379:10.101.3.4:6379"}
+    assert added["probe-web"]["container_name"] == "plan3-probe-web"
+
+
+def test_relays_are_published_on_loopback_only(render: Render, plan: AddressPlan, labels: dict[str, str]) -> None:
+    """The probes' ports get free ports of 127.0.0.1, on the containers that own the namespaces, and nowhere else."""
+    added = compose.override(render(), plan, labels)["services"]
+    ports = {name: service["ports"] for name, service in added.items() if "ports" in service}
+    assert ports == {name: ["127.0.0.1::13306", "127.0.0.1::16379"] for name in ("wireguard-web", "services")}
+
+
+def test_probes_are_as_confined_as_the_rest(render: Render, plan: AddressPlan, labels: dict[str, str]) -> None:
+    """A probe may capture packets, and beyond that no more than any other service."""
+    added = compose.override(render(), plan, labels)["services"]
+    for name in ("probe-web", "probe-services"):
+        assert added[name]["cap_drop"] == ["ALL"]
+        assert added[name]["cap_add"] == ["NET_RAW"]
+        assert added[name]["read_only"] is True
+        assert added[name]["init"] is True
+        assert added[name]["healthcheck"]["test"]
+
+
+def test_the_override_adds_nothing_to_the_deployment_itself(
+    render: Render, plan: AddressPlan, labels: dict[str, str]
+) -> None:
+    """What is tested is what is deployed: to the file's own services only labels and relay ports are added."""
+    configuration = render()
+    added = compose.override(configuration, plan, labels)
+    for name in configuration["services"]:
+        assert set(added["services"][name]) <= {"labels", "ports"}
+    for kind in ("networks", "volumes"):
+        assert all(set(definition) == {"labels"} for definition in added[kind].values())
+
+
+@pytest.mark.usefixtures("compose_cli")
+def test_compose_accepts_the_override(tmp_path: Path, plan: AddressPlan, labels: dict[str, str]) -> None:
+    """The override that is written is laid over the files by compose itself: labels, probes and both sorts of ports."""
+    configuration = compose.project("dev", plan, tmp_path).configuration()
+    overlay = tmp_path / "override.json"
+    compose.write_override(overlay, compose.override(configuration, plan, labels))
+    merged = compose.project("dev", plan, tmp_path, overlays=(overlay,)).configuration()
+    assert {name for name, service in merged["services"].items() if labels.items() <= service["labels"].items()} == {
+        *configuration["services"],
+        "probe-web",
+        "probe-services",
+    }
+    ports = merged["services"]["wireguard-web"]["ports"]
+    assert {(port["host_ip"], port["target"]) for port in ports} == {
+        ("127.0.0.1", 8000),
+        ("127.0.0.1", 13306),
+        ("127.0.0.1", 16379),
+    }
+    assert merged["services"]["web"]["network_mode"] == "service:wireguard-web"
+
+
+@pytest.mark.usefixtures("compose_cli")
+def test_an_overlay_changes_only_its_own_project(tmp_path: Path, plan: AddressPlan) -> None:
+    """An overlay laid over a project is seen in the new one; the one it came from stays as it was."""
+    overlay = tmp_path / "overlay.json"
+    compose.write_override(overlay, {"services": {"web": {"environment": {"DATABASE_HOST": "192.0.2.1"}}}})
+    before = compose.project("dev", plan, tmp_path)
+    changed = compose.with_overlay(before, overlay)
+    hosts = [
+        project.configuration()["services"]["web"]["environment"]["DATABASE_HOST"] for project in (changed, before)
+    ]
+    assert hosts == ["192.0.2.1", "10.100.0.11"]
+
+
+@pytest.mark.usefixtures("compose_cli")
+def test_secrets_are_taken_from_the_deployments_state(tmp_path: Path, plan: AddressPlan) -> None:
+    """Each deployment's secrets are in its own state directory."""
+    configuration = compose.project("dev", plan, tmp_path).configuration()
+    files = {Path(secret["file"]).parent for secret in configuration["secrets"].values()}
+    assert files == {compose.secrets_directory(tmp_path)} == {tmp_path / "secrets"}
+
+
+@pytest.mark.usefixtures("compose_cli")
+def test_where_the_secrets_lie_does_not_change_the_fingerprint(tmp_path: Path, plan: AddressPlan) -> None:
+    """Two runs of the same files have one fingerprint, although each has secrets of its own."""
+    found = {
+        compose.fingerprint(compose.project("dev", plan, tmp_path / name).configuration(), IMAGES)
+        for name in ("one", "two")
+    }
+    assert len(found) == 1
+
+
+def changed_environment(configuration: dict[str, Any]) -> None:
+    configuration["services"]["wireguard-web"]["environment"]["WG_MTU"] = "1380"
+
+
+def changed_subnet(configuration: dict[str, Any]) -> None:
+    configuration["networks"]["services-net"]["ipam"]["config"][0]["subnet"] = "10.102.0.0/24"
+
+
+def added_volume(configuration: dict[str, Any]) -> None:
+    configuration["volumes"]["more"] = None
+
+
+def removed_service(configuration: dict[str, Any]) -> None:
+    del configuration["services"]["celery"]
+
+
+@pytest.mark.parametrize("change", [changed_environment, changed_subnet, added_volume, removed_service])
+def test_any_change_of_the_configuration_changes_the_fingerprint(render: Render, change: Any) -> None:
+    """A deployment that is up is not taken for one made of other files."""
+    configuration = render()
+    before = compose.fingerprint(configuration, IMAGES)
+    change(configuration)
+    assert compose.fingerprint(configuration, IMAGES) != before
+
+
+def test_another_image_changes_the_fingerprint(render: Render) -> None:
+    """The same reference with another image behind it is another deployment; the order of the images is none."""
+    before = compose.fingerprint(render(), IMAGES)
+    assert compose.fingerprint(render(), IMAGES | {"wireguard-harness/redis:local": "sha256:3"}) != before
+    assert compose.fingerprint(render(), dict(reversed(IMAGES.items()))) == before
+
+
+def test_every_image_that_is_built_has_a_source() -> None:
+    """`images.yml` builds exactly the images that can be replaced, and the probe, each from a folder of its own."""
+    built = yaml.safe_load((images.COMPOSE / "images.yml").read_text(encoding="utf-8"))["services"]
+    assert set(built) == {*images.REPLACEABLE.values(), "probe"}
+    for name, definition in built.items():
+        assert definition["image"] == images.local(name)
+        assert (images.COMPOSE / definition["build"]["context"] / "Dockerfile").is_file()
+        assert f"${{{name.upper()}_SOURCE" in json.dumps(definition["build"]["labels"])
+
+
+def test_the_docker_command_is_told_the_project(plan: AddressPlan, tmp_path: Path) -> None:
+    """Every compose command names the project, so that two plans never meet in one."""
+    argv = compose.project("dev", plan, tmp_path).compose_command_property
+    assert argv[argv.index("--project-name") + 1] == "wireguard-dev"
+    assert Path(argv[0]).name == Path(shutil.which("docker") or "docker").name

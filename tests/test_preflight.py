@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.addresses import AddressPlan
+from harness.errors import ConfigurationError
+from harness.preflight import require_sound
+
+from .conftest import Render
+
+
+def networks(**subnets: str | None) -> dict[str, Any]:
+    return {
+        "networks": {
+            name: {"ipam": {"config": [{"subnet": subnet}]} if subnet else {}} for name, subnet in subnets.items()
+        }
+    }
+
+
+def test_the_deployment_is_sound(render: Render) -> None:
+    """The file as it stands passes, on every plan."""
+    for index in range(100):
+        require_sound(render(AddressPlan(index=index).environment()))
+
+
+def test_networks_without_fixed_subnets_are_sound() -> None:
+    """A network to which Docker gives a subnet, an external one, or none at all is no reason to stop."""
+    require_sound({})
+    require_sound(networks(default=None, other=None))
+    require_sound({"networks": {"external": {"external": True, "name": "theirs", "ipam": None}}})
+
+
+def test_ipv6_subnets_do_not_meet_the_tunnel() -> None:
+    """An IPv6 subnet beside an IPv4 one is looked over."""
+    configuration = networks(**{"services-net": "10.101.0.0/24"})
+    configuration["networks"]["services-net"]["ipam"]["config"].append({"subnet": "fd00:1::/64"})
+    require_sound(configuration)
+
+
+@pytest.mark.parametrize("subnet", ["10.100.0.0/24", "10.100.0.0/16", "10.100.0.8/29", "10.0.0.0/8"])
+def test_a_network_on_the_tunnels_subnet_is_refused(subnet: str) -> None:
+    """services-net on the tunnel's subnet, the root cause of the page, is refused with both names and the mend."""
+    with pytest.raises(ConfigurationError) as caught:
+        require_sound(networks(**{"tunnel-net": "172.20.0.0/24", "services-net": subnet}))
+    said = str(caught.value)
+    assert f"network services-net ({subnet}) overlaps the tunnel (10.100.0.0/24)" in said
+    assert "services-net is 10.101.0.0/24" in said
+    assert "tunnel-net" not in said
+
+
+def test_two_networks_that_overlap_are_refused() -> None:
+    """Two Docker networks on one range are refused with the names and subnets of both."""
+    with pytest.raises(ConfigurationError, match="overlaps") as caught:
+        require_sound(networks(**{"services-net": "10.101.0.0/24", "tunnel-net": "10.101.0.128/25"}))
+    assert "network services-net (10.101.0.0/24)" in str(caught.value)
+    assert "network tunnel-net (10.101.0.128/25)" in str(caught.value)
+
+
+def test_neighbours_do_not_overlap() -> None:
+    """Subnets that touch are sound."""
+    require_sound(networks(**{"services-net": "10.100.1.0/24", "tunnel-net": "10.99.255.0/24"}))
