@@ -22,7 +22,7 @@ from docker.types import IPAMConfig, IPAMPool
 from harness import command, leases, lifecycle
 from harness.addresses import AddressPlan
 from harness.command import Background
-from harness.engine import Engine
+from harness.engine import COMPOSE_PROJECT, Engine
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PREREQUISITE
 from harness.images import PROBE
 from harness.model import Budget, CommandResult
@@ -136,7 +136,7 @@ def starting(engine: Engine, plan: AddressPlan, _folder: Path) -> bool:
     return bool(things(engine, plan).running)
 
 
-def testing(_engine: Engine, _plan: AddressPlan, folder: Path) -> bool:
+def in_a_test(_engine: Engine, _plan: AddressPlan, folder: Path) -> bool:
     """A test is being run on the deployment."""
     return (folder / "testing").exists()
 
@@ -146,9 +146,8 @@ INTERRUPTED = {
     "up, when the plan is taken, by Ctrl-C": ("up", claimed, [signal.SIGINT]),
     "up, when containers start, by SIGTERM": ("up", starting, [signal.SIGTERM]),
     "up, when containers start, by an impatient Ctrl-C": ("up", starting, [signal.SIGINT] * 3),
-    "pytest, when containers start, by Ctrl-C": ("pytest", starting, [signal.SIGINT]),
-    "pytest, in a test, by Ctrl-C": ("pytest", testing, [signal.SIGINT]),
-    "pytest, in a test, by SIGTERM": ("pytest", testing, [signal.SIGTERM]),
+    "pytest, when containers start, by SIGTERM": ("pytest", starting, [signal.SIGTERM]),
+    "pytest, in a test, by Ctrl-C": ("pytest", in_a_test, [signal.SIGINT]),
 }
 
 
@@ -177,7 +176,7 @@ def test_what_a_killed_run_left_is_swept(
 ) -> None:
     """After `kill -9` everything is still there and running; `python -m harness sweep` removes it all."""
     with started(pytest_on(waiting_test, plan), tmp_path) as run:
-        reach(run, testing, engine, plan, tmp_path)
+        reach(run, in_a_test, engine, plan, tmp_path)
         run.send(signal.SIGKILL)
         run.wait(timeout=COMMAND_TIMEOUT)
     left = things(engine, plan)
@@ -261,11 +260,12 @@ def test_a_process_on_a_port_is_told(engine: Engine, plan: AddressPlan) -> None:
 
 
 def test_a_foreign_container_of_the_same_name_is_told(engine: Engine, plan: AddressPlan) -> None:
-    """A container of somebody else's that has one of our names: which name, and what to do."""
+    """A container of somebody else's compose project that has one of our names: which name, and what to do."""
     name = f"{plan.container_prefix}mariadb"
-    container = engine.client.containers.create(PROBE, name=name, labels=FOREIGN, network_mode="none")
+    labels = FOREIGN | {COMPOSE_PROJECT: "shop"}
+    container = engine.client.containers.create(PROBE, name=name, labels=labels, network_mode="none")
     try:
-        refused(engine, plan, name, "rename")
+        refused(engine, plan, name, "docker compose -p shop down")
     finally:
         container.remove(force=True)
 
@@ -283,7 +283,7 @@ def test_a_failed_bring_up_is_taken_down_and_explained(
     assert failed.exit_status == EXIT_FAILED, failed
     assert "wireguard-services does not stay up" in failed.stdout, failed
     assert "WG_MTU='10'" in failed.stdout, failed
-    assert not testing(engine, plan, tmp_path)
+    assert not in_a_test(engine, plan, tmp_path)
     assert things(engine, plan) == NOTHING
 
 

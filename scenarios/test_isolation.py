@@ -172,6 +172,15 @@ def test_secret_files_are_for_their_owner_alone(deployment: Deployment) -> None:
     assert modes_of_secrets(deployment.web)["db_password"] in ("600", "400")
 
 
+@pytest.mark.parametrize("end", ["wireguard-web", "wireguard-services"])
+def test_blackhole_lies_under_the_tunnel(deployment: Deployment, end: str) -> None:
+    """On both ends the tunnel's subnet leads into wg0, and without it into a blackhole: nowhere else."""
+    routes = [route for route in deployment.node(end).routes() if route.destination == str(TUNNEL)]
+    preferred, last = sorted(routes, key=lambda route: route.metric)
+    assert (preferred.kind, preferred.device) == ("unicast", INTERFACE)
+    assert last.kind == "blackhole"
+
+
 def test_tunnel_fails_closed_when_it_is_down(experiment: Experiment) -> None:
     """With wg0 down, what is meant for the tunnel is refused at once, and none of it leaves in the clear.
 

@@ -52,8 +52,18 @@ def side(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def connect(deployment: Deployment) -> Iterator[Connect]:
-    """Make clients of a side, each with a connection of its own; all are closed at the end."""
+def prefix(deployment: Deployment) -> Iterator[str]:
+    """What each key of the test begins with; such keys, and no others, are removed at the end."""
+    mark = f"scenario:{uuid4().hex}:"
+    yield mark
+    with clients.redis(deployment, "services", timeout=TRANSFER_TIMEOUT) as cleaner:
+        if left := list(cleaner.scan_iter(match=f"{mark}*", count=1000)):
+            cleaner.unlink(*left)
+
+
+@pytest.fixture
+def connect(deployment: Deployment, prefix: str) -> Iterator[Connect]:  # noqa: ARG001 (it outlives the clients)
+    """Make clients of a side, each with a connection of its own; all are closed at the end, before keys are removed."""
     with ExitStack() as closing:
 
         def connected(side: str, **options: Any) -> redis.Redis:
@@ -68,16 +78,6 @@ def connect(deployment: Deployment) -> Iterator[Connect]:
 def client(connect: Connect, side: str) -> redis.Redis:
     """A client on the route under test."""
     return connect(side)
-
-
-@pytest.fixture
-def prefix(deployment: Deployment) -> Iterator[str]:
-    """What each key of the test begins with; such keys, and no others, are removed at the end."""
-    mark = f"scenario:{uuid4().hex}:"
-    yield mark
-    with clients.redis(deployment, "services", timeout=TRANSFER_TIMEOUT) as cleaner:
-        if left := list(cleaner.scan_iter(match=f"{mark}*", count=1000)):
-            cleaner.unlink(*left)
 
 
 def test_redis_answers_ping(client: redis.Redis) -> None:

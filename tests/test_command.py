@@ -123,8 +123,17 @@ def test_the_environment_is_added_to(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_standard_input_is_empty() -> None:
-    """A command that asks gets no answer instead of waiting for a person."""
-    assert command.run(["cat"], timeout=10).stdout == ""
+    """A command that asks gets no answer, whatever this process's own input holds."""
+    own, (reader, writer) = os.dup(0), os.pipe()
+    os.write(writer, b"an answer")
+    os.close(writer)
+    os.dup2(reader, 0)
+    try:
+        assert command.run(["cat"], timeout=10).stdout == ""
+    finally:
+        os.dup2(own, 0)
+        os.close(own)
+        os.close(reader)
 
 
 def test_garbage_is_decoded_somehow() -> None:
