@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    interrupts.as_keyboard_interrupt()
+    interrupts.as_keyboard_interrupt(lambda line: _say(config, line))
     config.stash[STAGE] = Stage(
         layout=config.getoption("--layout"),
         plan=_plan(config),

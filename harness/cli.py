@@ -27,7 +27,7 @@ Command = Callable[[argparse.Namespace], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; every known failure is one sentence on standard error."""
     options = _parser().parse_args(arguments)
-    interrupts.as_keyboard_interrupt()
+    interrupts.as_keyboard_interrupt(say)
     command: Command = options.command
     try:
         return command(options)

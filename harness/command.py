@@ -132,9 +132,7 @@ class Background:
             message = f"{_short(self._argv)} has not ended within {timeout:g} s; it printed:\n{self.output}"
             raise CommandError(message) from None
         duration = time.monotonic() - self._started
-        return CommandResult(
-            argv=self._argv, exit_status=status, stdout=self.output, stderr="", duration=duration
-        )
+        return CommandResult(argv=self._argv, exit_status=status, stdout=self.output, stderr="", duration=duration)
 
 
 @contextlib.contextmanager
@@ -148,7 +146,7 @@ def background(
     """
     with log.open("wb") as output:
         try:
-            process = subprocess.Popen(  # noqa: S603 (argv is a list, no shell)
+            process = subprocess.Popen(
                 list(argv),
                 cwd=cwd,
                 env={**os.environ, **(env or {})},

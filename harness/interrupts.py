@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin: turned into one exception, and held back while we clean up."""
+"""Ctrl-C and its kin: turned into one exception, once, and held back while we clean up."""
 
 from __future__ import annotations
 
@@ -8,28 +8,43 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+Say = Callable[[str], None]
+
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CLEANING = "still cleaning up; a few seconds more"
 
 
-def as_keyboard_interrupt() -> None:
-    """Make SIGTERM and SIGHUP do what Ctrl-C does, so that one path cleans up after all three."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+def as_keyboard_interrupt(say: Say) -> None:
+    """Make SIGTERM and SIGHUP do what Ctrl-C does, so that one path cleans up after all three.
+
+    Only the first of them interrupts. All that come later are only answered: were they to interrupt as well, they
+    would hit whatever cleans up after the first, or the test runner's own way out.
+    """
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        _answer(say)
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    for number in _ENDING:
+        signal.signal(number, interrupt)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt(signal.Signals(number).name)
+def _answer(say: Say) -> None:
+    for number in _ENDING:
+        signal.signal(number, lambda _number, _frame: say(_CLEANING))
 
 
 @contextlib.contextmanager
-def held_back(say: Callable[[str], None]) -> Iterator[None]:
-    """Finish the block whatever is pressed; a signal that comes in the meantime only says that we are at it."""
+def held_back(say: Say) -> Iterator[None]:
+    """Finish the block whatever is pressed; a signal that comes in the meantime is answered, and acts afterwards."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals go to the main thread
         return
+    pressed: list[int] = []
 
-    def note(_number: int, _frame: FrameType | None) -> None:
-        say("still cleaning up; a few seconds more")
+    def note(number: int, _frame: FrameType | None) -> None:
+        pressed.append(number)
+        say(_CLEANING)
 
     previous = {number: signal.signal(number, note) for number in _ENDING}
     try:
@@ -37,3 +52,5 @@ def held_back(say: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        if pressed:
+            signal.raise_signal(pressed[0])

@@ -105,7 +105,7 @@ class Workbench:
         finally:
             _remove(container)
 
-    def _create(  # noqa: PLR0913
+    def _create(
         self,
         role: str,
         network: str,

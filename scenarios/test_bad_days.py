@@ -23,7 +23,7 @@ from harness import command, leases, lifecycle
 from harness.addresses import AddressPlan
 from harness.command import Background
 from harness.engine import COMPOSE_PROJECT, Engine
-from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PREREQUISITE
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PREREQUISITE, CommandError
 from harness.images import PROBE
 from harness.model import Budget, CommandResult
 from harness.ownership import PLAN
@@ -85,7 +85,7 @@ def somebody_elses(engine: Engine, stage: Stage) -> Iterator[tuple[Container, Ne
             network=suffix,
             volumes={suffix: {"bind": "/kept", "mode": "rw"}},
             init=True,
-            restart_policy={"Name": "unless-stopped"},
+            restart_policy={"Name": "unless-stopped", "MaximumRetryCount": 0},
         )
         undo.callback(container.remove, force=True)
         container.start()
@@ -93,9 +93,7 @@ def somebody_elses(engine: Engine, stage: Stage) -> Iterator[tuple[Container, Ne
 
 
 @pytest.fixture(autouse=True)
-def _untouched(
-    engine: Engine, somebody_elses: tuple[Container, Network, Volume], plan: AddressPlan
-) -> Iterator[None]:
+def _untouched(engine: Engine, somebody_elses: tuple[Container, Network, Volume], plan: AddressPlan) -> Iterator[None]:
     """Around every test: what is somebody else's is after it what it was before; what is ours is cleared away."""
     before = describe(somebody_elses)
     yield
@@ -145,9 +143,9 @@ Moment = Callable[[Engine, AddressPlan, Path], bool]
 INTERRUPTED = {
     "up, when the plan is taken, by Ctrl-C": ("up", claimed, [signal.SIGINT]),
     "up, when containers start, by SIGTERM": ("up", starting, [signal.SIGTERM]),
-    "up, when containers start, by an impatient Ctrl-C": ("up", starting, [signal.SIGINT] * 3),
+    "up, when containers start, by an impatient Ctrl-C": ("up", starting, [signal.SIGINT] * 10),
     "pytest, when containers start, by SIGTERM": ("pytest", starting, [signal.SIGTERM]),
-    "pytest, in a test, by Ctrl-C": ("pytest", in_a_test, [signal.SIGINT]),
+    "pytest, in a test, by an impatient Ctrl-C": ("pytest", in_a_test, [signal.SIGINT] * 10),
 }
 
 
@@ -161,8 +159,7 @@ def test_an_interrupted_run_leaves_nothing(
     with started(argv, tmp_path) as run:
         reach(run, moment, engine, plan, tmp_path)
         assert things(engine, plan).containers, "there was nothing to be left behind"
-        for number in signals:
-            run.send(number)
+        press(run, signals)
         ended = run.wait(timeout=COMMAND_TIMEOUT)
     assert ended.exit_status == (EXIT_INTERRUPTED if what == "up" else pytest.ExitCode.INTERRUPTED), ended
     assert things(engine, plan) == NOTHING, ended
@@ -171,9 +168,7 @@ def test_an_interrupted_run_leaves_nothing(
 # --- killed -----------------------------------------------------------------------------------------
 
 
-def test_what_a_killed_run_left_is_swept(
-    engine: Engine, plan: AddressPlan, tmp_path: Path, waiting_test: Path
-) -> None:
+def test_what_a_killed_run_left_is_swept(engine: Engine, plan: AddressPlan, tmp_path: Path, waiting_test: Path) -> None:
     """After `kill -9` everything is still there and running; `python -m harness sweep` removes it all."""
     with started(pytest_on(waiting_test, plan), tmp_path) as run:
         reach(run, in_a_test, engine, plan, tmp_path)
@@ -422,6 +417,15 @@ def reach(run: Background, moment: Moment, engine: Engine, plan: AddressPlan, fo
         within=MOMENT,
     )
     assert run.running, f"the run has ended by itself: {run.output}"
+
+
+def press(run: Background, signals: list[signal.Signals]) -> None:
+    """Send signals, one a moment after the other, as long as the run goes on."""
+    for number in signals:
+        run.send(number)
+        with contextlib.suppress(CommandError):
+            run.wait(timeout=0.05)
+            return
 
 
 def things(engine: Engine, plan: AddressPlan) -> Things:

@@ -91,7 +91,9 @@ WRONG = {
         settings={"WG_PEER_PUBLIC_KEY_FILE": None, "WG_PEER_PUBLIC_KEY": SHORT_KEY[:-1]},
     ),
     "a private key that is too short": _key_file("WG_PRIVATE_KEY_FILE", "private.key", OWN.private[:40], "32 bytes"),
-    "a preshared key that is too long": _key_file("WG_PRESHARED_KEY_FILE", "preshared.key", f"{PRESHARED}A", "32 bytes"),
+    "a preshared key that is too long": _key_file(
+        "WG_PRESHARED_KEY_FILE", "preshared.key", f"{PRESHARED}A", "32 bytes"
+    ),
     "an empty private key file": _key_file("WG_PRIVATE_KEY_FILE", "private.key", "", "wg genkey"),
     "an empty file of the peer's key": _key_file("WG_PEER_PUBLIC_KEY_FILE", "peer.key", "\n", "wg pubkey"),
     "a key file that is not there": _setting("WG_PRIVATE_KEY_FILE", "/nowhere/private.key", "no such file"),
@@ -248,9 +250,7 @@ def test_a_gateway_makes_the_declared_rules_and_takes_them_along(
         require_iptables(namespace, backend)
         before = rules(namespace, backend)
         settings = forwards(workbench) | {"WG_IPTABLES": backend}
-        with workbench.gateway(
-            settings, FILES, network=f"container:{namespace.name}", capabilities=LEGACY
-        ) as gateway:
+        with workbench.gateway(settings, FILES, network=f"container:{namespace.name}", capabilities=LEGACY) as gateway:
             ready(gateway)
             assert rules(namespace, backend) == sorted([*before, *expected_rules(workbench)])
             assert not namespace.run(f"xtables-{other}-multi", "iptables-save").stdout.count("wg0")

@@ -23,34 +23,46 @@ def handlers() -> Iterator[None]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_every_polite_end_is_like_ctrl_c(number: signal.Signals) -> None:
     """SIGTERM and a lost terminal take the same way out as Ctrl-C, so that one path cleans up."""
-    interrupts.as_keyboard_interrupt()
+    interrupts.as_keyboard_interrupt(lambda _: None)
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), number)
 
 
+def test_only_the_first_interrupts() -> None:
+    """Whoever presses again does not hit the way out that the first one has opened."""
+    said: list[str] = []
+    interrupts.as_keyboard_interrupt(said.append)
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(os.getpid(), number)
+    assert said == ["still cleaning up; a few seconds more"] * 3
+
+
 def test_cleaning_up_is_not_interrupted() -> None:
-    """While we clean up, a signal only says that we are at it; afterwards it acts again."""
-    interrupts.as_keyboard_interrupt()
+    """While we clean up, a signal only says that we are at it; it is not forgotten, and acts afterwards."""
+    interrupts.as_keyboard_interrupt(lambda _: None)
     said: list[str] = []
     done = []
-    with interrupts.held_back(said.append):
+    with pytest.raises(KeyboardInterrupt), interrupts.held_back(said.append):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(os.getpid(), number)
             done.append(number)
     assert len(done) == 3
     assert said == ["still cleaning up; a few seconds more"] * 3
-    with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_holding_back_may_be_nested() -> None:
-    """The inner block's end does not let signals through into the outer one."""
+    """The inner block's end does not let signals through into the outer one, not even those that came in it."""
     said: list[str] = []
-    with interrupts.held_back(said.append):
+    done = []
+    with pytest.raises(KeyboardInterrupt), interrupts.held_back(said.append):
         with interrupts.held_back(said.append):
-            pass
+            os.kill(os.getpid(), signal.SIGINT)
+        done.append("inner")
         os.kill(os.getpid(), signal.SIGINT)
-    assert len(said) == 1
+        done.append("outer")
+    assert done == ["inner", "outer"]
 
 
 def test_a_failing_cleanup_gives_the_signals_back() -> None:

@@ -1,7 +1,5 @@
 """The pages, and what is answered where there is none."""
 
-from typing import Any
-
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
@@ -15,12 +13,12 @@ urlpatterns = [
 ]
 
 
-def bad_request(_request: HttpRequest, **_context: Any) -> JsonResponse:
+def bad_request(_request: HttpRequest, exception: Exception) -> JsonResponse:  # noqa: ARG001 - Django names it
     """Answer a request that Django could not read."""
     return JsonResponse({"error": "the request cannot be read"}, status=400)
 
 
-def not_found(_request: HttpRequest, **_context: Any) -> JsonResponse:
+def not_found(_request: HttpRequest, exception: Exception) -> JsonResponse:  # noqa: ARG001 - Django names it
     """Answer a request for a page that does not exist."""
     return JsonResponse({"error": "no such page: there are /health/, /jobs/ and /jobs/<uuid>/"}, status=404)
 
