@@ -123,4 +123,10 @@ def needs_of(configuration: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _ready(state: ContainerState, condition: str) -> bool:
-    return state.well if condition == "service_healthy" else state.status == "running"
+    match condition:
+        case "service_healthy":
+            return state.well
+        case "service_completed_successfully":
+            return state.status == "exited" and state.exit_code == 0
+        case _:
+            return state.status == "running"

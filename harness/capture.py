@@ -91,16 +91,16 @@ def _captured(node: Node, interface: str, beyond: IPv4Address, expression: str) 
             within=_LISTENING,
         )
         yield captured
-        _drain(node, captured, beyond)
+        _drain(node, captured, interface, beyond)
     finally:
         node.run("sh", "-c", f"kill -INT $(cat {file}.pid)", user="0")
         wait_until("tcpdump to end", lambda: api.exec_inspect(created["Id"])["Running"], _is_false, within=_ENDED)
 
 
-def _drain(node: Node, captured: Capture, beyond: IPv4Address) -> None:
+def _drain(node: Node, captured: Capture, interface: str, beyond: IPv4Address) -> None:
     # When tcpdump is told to end it drops what it has not read yet. It reads in order: once it has written a packet
     # that is sent now, it has written all that came before. WireGuard's port never answers what is not WireGuard.
-    target = f"UDP4-SENDTO:{beyond}:{WIREGUARD_PORT},sourceport={_LAST_PORT}"
+    target = f"UDP4-SENDTO:{beyond}:{WIREGUARD_PORT},sourceport={_LAST_PORT},so-bindtodevice={interface}"
     sent = node.run("sh", "-c", f"echo last | socat -u - {target}", user="0")
     if not sent.ok:
         message = f"the capture's last packet cannot be sent: {sent}"

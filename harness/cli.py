@@ -87,6 +87,9 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(text: str) -> AddressPlan:
+    if not text.isdecimal():
+        message = f"{text!r} is not a number: plans are 0 to 99"
+        raise argparse.ArgumentTypeError(message)
     try:
         return AddressPlan(index=int(text))
     except ValueError as error:

@@ -53,7 +53,7 @@ class Credentials:
 
 def uid() -> int:
     """The user that MariaDB and the applications run as, from `SECRETS_UID`."""
-    value = os.environ.get("SECRETS_UID", str(_DEFAULT_UID))
+    value = os.environ.get("SECRETS_UID") or str(_DEFAULT_UID)
     if not value.isdecimal():
         message = f"SECRETS_UID is {value!r}, which is not a user's number: unset it or give one such as {_DEFAULT_UID}"
         raise KeyFileError(message)
@@ -96,6 +96,9 @@ def read(directory: Path) -> Credentials:
         values = {name: (directory / name).read_text(encoding="ascii").strip() for name in PASSWORD_FILES}
     except OSError as error:
         message = f"cannot read {error.filename}: {error.strerror}"
+        raise KeyFileError(message) from error
+    except UnicodeDecodeError as error:
+        message = f"a password file in {directory} is not text: prepare it anew"
         raise KeyFileError(message) from error
     return Credentials(
         keys=keys.read(directory),

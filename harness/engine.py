@@ -53,11 +53,14 @@ class Engine:
     @classmethod
     def connect(cls) -> Engine:
         """Connect to `DOCKER_HOST`, or to the current docker context; raises `EngineUnavailableError`."""
+        client = None
         try:
             host = os.environ.get("DOCKER_HOST") or _context_host()
             client = docker.DockerClient(base_url=host, timeout=_TIMEOUT) if host else docker.from_env(timeout=_TIMEOUT)
             client.ping()
         except (DockerException, RequestException, OSError) as error:
+            if client is not None:
+                client.close()
             message = (
                 f"no Docker engine answers ({_reason(error)}): start it, or set DOCKER_HOST; "
                 "`make scenarios` starts one on Debian when run as root"

@@ -122,7 +122,7 @@ def write(directory: Path, keys: KeySet, *, overwrite: bool = False) -> None:
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        existing = [name for name in FILES if (directory / name).exists()]
+        existing = [name for name in FILES if os.path.lexists(directory / name)]
         if existing and not overwrite:
             message = (
                 f"{directory} already holds {', '.join(existing)}: "

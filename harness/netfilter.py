@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from ipaddress import IPv4Interface
 from typing import Any
 
@@ -15,53 +16,65 @@ SAVE = ("iptables-save", "-c")
 ADDRESSES = ("ip", "-j", "-4", "address", "show")
 ROUTES = ("ip", "-j", "-4", "route", "show", "table", "main")
 
-_RULE = re.compile(r"\[(?P<packets>\d+):(?P<bytes>\d+)\] -A (?P<chain>\S+) (?P<specification>.+)")
-_POLICY = re.compile(r":(?P<chain>\S+) (?:ACCEPT|DROP) \[(?P<packets>\d+):\d+\]")
+_RULE = re.compile(r"\[(?P<packets>\d+):(?P<bytes>\d+)\] -A (?P<chain>\S+)(?: (?P<specification>.+))?")
+_POLICY = re.compile(r":(?P<chain>\S+) (?P<policy>\S+)(?: \[(?P<packets>\d+):\d+\])?")
 
 
 def parse_save(text: str) -> tuple[NetfilterRule, ...]:
-    """Every rule of every table that `iptables-save -c` printed, in order."""
-    rules = []
-    table = ""
-    for line in text.splitlines():
-        if line.startswith("*"):
-            table = line[1:].strip()
-        elif found := _RULE.fullmatch(line.strip()):
-            rules.append(
-                NetfilterRule(
-                    table=table,
-                    chain=found["chain"],
-                    specification=found["specification"],
-                    packets=int(found["packets"]),
-                    bytes=int(found["bytes"]),
-                )
-            )
-    return tuple(rules)
+    """Every rule of every table that `iptables-save -c` printed, in order.
+
+    Raises `ParseError` for a line that it never prints.
+    """
+    return tuple(
+        NetfilterRule(
+            table=table,
+            chain=found["chain"],
+            specification=found["specification"] or "",
+            packets=int(found["packets"]),
+            bytes=int(found["bytes"]),
+        )
+        for table, line in _lines(text)
+        if not line.startswith(":")
+        for found in [_match(_RULE, line)]
+    )
 
 
 def parse_policies(text: str) -> dict[tuple[str, str], str]:
-    """The policy of each built-in chain, by table and chain."""
-    policies = {}
-    table = ""
-    for line in text.splitlines():
-        if line.startswith("*"):
-            table = line[1:].strip()
-        elif line.startswith(":"):
-            chain, policy, *_counters = line[1:].split()
-            policies[table, chain] = policy
-    return policies
+    """The policy of each built-in chain, by table and chain; raises `ParseError` as `parse_save` does."""
+    return {
+        (table, found["chain"]): found["policy"]
+        for table, line in _lines(text)
+        if line.startswith(":")
+        for found in [_match(_POLICY, line)]
+    }
 
 
 def parse_policy_packets(text: str) -> dict[tuple[str, str], int]:
-    """How many packets came to the policy of each built-in chain, by table and chain."""
-    packets = {}
+    """How many packets met each built-in chain's policy, by table and chain; raises as `parse_save` does."""
+    return {
+        (table, found["chain"]): int(found["packets"] or 0)
+        for table, line in _lines(text)
+        if line.startswith(":")
+        for found in [_match(_POLICY, line)]
+    }
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Each line that says something, with the table that it stands in."""
     table = ""
-    for line in text.splitlines():
+    for line in map(str.strip, text.splitlines()):
         if line.startswith("*"):
-            table = line[1:].strip()
-        elif found := _POLICY.fullmatch(line.strip()):
-            packets[table, found["chain"]] = int(found["packets"])
-    return packets
+            table = line[1:]
+        elif line and not line.startswith("#") and line != "COMMIT":
+            yield table, line
+
+
+def _match(pattern: re.Pattern[str], line: str) -> re.Match[str]:
+    found = pattern.fullmatch(line)
+    if found is None:
+        message = f"`iptables-save -c` does not print lines such as {line!r}"
+        raise ParseError(message)
+    return found
 
 
 def dnat_specification(forward: Forward) -> str:
@@ -81,31 +94,37 @@ def masquerade_specification(forward: Forward, interface: str) -> str:
 
 
 def parse_addresses(text: str) -> tuple[Address, ...]:
-    """Every IPv4 address that `ip -j -4 address show` printed."""
-    return tuple(
-        Address(
-            interface=link["ifname"],
-            address=IPv4Interface(f"{entry['local']}/{entry['prefixlen']}"),
-            mtu=link["mtu"],
-            up="UP" in link["flags"],
+    """Every IPv4 address that `ip -j -4 address show` printed; raises `ParseError` for anything else."""
+    try:
+        return tuple(
+            Address(
+                interface=link["ifname"],
+                address=IPv4Interface(f"{entry['local']}/{entry['prefixlen']}"),
+                mtu=link["mtu"],
+                up="UP" in link["flags"],
+            )
+            for link in _load(text, "ip address")
+            for entry in link.get("addr_info", [])
         )
-        for link in _load(text, "ip address")
-        for entry in link.get("addr_info", [])
-    )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unlike("ip address", error) from error
 
 
 def parse_routes(text: str) -> tuple[Route, ...]:
-    """Every IPv4 route that `ip -j -4 route show` printed."""
-    return tuple(
-        Route(
-            destination=entry["dst"],
-            kind=entry.get("type", "unicast"),
-            device=entry.get("dev"),
-            gateway=entry.get("gateway"),
-            metric=entry.get("metric", 0),
+    """Every IPv4 route that `ip -j -4 route show` printed; raises `ParseError` for anything else."""
+    try:
+        return tuple(
+            Route(
+                destination=entry["dst"],
+                kind=entry.get("type", "unicast"),
+                device=entry.get("dev"),
+                gateway=entry.get("gateway"),
+                metric=entry.get("metric", 0),
+            )
+            for entry in _load(text, "ip route")
         )
-        for entry in _load(text, "ip route")
-    )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unlike("ip route", error) from error
 
 
 def _load(text: str, what: str) -> list[dict[str, Any]]:
@@ -114,5 +133,12 @@ def _load(text: str, what: str) -> list[dict[str, Any]]:
     except json.JSONDecodeError as error:
         message = f"`{what}` did not print JSON: {error}"
         raise ParseError(message) from error
+    if not isinstance(loaded, list) or not all(isinstance(entry, dict) for entry in loaded):
+        message = f"`{what}` did not print a list of objects"
+        raise ParseError(message)
     # `ip -j` prints empty objects for what a filter such as -4 leaves out.
     return [entry for entry in loaded if entry]
+
+
+def _unlike(what: str, error: Exception) -> ParseError:
+    return ParseError(f"`{what}` printed an object unlike those of `ip -j`: {type(error).__name__} {error}")

@@ -58,9 +58,10 @@ class Owner:
     def parse(cls, text: str) -> Owner | None:
         """The owner that a label names, or None when it is not one of ours."""
         try:
-            return cls(**json.loads(text))
+            owner = cls(**json.loads(text))
         except (ValueError, TypeError):
             return None
+        return owner if str(owner.pid).isdecimal() else None
 
     def __str__(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

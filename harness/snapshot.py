@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 
 REMOVED = "[removed]"
 _LOG_LINES = 60
-_KEY = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])")
+_KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,6 @@ def somebody_elses(engine: Engine, stage: Stage) -> Iterator[tuple[Container, Ne
             network=suffix,
             volumes={suffix: {"bind": "/kept", "mode": "rw"}},
             init=True,
-            restart_policy={"Name": "unless-stopped", "MaximumRetryCount": 0},
         )
         undo.callback(container.remove, force=True)
         container.start()

@@ -22,7 +22,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command in this process; return its exit status and both outputs."""
-    monkeypatch.setattr("harness.interrupts.as_keyboard_interrupt", lambda: None)
+    monkeypatch.setattr("harness.interrupts.as_keyboard_interrupt", lambda _say: None)
 
     def ran(*arguments: str) -> tuple[int, str, str]:
         # The docker SDK leaves a socket that could not be connected to the garbage collector, which remarks on it.

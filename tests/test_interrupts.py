@@ -44,24 +44,33 @@ def test_cleaning_up_is_not_interrupted() -> None:
     interrupts.as_keyboard_interrupt(lambda _: None)
     said: list[str] = []
     done = []
-    with pytest.raises(KeyboardInterrupt), interrupts.held_back(said.append):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            os.kill(os.getpid(), number)
-            done.append(number)
+
+    def clean_up() -> None:
+        with interrupts.held_back(said.append):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(os.getpid(), number)
+                done.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        clean_up()
     assert len(done) == 3
     assert said == ["still cleaning up; a few seconds more"] * 3
 
 
 def test_holding_back_may_be_nested() -> None:
     """The inner block's end does not let signals through into the outer one, not even those that came in it."""
-    said: list[str] = []
     done = []
-    with pytest.raises(KeyboardInterrupt), interrupts.held_back(said.append):
-        with interrupts.held_back(said.append):
+
+    def clean_up() -> None:
+        with interrupts.held_back(lambda _: None):
+            with interrupts.held_back(lambda _: None):
+                os.kill(os.getpid(), signal.SIGINT)
+            done.append("inner")
             os.kill(os.getpid(), signal.SIGINT)
-        done.append("inner")
-        os.kill(os.getpid(), signal.SIGINT)
-        done.append("outer")
+            done.append("outer")
+
+    with pytest.raises(KeyboardInterrupt):
+        clean_up()
     assert done == ["inner", "outer"]
 
 
