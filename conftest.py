@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from harness.engine import Engine
 from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
 from harness.experiment import Experiment
 from harness.progress import stamped
+from harness.snapshot import without
 from harness.stage import Stage
 
 if TYPE_CHECKING:
@@ -76,9 +77,14 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Whatever way the session ended, nothing that it started and did not keep stays."""
-    if STAGE in config.stash and (deployment := config.stash[STAGE].current):
-        lifecycle.remove_own(deployment.engine, say=lambda line: _say(config, line))
+    """Whatever way the session ended, nothing that it started and did not keep stays, and no report shows a secret."""
+    if STAGE not in config.stash:
+        return
+    stage = config.stash[STAGE]
+    if stage.secrets:
+        reporting.remove_secrets(Path(config.option.allure_report_dir), stage.secrets)
+    if stage.current is not None:
+        lifecycle.remove_own(stage.current.engine, say=lambda line: _say(config, line))
 
 
 @pytest.fixture(scope="session")
@@ -119,15 +125,23 @@ def _place_in_report(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the evidence while the failure is still there to be seen."""
     report = yield
-    held = item.config.stash[STAGE].current
-    if report.failed and call.when != "teardown" and held is not None:  # type: ignore[attr-defined]
+    stage = item.config.stash[STAGE]
+    if not report.failed:
+        return report
+    if call.when != "teardown" and stage.current is not None:
         try:
-            reporting.attach_evidence(held)
+            reporting.attach_evidence(stage.current)
         except Exception as error:  # noqa: BLE001 (the test's own failure must not be hidden by this one)
             reporting.attach("no evidence could be collected", str(error))
+    shown = str(report.longrepr)
+    if (clean := without(stage.secrets, shown)) != shown:  # a failed assertion shows its operands
+        report.longrepr = clean
+    report.sections = [(title, without(stage.secrets, text)) for title, text in report.sections]
     return report
 
 

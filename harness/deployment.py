@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +104,28 @@ class Node:
     def state(self) -> ContainerState:
         """The container's state now."""
         return container_state(self.inspect())
+
+    def ailment(self) -> str | None:
+        """What is wrong with the node now, or None when it is running and its health check passes.
+
+        Docker repeats a health check only every 10 s, so one whose last verdict was bad is run here once more. A
+        container that is not there is an ailment too.
+        """
+        try:
+            attributes = self.inspect()
+        except DeploymentError as error:
+            return str(error)
+        state = container_state(attributes)
+        if state.well:
+            return None
+        if state.status != "running":
+            return str(state)
+        check = _health_command(attributes)
+        try:
+            result = self.run(*check)
+        except CommandError as error:
+            return str(error)
+        return None if result.ok else f"{state}: {result}"
 
     def logs(self, *, tail: int = 100) -> str:
         """The last lines of the container's log."""
@@ -243,8 +266,11 @@ class Deployment:
         return {node.service: node.state() for node in (*self.nodes, self.probe_web, self.probe_services)}
 
     def unwell(self) -> dict[str, str]:
-        """What is wrong with each node that is not well; empty when all are."""
-        return {service: str(state) for service, state in self.states().items() if not state.well}
+        """What is wrong with each node that is not well, probes included; empty when all are."""
+        everyone = (*self.nodes, self.probe_web, self.probe_services)
+        with ThreadPoolExecutor(max_workers=len(everyone), thread_name_prefix="unwell") as pool:
+            ailments = list(pool.map(lambda node: node.ailment(), everyone))
+        return {node.service: ailment for node, ailment in zip(everyone, ailments, strict=True) if ailment}
 
     def _name(self, service: str) -> str:
         return f"{self.plan.container_prefix}{service}"
@@ -263,6 +289,12 @@ def container_state(attributes: Mapping[str, Any]) -> ContainerState:
         exit_code=state["ExitCode"],
         restarts=attributes["RestartCount"],
     )
+
+
+def _health_command(attributes: Mapping[str, Any]) -> list[str]:
+    """The command of a container's health check, as `exec` takes it (Docker's `CMD` and `CMD-SHELL` forms)."""
+    form, *words = attributes["Config"]["Healthcheck"]["Test"]
+    return ["/bin/sh", "-c", *words] if form == "CMD-SHELL" else list(words)
 
 
 def _published(node: Node, port: int) -> Endpoint:

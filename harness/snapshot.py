@@ -62,9 +62,14 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """The text without its secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, REMOVED)
-        return _KEY.sub(lambda found: found[0] if found[0] in self._public else REMOVED, text)
+        return _KEY.sub(lambda found: found[0] if found[0] in self._public else REMOVED, without(self._secrets, text))
+
+
+def without(secrets: Iterable[str], text: str) -> str:
+    """The text with these secrets removed, and nothing else."""
+    for secret in secrets:
+        text = text.replace(secret, REMOVED)
+    return text
 
 
 def _collect_node(node: Node, redact: Redactor) -> NodeEvidence:

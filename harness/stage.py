@@ -26,6 +26,8 @@ class Stage:
         self._deployment: Deployment | None = None
         self._broken: str | None = None
         self.recreations: list[str] = []
+        self.secrets: set[str] = set()
+        """Every secret of every deployment of this session: what no report may show."""
 
     def prepare(self) -> None:
         """Check prerequisites and make images; raises `PrerequisiteError` before anything was started."""
@@ -47,6 +49,7 @@ class Stage:
             self._deployment = self._exit.enter_context(
                 lifecycle.deployed(engine, self.plan, layout=self.layout, keep=self.keep, reuse=reuse, say=self._say)
             )
+            self.secrets.update(self._deployment.credentials.secrets())
         return self._deployment
 
     @property

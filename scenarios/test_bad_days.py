@@ -173,8 +173,7 @@ def test_what_a_killed_run_left_is_swept(engine: Engine, plan: AddressPlan, tmp_
         reach(run, in_a_test, engine, plan, tmp_path)
         run.send(signal.SIGKILL)
         run.wait(timeout=COMMAND_TIMEOUT)
-    left = things(engine, plan)
-    assert len(left.running) == 9, left
+    left = all_running(engine, plan)
     assert left.networks, left
     assert left.volumes, left
     assert left.states, left
@@ -197,8 +196,7 @@ def test_the_next_run_sweeps_by_itself(engine: Engine, plan: AddressPlan, tmp_pa
     try:
         assert following.exit_status == 0, following
         assert "left behind" in following.stdout, following
-        assert len(things(engine, plan).running) == 9
-        assert not things(engine, plan).containers & left.containers
+        assert not all_running(engine, plan).containers & left.containers
     finally:
         finish(harness("down", plan))
     assert things(engine, plan) == NOTHING
@@ -315,13 +313,12 @@ class TestKept:
         line = second.stdout.splitlines()[-1]
         assert f"address plan {plan.index}" in line
         assert f"run {held[0].id}, process {held[0].owner.pid} on {held[0].owner.host}, alive" in line
-        assert len(things(engine, plan).running) == 9
-        assert len(things(engine, plan).states) == 1
+        assert len(all_running(engine, plan).states) == 1
 
     @pytest.mark.usefixtures("raced")
     def test_it_is_not_swept(self, engine: Engine, plan: AddressPlan) -> None:
         """The run that made it is over, and still `sweep` leaves it alone."""
-        before = things(engine, plan)
+        before = all_running(engine, plan)
         swept = finish(harness("sweep"))
         assert swept.exit_status == 0, swept
         assert things(engine, plan) == before
@@ -329,7 +326,7 @@ class TestKept:
     @pytest.mark.usefixtures("raced")
     def test_up_again_uses_it(self, engine: Engine, plan: AddressPlan) -> None:
         """A second `up` says that it is up, and makes nothing new."""
-        before = things(engine, plan)
+        before = all_running(engine, plan)
         again = finish(harness("up", plan))
         assert again.exit_status == 0, again
         assert "is up since" in again.stdout, again
@@ -338,7 +335,7 @@ class TestKept:
     @pytest.mark.usefixtures("raced")
     def test_a_run_of_tests_is_told_that_it_is_kept(self, engine: Engine, plan: AddressPlan, tmp_path: Path) -> None:
         """Without `--reuse` a run of tests exits with 10, says that it is kept and what can be done."""
-        before = things(engine, plan)
+        before = all_running(engine, plan)
         told = finish(pytest_on_scenario(plan, tmp_path))
         assert told.exit_status == EXIT_PREREQUISITE, told
         for part in ("kept on purpose", "make down", "--reuse"):
@@ -348,7 +345,7 @@ class TestKept:
     @pytest.mark.usefixtures("raced")
     def test_reuse_attaches_to_it(self, engine: Engine, plan: AddressPlan, tmp_path: Path) -> None:
         """With `--reuse` a run of tests passes on these very containers, and leaves them up."""
-        before = things(engine, plan)
+        before = all_running(engine, plan)
         passed = finish([*pytest_on_scenario(plan, tmp_path), "--reuse"])
         assert passed.exit_status == 0, passed
         assert "1 passed" in passed.stdout, passed
@@ -357,7 +354,7 @@ class TestKept:
     @pytest.mark.usefixtures("raced")
     def test_down_removes_it(self, engine: Engine, plan: AddressPlan) -> None:
         """`down` takes all of it away, its secrets too; a second one has nothing to do and says so."""
-        assert things(engine, plan).running
+        all_running(engine, plan)
         removed = finish(harness("down", plan))
         assert removed.exit_status == 0, removed
         assert things(engine, plan) == NOTHING
@@ -439,6 +436,13 @@ def things(engine: Engine, plan: AddressPlan) -> Things:
         volumes=frozenset(str(volume.name) for volume in client.volumes.list(filters={"label": label})),
         states=frozenset(str(path) for path in lifecycle.STATE_ROOT.glob(f"*-*-*-{plan.index}")),
     )
+
+
+def all_running(engine: Engine, plan: AddressPlan) -> Things:
+    """What there is of a plan now, with a whole deployment up."""
+    found = things(engine, plan)
+    assert len(found.running) == 9, found
+    return found
 
 
 def foreign_network(engine: Engine, name: str, subnet: str) -> Network:

@@ -94,31 +94,32 @@ def test_a_derived_key_is_what_the_other_end_has(deployment: Deployment) -> None
 
 
 @pytest.fixture
-def original_topology(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The compose file as it once was: services-net on 10.100.0.0/24, where the tunnel is too."""
+def original_topology(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AddressPlan:
+    """The compose file as it once was: services-net on 10.100.0.0/24, where the tunnel is too; and a plan to try it.
+
+    The deployment itself comes first: it is brought up from the file as it is.
+    """
     text = compose.FILES["dev"].read_text(encoding="utf-8")
     was = text.replace("10.101.${PLAN:-0}", "10.100.0")
     assert was != text
     file = tmp_path / "docker-compose.yml"
     file.write_text(was, encoding="utf-8")
     monkeypatch.setitem(compose.FILES, "dev", file)
-    return file
+    return AddressPlan(index=99 - deployment.plan.index)
 
 
-@pytest.mark.usefixtures("original_topology")
 def test_services_net_on_the_tunnels_subnet_is_refused_before_anything_starts(
-    deployment: Deployment, engine: Engine
+    original_topology: AddressPlan, engine: Engine
 ) -> None:
     """Bringing it up stops with both named, and neither a container nor a network was made."""
-    plan = AddressPlan(index=99 - deployment.plan.index)
+    index = original_topology.index
     with (
         pytest.raises(ConfigurationError, match=rf"services-net \({TUNNEL_WEB.network}\) overlaps the tunnel"),
-        lifecycle.deployed(engine, plan, say=lambda _line: None),
+        lifecycle.deployed(engine, original_topology, say=lambda _line: None),
     ):
         pytest.fail("it came up")
-    label = f"{PLAN}={plan.index}"
-    assert engine.containers(label) == []
-    assert [network.name for network in engine.networks() if network.labels.get(PLAN) == str(plan.index)] == []
+    assert engine.containers(f"{PLAN}={index}") == []
+    assert [network.name for network in engine.networks() if network.labels.get(PLAN) == str(index)] == []
 
 
 def test_the_gateway_refuses_a_network_on_the_tunnels_subnet(deployment: Deployment) -> None:
