@@ -81,10 +81,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if STAGE not in config.stash:
         return
     stage = config.stash[STAGE]
-    if stage.secrets:
-        reporting.remove_secrets(Path(config.option.allure_report_dir), stage.secrets)
     if stage.current is not None:
         lifecycle.remove_own(stage.current.engine, say=lambda line: _say(config, line))
+    if stage.secrets and config.option.allure_report_dir:
+        reporting.remove_secrets(Path(config.option.allure_report_dir), stage.secrets)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from harness.addresses import TUNNEL_SERVICES
-from harness.budgets import CONNECT_TIMEOUT
+from harness.budgets import ANSWER_TIMEOUT
 from harness.deployment import Deployment
 
 TRANSFER_TIMEOUT = 60.0
@@ -32,7 +32,7 @@ def redis_host(deployment: Deployment, side: str) -> str:
 
 
 def mariadb(
-    deployment: Deployment, side: str, *, password: str | None = None, timeout: float = CONNECT_TIMEOUT, **options: Any
+    deployment: Deployment, side: str, *, password: str | None = None, timeout: float = ANSWER_TIMEOUT, **options: Any
 ) -> pymysql.Connection[Any]:
     """A new connection, logged in as the application; `timeout` bounds each answer in seconds.
 
@@ -47,20 +47,20 @@ def mariadb(
         password=deployment.credentials.db_password if password is None else password,
         database=environment["DATABASE_NAME"],
         charset="utf8mb4",
-        connect_timeout=CONNECT_TIMEOUT,
+        connect_timeout=ANSWER_TIMEOUT,
         read_timeout=timeout,
         write_timeout=timeout,
         **options,
     )
 
 
-def redis(deployment: Deployment, side: str, *, timeout: float = CONNECT_TIMEOUT, **options: Any) -> redis_client.Redis:
+def redis(deployment: Deployment, side: str, *, timeout: float = ANSWER_TIMEOUT, **options: Any) -> redis_client.Redis:
     """A new client with a fresh connection and no retries; `timeout` bounds each answer in seconds."""
     endpoint = deployment.access(side).redis
     return redis_client.Redis(
         host=endpoint.host,
         port=endpoint.port,
-        socket_connect_timeout=CONNECT_TIMEOUT,
+        socket_connect_timeout=ANSWER_TIMEOUT,
         socket_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
         **options,

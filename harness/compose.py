@@ -19,6 +19,7 @@ from testcontainers.compose import DockerCompose
 
 from harness import command
 from harness.addresses import MARIADB_PORT, REDIS_PORT, TUNNEL_SERVICES, AddressPlan
+from harness.budgets import CONNECT_TIMEOUT
 from harness.images import COMPOSE, PROBE
 
 FILES = {"dev": COMPOSE / "docker-compose.yml"}
@@ -121,7 +122,8 @@ def override(configuration: Mapping[str, Any], plan: AddressPlan, labels: Mappin
             "network_mode": f"service:{owner}",
             "labels": dict(labels),
             "environment": {
-                "RELAYS": " ".join(f"{listen}:{targets[listen]}:{port}" for listen, port in relays.items())
+                "RELAYS": " ".join(f"{listen}:{targets[listen]}:{port}" for listen, port in relays.items()),
+                "RELAY_CONNECT_TIMEOUT": str(CONNECT_TIMEOUT),
             },
             "init": True,
             "restart": "unless-stopped",

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from docker.errors import APIError, NotFound
@@ -16,10 +17,11 @@ from harness.addresses import AddressPlan
 from harness.bringup import Starter, needs_of
 from harness.deployment import Deployment
 from harness.engine import Engine
-from harness.errors import HarnessError, HeldError
+from harness.errors import DeploymentError, HarnessError, HeldError
 from harness.interrupts import held_back
+from harness.model import Budget
 from harness.ownership import LABEL, Liveness, Owner, Run
-from harness.waiting import Deadline
+from harness.waiting import Deadline, pause
 
 Say = Callable[[str], None]
 
@@ -28,6 +30,11 @@ STATE_ROOT = ROOT / ".harness"
 PREPARED = images.COMPOSE  # `prepare` puts secrets where a bare `docker compose` finds them
 
 _STOP_GRACE = 5  # seconds; the compose file's stop_grace_period
+_REMOVAL = Budget(
+    seconds=20,
+    poll=0.1,
+    reason="the engine finishes what a killed compose had asked of it, so a container may still come; seen: 0.3 s late",
+)
 _HAND_OVER = 'while [ $# -gt 1 ]; do chown "$2:$2" "/secrets/$1"; shift 2; done'
 
 
@@ -139,27 +146,45 @@ def remove(engine: Engine, run: Run, *, say: Say, graceful: bool = True) -> None
     Safe to call again after an interruption, and while a signal arrives.
     """
     with held_back(say):
-        took = Deadline(0)
-        containers = leases.containers_of(engine, run)
-        lease = [container for container in containers if container.name == leases.lease_name(run.plan)]
-        others = [container for container in containers if container not in lease]
-        if others:
-            with ThreadPoolExecutor(max_workers=len(others), thread_name_prefix="stop") as pool:
-                if graceful:
-                    list(pool.map(_stop, others))
-                list(pool.map(_remove_container, others))
-        label = {"label": f"{LABEL}={run.id}"}
-        for network in engine.client.networks.list(filters=label):
-            with contextlib.suppress(NotFound):
-                network.remove()
-        for volume in engine.client.volumes.list(filters=label):
-            with contextlib.suppress(NotFound):
-                volume.remove(force=True)
+        took = Deadline(_REMOVAL.seconds)
+        removed, quiet = 0, 0
+        while quiet < (1 if graceful else 2):
+            containers, left = _remove_all(engine, run, graceful=graceful)
+            removed += containers
+            quiet = 0 if containers or left else quiet + 1
+            if took.passed and not quiet:
+                left = left or [f"{containers} containers that are still being removed"]
+                message = f"run {run.id} could not be removed within {_REMOVAL.seconds:g} s: {'; '.join(left)}"
+                raise DeploymentError(message)
+            pause(_REMOVAL.poll)
         _remove_state(run.state)
-        for container in lease:
+        for container in leases.containers_of(engine, run):
             _remove_container(container)
-        if others:
-            say(f"run {run.id}: {len(others)} containers removed ({took.elapsed:.1f} s)")
+        if removed:
+            say(f"run {run.id}: {removed} containers removed ({took.elapsed:.1f} s)")
+
+
+def _remove_all(engine: Engine, run: Run, *, graceful: bool) -> tuple[int, list[str]]:
+    """Remove once all that is there but the lease; returns how many containers, and what would not go yet."""
+    lease = leases.lease_name(run.plan)
+    containers = [container for container in leases.containers_of(engine, run) if container.name != lease]
+    if containers:
+        with ThreadPoolExecutor(max_workers=len(containers), thread_name_prefix="stop") as pool:
+            if graceful:
+                list(pool.map(_stop, containers))
+            list(pool.map(_remove_container, containers))
+    label = {"label": f"{LABEL}={run.id}"}
+    left = []
+    removals = [network.remove for network in engine.client.networks.list(filters=label)]
+    removals += [partial(volume.remove, force=True) for volume in engine.client.volumes.list(filters=label)]
+    for remove_it in removals:
+        try:
+            remove_it()
+        except NotFound:
+            continue
+        except APIError as error:  # in use, by a container that has only just come
+            left.append(str(error.explanation))
+    return len(containers), left
 
 
 def is_kept(engine: Engine, plan: AddressPlan) -> bool:

@@ -19,7 +19,7 @@ import redis
 
 from harness import clients
 from harness.addresses import REDIS_PORT
-from harness.budgets import CLIENT_LISTED, CONNECT_TIMEOUT, EXPIRY
+from harness.budgets import ANSWER_TIMEOUT, CLIENT_LISTED, EXPIRY
 from harness.clients import TRANSFER_TIMEOUT
 from harness.deployment import Deployment
 from harness.waiting import wait_until
@@ -176,13 +176,13 @@ def test_messages_are_delivered_to_the_other_side_in_order(connect: Connect, sid
     with connect(OTHER[side]).pubsub() as subscription:  # type: ignore[no-untyped-call]
         assert publisher.publish(channel, "nobody listens yet") == 0
         subscription.subscribe(channel)
-        confirmed = subscription.get_message(timeout=CONNECT_TIMEOUT)
+        confirmed = subscription.get_message(timeout=ANSWER_TIMEOUT)
         assert confirmed is not None
         assert confirmed["type"] == "subscribe"
 
         assert [publisher.publish(channel, message) for message in expected] == [1] * MESSAGES
 
-        received = [subscription.get_message(timeout=CONNECT_TIMEOUT) for _ in expected]
+        received = [subscription.get_message(timeout=ANSWER_TIMEOUT) for _ in expected]
     assert [message and message["data"] for message in received] == expected
 
 

@@ -56,7 +56,7 @@ class TcpConnect:
                     "PROBE_PORT": str(self.port),
                     "PROBE_TIMEOUT": str(CONNECT_TIMEOUT),
                     # resolv.conf(5): an unknown name is asked for once, not for 10 s where no name server answers.
-                    "RES_OPTIONS": f"timeout:{CONNECT_TIMEOUT:.0f} attempts:1",
+                    "RES_OPTIONS": "timeout:1 attempts:1",
                 },
             )
         except HarnessError as error:
