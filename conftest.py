@@ -27,6 +27,7 @@ os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # cleaning up is 
 
 REPORTS = Path(__file__).parent / "reports"
 SCENARIOS = Path(__file__).parent / "scenarios"
+ENGINE_TESTS = Path(__file__).parent / "tests" / "engine"
 STAGE = pytest.StashKey[Stage]()
 
 
@@ -48,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         reuse=config.getoption("--reuse"),
         say=lambda line: _say(config, line),
     )
-    if not _runs_scenarios(config):
+    if not _runs(config, SCENARIOS):
         return
     results = REPORTS / "results"
     if not _worker(config):  # workers only add: one that cleaned would take the others' results away
@@ -66,7 +67,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Stop with exit status 10 before anything is started when a prerequisite is missing."""
     config = session.config
-    if _worker(config) or config.option.collectonly or not _runs_scenarios(config):
+    if _worker(config) or config.option.collectonly or not _runs(config, SCENARIOS, ENGINE_TESTS):
         return
     try:
         config.stash[STAGE].prepare()
@@ -145,9 +146,10 @@ def pytest_runtest_makereport(
     return report
 
 
-def _runs_scenarios(config: pytest.Config) -> bool:
+def _runs(config: pytest.Config, *folders: Path) -> bool:
+    """Whether the command line names one of these folders or something in it."""
     named = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
-    return any(path == SCENARIOS or SCENARIOS in path.parents for path in named)
+    return any(path.is_relative_to(folder) for path in named for folder in folders)
 
 
 def _worker(config: pytest.Config) -> str | None:

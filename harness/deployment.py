@@ -10,7 +10,7 @@ from typing import Any
 
 from docker.models.containers import Container
 
-from harness import netfilter, wireguard
+from harness import command, namespaces, netfilter, wireguard
 from harness.addresses import AddressPlan
 from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject
 from harness.credentials import Credentials
@@ -60,6 +60,8 @@ class ContainerState:
         return f"{self.status}{health}{ended}{restarts}"
 
 
+_LOOK_TIMEOUT = 30.0  # seconds; what only looks answers in milliseconds
+
 # A process may end while it is being looked at.
 _PROCESSES = 'for each in /proc/[0-9]*/cmdline; do { tr "\\0" " " <"$each"; echo; } 2>/dev/null; done'
 
@@ -87,6 +89,22 @@ class Node:
     def output(self, *argv: str) -> str:
         """What a command in the container prints; raises `CommandError` when it fails."""
         result = self.run(*argv)
+        if not result.ok:
+            message = f"in {self.name}: {result}"
+            raise CommandError(message)
+        return result.stdout
+
+    def look(self, *argv: str) -> str:
+        """What a command that only looks prints, run in the node's namespaces by the cheapest way there is.
+
+        Raises `CommandError` when it fails.
+        """
+        attributes = self.inspect()
+        pid = namespaces.process_of(attributes)
+        if pid is None or attributes["State"]["Status"] != "running":
+            return self.output(*argv)
+        environment = dict(entry.split("=", 1) for entry in attributes["Config"]["Env"])
+        result = command.run([*namespaces.entering(pid, environment), *argv], timeout=_LOOK_TIMEOUT, check=False)
         if not result.ok:
             message = f"in {self.name}: {result}"
             raise CommandError(message)
@@ -143,11 +161,11 @@ class Node:
 
     def addresses(self) -> tuple[Address, ...]:
         """Every IPv4 address in the node's network namespace."""
-        return netfilter.parse_addresses(self.output(*netfilter.ADDRESSES))
+        return netfilter.parse_addresses(self.look(*netfilter.ADDRESSES))
 
     def routes(self) -> tuple[Route, ...]:
         """The main routing table of the node's network namespace."""
-        return netfilter.parse_routes(self.output(*netfilter.ROUTES))
+        return netfilter.parse_routes(self.look(*netfilter.ROUTES))
 
 
 class Gateway(Node):
@@ -155,7 +173,7 @@ class Gateway(Node):
 
     def interface(self) -> WireGuardInterface:
         """wg0 as WireGuard reports it; raises `DeploymentError` when it is not there."""
-        found = wireguard.parse_dump(self.output(*wireguard.DUMP))
+        found = wireguard.parse_dump(self.look(*wireguard.DUMP))
         for interface in found:
             if interface.name == wireguard.INTERFACE:
                 return interface
@@ -172,16 +190,16 @@ class Gateway(Node):
 
     def rules(self, table: str | None = None, chain: str | None = None) -> tuple[NetfilterRule, ...]:
         """The netfilter rules with their counters, all or those of one table or chain."""
-        rules = netfilter.parse_save(self.output(*netfilter.SAVE))
+        rules = netfilter.parse_save(self.look(*netfilter.SAVE))
         return tuple(rule for rule in rules if table in (None, rule.table) and chain in (None, rule.chain))
 
     def policies(self) -> dict[tuple[str, str], str]:
         """The policy of each built-in chain."""
-        return netfilter.parse_policies(self.output(*netfilter.SAVE))
+        return netfilter.parse_policies(self.look(*netfilter.SAVE))
 
     def unmatched(self, table: str, chain: str) -> int:
         """How many packets no rule of a built-in chain decided, so that they met its policy."""
-        return netfilter.parse_policy_packets(self.output(*netfilter.SAVE))[table, chain]
+        return netfilter.parse_policy_packets(self.look(*netfilter.SAVE))[table, chain]
 
     def forwards(self) -> tuple[Forward, ...]:
         """What the gateway was told to forward."""
@@ -199,7 +217,7 @@ class Gateway(Node):
 
     def implementation(self) -> str:
         """`kernel` or `wireguard-go`, as the gateway itself reports."""
-        return self.output("cat", "/run/gateway/implementation").strip()
+        return self.look("cat", "/run/gateway/implementation").strip()
 
 
 class Deployment:

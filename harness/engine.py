@@ -57,6 +57,8 @@ class Engine:
         try:
             host = os.environ.get("DOCKER_HOST") or _context_host()
             client = docker.DockerClient(base_url=host, timeout=_TIMEOUT) if host else docker.from_env(timeout=_TIMEOUT)
+            # No proxy stands before an engine, and looking for one takes longer than asking it something.
+            client.api.trust_env = False
             client.ping()
         except (DockerException, RequestException, OSError) as error:
             if client is not None:

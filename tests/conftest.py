@@ -1,4 +1,4 @@
-"""What the harness's own tests share. None of them needs, or could even find, a Docker engine."""
+"""What the harness's own tests share. Those outside `engine/` need no Docker engine, and could not even find one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from harness.addresses import AddressPlan
 from harness.keys import FILES, KeySet, write
 
 ROOT = Path(__file__).resolve().parent.parent
+WITH_ENGINE = ROOT / "tests" / "engine"
 
 Render = Callable[..., dict[str, Any]]
 
@@ -32,8 +33,10 @@ _DOLLAR = "\0"
 
 
 @pytest.fixture(autouse=True)
-def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any attempt to reach an engine fails at once, on every machine; no setting of the user's leaks in."""
+    if request.path.is_relative_to(WITH_ENGINE):
+        return
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
     for name in _variables((ROOT / "compose" / "docker-compose.yml").read_text(encoding="utf-8")) | {"BASE_IMAGE"}:

@@ -53,8 +53,20 @@ types() {
 }
 
 unit() {
-  step tests "pytest tests/"
-  "$PYTHON_IN_VENV" -m pytest tests/ --junitxml="$ROOT/reports/junit-tests.xml" "$@"
+  step tests "pytest tests/, those that need no engine"
+  "$PYTHON_IN_VENV" -m pytest tests/ --ignore=tests/engine --junitxml="$ROOT/reports/junit-tests.xml" "$@"
+}
+
+engine_tests() {
+  step tests "pytest tests/engine/, real runs of the harness that are interrupted, killed and crossed"
+  "$PYTHON_IN_VENV" -m pytest tests/engine/ --junitxml="$ROOT/reports/junit-engine.xml" "$@"
+}
+
+# Two deployments side by side where there are two cores for them; more would only wait for each other.
+workers() {
+  local cores
+  cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+  if ((cores > 1)); then echo 2; else echo 0; fi
 }
 
 clean_engine() {
@@ -65,14 +77,11 @@ clean_engine() {
 # The report is built after a failure too; the exit code is that of the tests, then that of the report.
 scenarios() {
   local status=0 built=0
-  local workers=()
+  local workers=(--numprocesses "${WORKERS:-$(workers)}" --dist worksteal)
   make_ready "$@"
-  if [[ -n ${WORKERS:-} ]]; then
-    workers=(--numprocesses "$WORKERS")
-  fi
   step "$LAYOUT" "pytest scenarios/ $*"
   rm -rf "$RESULTS" "$ROOT/reports/junit.xml"
-  "$PYTHON_IN_VENV" -m pytest scenarios/ --layout "$LAYOUT" ${workers[@]+"${workers[@]}"} "$@" || status=$?
+  "$PYTHON_IN_VENV" -m pytest scenarios/ --layout "$LAYOUT" "${workers[@]}" "$@" || status=$?
   report || built=$?
   counted "$ROOT/reports/junit.xml"
   return $((status ? status : built))
@@ -89,7 +98,8 @@ everything() {
   clean_engine
   scenarios "$@"
   report --gate
-  counted "$ROOT/reports/junit-tests.xml" "$ROOT/reports/junit.xml"
+  engine_tests
+  counted "$ROOT"/reports/junit-{tests,engine}.xml "$ROOT/reports/junit.xml"
 }
 
 down() { harness down "$@"; }

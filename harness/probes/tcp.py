@@ -1,14 +1,21 @@
-"""A bare TCP connection, made by Python inside a node's network namespace."""
+"""A bare TCP connection from inside a node's network namespace.
+
+An address is dialled from a socket opened in the namespace where that can be done. A name is resolved, and everything
+is dialled where it cannot, by Python in the container itself.
+"""
 
 from __future__ import annotations
 
 import errno
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 
+from harness import namespaces
 from harness.budgets import CONNECT_TIMEOUT
-from harness.deployment import Deployment
+from harness.deployment import Deployment, Node
 from harness.errors import HarnessError
 from harness.model import CommandResult, Observation, Outcome
 
@@ -48,8 +55,19 @@ class TcpConnect:
 
     def observe(self, deployment: Deployment) -> Observation:
         """Ask once."""
+        node = deployment.node(self.source)
         try:
-            result = deployment.node(self.source).python(
+            pid = namespaces.process_of(node.inspect()) if _is_address(self.host) else None
+            if pid is not None:
+                error = namespaces.connect(pid, self.host, self.port, CONNECT_TIMEOUT)
+                return self._judged(error, os.strerror(error) if error else "")
+        except (HarnessError, OSError) as error:
+            return self._observation(Outcome.INCONCLUSIVE, str(error))
+        return self._observe_by_exec(node)
+
+    def _observe_by_exec(self, node: Node) -> Observation:
+        try:
+            result = node.python(
                 _CODE,
                 environment={
                     "PROBE_HOST": self.host,
@@ -67,8 +85,10 @@ class TcpConnect:
             return self._observation(Outcome.INCONCLUSIVE, f"the probe failed: {result}", result)
         if answer["error"] is None:
             return self._observation(Outcome.UNRESOLVED, answer["detail"], result)
-        outcome = _OUTCOMES.get(answer["error"], Outcome.INCONCLUSIVE)
-        return self._observation(outcome, answer["detail"], result)
+        return self._judged(answer["error"], answer["detail"], result)
+
+    def _judged(self, error: int, detail: str, *commands: CommandResult) -> Observation:
+        return self._observation(_OUTCOMES.get(error, Outcome.INCONCLUSIVE), detail, *commands)
 
     def _observation(self, outcome: Outcome, detail: str, *commands: CommandResult) -> Observation:
         return Observation(
@@ -80,3 +100,11 @@ class TcpConnect:
             commands=commands,
             observed_at=datetime.now(tz=UTC),
         )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return False
+    return True

@@ -15,13 +15,13 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
 
-import pymysql
-
 from website import environment
 from website.reasons import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import pymysql
 
     from website.environment import Database
 
@@ -119,6 +119,8 @@ def _become(*argv: str) -> NoReturn:
 
 def _await_database(database: Database) -> pymysql.connections.Connection:
     """Log in, again and again while nobody answers, and never after a refusal."""
+    import pymysql  # noqa: PLC0415 - only this role pays for the import
+
     deadline = time.monotonic() + DATABASE_WITHIN
     while True:
         try:

@@ -1,0 +1,84 @@
+"""Into a container's namespaces without `docker exec`, where its processes can be seen from here and we are root.
+
+An exec costs the engine some 80 ms of a core, entering a namespace 2 ms, and opening a socket in one less than that.
+Where it cannot be done (a remote engine, Docker Desktop, another user) callers use exec, with the same result.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_CLONE_NEWNET = 0x40000000  # setns(2), linux/sched.h
+# What Docker gives a container whose image says nothing.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def process_of(attributes: Mapping[str, Any]) -> int | None:
+    """The main process of a container, by its `docker inspect`, or None when its namespaces cannot be entered.
+
+    Its number means something only on the engine's own machine and in its PID namespace, so the container's id has
+    to stand in that process's control group.
+    """
+    pid = int(attributes["State"].get("Pid") or 0)
+    if not pid or os.geteuid() != 0 or shutil.which("nsenter") is None:
+        return None
+    try:
+        groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return pid if str(attributes["Id"]) in groups else None
+
+
+def entering(pid: int, environment: Mapping[str, str]) -> list[str]:
+    """What stands before a command to run it in the mount, PID and network namespaces of a process (nsenter(1)).
+
+    The PID namespace too, because /proc/self is empty to whoever is not in the one of that /proc, and with it
+    /proc/net, where iptables-legacy-save looks for its tables.
+    """
+    variables = [f"{name}={value}" for name, value in {"PATH": _PATH, **environment}.items()]
+    return ["nsenter", "--target", str(pid), "--mount", "--pid", "--net", "--wd=/", "env", "-i", *variables]
+
+
+def connect(pid: int, address: str, port: int, timeout: float) -> int:
+    """Connect from the network namespace of a process, and close: 0, or the error's number (connect(2)).
+
+    `timeout` is in seconds; when it passes the answer is EAGAIN. Raises `OSError` when the namespace is gone.
+    """
+    answers: list[int | OSError] = []
+
+    def inside() -> None:
+        # setns moves the calling thread alone (setns(2)); this one ends with it.
+        try:
+            _enter_network(pid)
+            with socket.socket() as client:
+                client.settimeout(timeout)
+                answers.append(client.connect_ex((address, port)))
+        except OSError as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=inside, name="namespace")
+    thread.start()
+    thread.join()
+    answer = answers[0]
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+def _enter_network(pid: int) -> None:
+    descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
+            number = ctypes.get_errno() or errno.EINVAL
+            raise OSError(number, os.strerror(number))
+    finally:
+        os.close(descriptor)
