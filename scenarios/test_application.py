@@ -360,8 +360,17 @@ def test_a_complete_environment_is_accepted(idle: Node) -> None:
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize("role", ["web", "services", "celery"])
-@pytest.mark.parametrize("name", ["DATABASE_HOST", "DATABASE_NAME", "DATABASE_USER", "DATABASE_PASSWORD"])
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        ("web", "DATABASE_HOST"),
+        ("services", "DATABASE_HOST"),
+        ("celery", "DATABASE_HOST"),
+        ("web", "DATABASE_NAME"),
+        ("web", "DATABASE_USER"),
+        ("web", "DATABASE_PASSWORD"),
+    ],
+)
 def test_a_misnamed_variable_stops_the_application(idle: Node, role: str, name: str) -> None:
     """DB_* where DATABASE_* is expected ends the start with one line that names both and says to rename it."""
     wrong = name.replace("DATABASE_", "DB_")

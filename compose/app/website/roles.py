@@ -16,7 +16,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
 
 from website import environment
-from website.reasons import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,7 +118,9 @@ def _become(*argv: str) -> NoReturn:
 
 def _await_database(database: Database) -> pymysql.connections.Connection:
     """Log in, again and again while nobody answers, and never after a refusal."""
-    import pymysql  # noqa: PLC0415 - only this role pays for the import
+    import pymysql  # noqa: PLC0415 - only this role pays for the imports
+
+    from website.reasons import reason  # noqa: PLC0415
 
     deadline = time.monotonic() + DATABASE_WITHIN
     while True:
