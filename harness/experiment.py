@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import compose
-from harness.budgets import RECOVERY
+from harness.budgets import HANDSHAKE, RECOVERY
 from harness.compose import ComposeProject
-from harness.deployment import Deployment, Node
+from harness.deployment import Deployment, Gateway, Node
 from harness.errors import DeploymentError, HarnessError
 from harness.interrupts import held_back
 from harness.model import Budget, Observation, Outcome
@@ -117,19 +117,30 @@ class Experiment:
     def redeploy(self, undo: ExitStack, overlay: Mapping[str, Any] | str, *services: str, alone: bool = False) -> None:
         """Create services anew with a compose overlay laid over the files; the undo creates them as they were.
 
-        Whatever shares a namespace with them moves along, unless `alone`; the undo always brings it back together.
+        Whatever shares a namespace with them moves along, unless `alone`; the undo always brings it back together. A
+        gateway's other end forgets its session with the one that is replaced, so that neither waits to find out.
         An overlay given as text is YAML, for what JSON has no words for, such as compose's `!reset`.
         """
         project = self.deployment.project
         file = self._overlay(overlay)
         undo.callback(file.unlink, missing_ok=True)
-        undo.callback(_recreate, project, services)
+        undo.callback(self._recreate, project, services)
         with self._step(f"create {', '.join(services)} anew{' alone' if alone else ''}"):
             changed = compose.with_overlay(project, file)
             if alone:
                 changed.recreate(*services)
             else:
-                _recreate(changed, services)
+                self._recreate(changed, services)
+
+    def _recreate(self, project: ComposeProject, services: Sequence[str]) -> None:
+        initiator, responder = self.deployment.gateways
+        if initiator.service in services and responder.service not in services:
+            responder.renew_peer()
+        _recreate(project, services)
+        if responder.service in services and initiator.service not in services:
+            # A handshake that finds nobody is repeated only after 5 s: first the one who is to answer it.
+            wait_until(f"{responder.name} to have its peer", lambda: _has_peer(responder), bool, within=HANDSHAKE)
+            initiator.renew_peer()
 
     def _overlay(self, overlay: Mapping[str, Any] | str) -> Path:
         state = self.deployment.run.state
@@ -153,6 +164,14 @@ def _complaints(deployment: Deployment) -> str:
         return json.dumps(unwell)
     observations = [probe.observe(deployment) for probe in (MariaDBQuery("web"), RedisPing("web"))]
     return "; ".join(str(seen) for seen in observations if seen.outcome is not Outcome.CONNECTED)
+
+
+def _has_peer(gateway: Gateway) -> bool:
+    try:
+        gateway.peer()
+    except HarnessError:  # no container, no wg0 or no peer yet
+        return False
+    return True
 
 
 def _recreate(project: ComposeProject, services: Sequence[str]) -> None:
