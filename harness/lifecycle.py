@@ -59,8 +59,8 @@ def deployed(  # noqa: PLR0913 (each is a choice of its own)
     finally:
         if leases.is_kept(engine, deployment.run):
             say(f"left up on purpose: {plan.project} (`make down` removes it)")
-        else:
-            remove(engine, deployment.run, say=say)
+        else:  # nobody will miss what was in it: no need to let each process end in its own time
+            remove(engine, deployment.run, say=say, graceful=False)
 
 
 def bring_up(engine: Engine, plan: AddressPlan, *, layout: str = "dev", keep: bool = False, say: Say) -> Deployment:

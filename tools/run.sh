@@ -33,14 +33,7 @@ harness() { "$PYTHON_IN_VENV" -m harness "$@"; }
 
 set_up() { "$ROOT/tools/setup.sh"; }
 
-# A deployment that is to be used again holds its addresses and ports itself: pytest checks that one.
-reuses() { [[ " $* " == *" --reuse "* ]]; }
-
 make_ready() {
-  if ! reuses "$@"; then
-    step "$LAYOUT" "checking what a deployment needs"
-    harness check --layout "$LAYOUT"
-  fi
   step "$LAYOUT" "preparing images, keys and secrets"
   harness prepare
 }
@@ -62,11 +55,11 @@ engine_tests() {
   "$PYTHON_IN_VENV" -m pytest tests/engine/ --junitxml="$ROOT/reports/junit-engine.xml" "$@"
 }
 
-# Two deployments side by side where there are two cores for them; more would only wait for each other.
+# One deployment more than there are cores, since each waits half of its time; they take 0.5 GiB each.
 workers() {
   local cores
   cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
-  if ((cores > 1)); then echo 2; else echo 0; fi
+  if ((cores == 1)); then echo 0; elif ((cores > 3)); then echo 4; else echo $((cores + 1)); fi
 }
 
 clean_engine() {
@@ -78,7 +71,7 @@ clean_engine() {
 scenarios() {
   local status=0 built=0
   local workers=(--numprocesses "${WORKERS:-$(workers)}" --dist worksteal)
-  make_ready "$@"
+  # pytest itself checks what a deployment needs and makes the images, before it starts anything.
   step "$LAYOUT" "pytest scenarios/ $*"
   rm -rf "$RESULTS" "$ROOT/reports/junit.xml"
   "$PYTHON_IN_VENV" -m pytest scenarios/ --layout "$LAYOUT" "${workers[@]}" "$@" || status=$?
