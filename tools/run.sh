@@ -52,7 +52,7 @@ unit() {
 
 engine_tests() {
   step tests "pytest tests/engine/, real runs of the harness that are interrupted, killed and crossed"
-  "$PYTHON_IN_VENV" -m pytest tests/engine/ --junitxml="$ROOT/reports/junit-engine.xml" "$@"
+  "$PYTHON_IN_VENV" -m pytest tests/engine/ --junitxml="$ROOT/reports/junit-engine.xml"
 }
 
 # One deployment more than there are cores, since each waits half of its time; they take 0.5 GiB each.
