@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ COMPOSE_SERVICE = "com.docker.compose.service"
 
 # The engine answers at once; what may be silent for long is a command run by `exec`, which bounds itself.
 _TIMEOUT = 120
+
+# Each piece of output has a head: the stream's number, three zeros, and its length (Engine API, "Stream format").
+_FRAME = struct.Struct(">BxxxL")
+_STDOUT, _STDERR = 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +124,7 @@ class Engine:
         api = self.client.api
         try:
             created = api.exec_create(container, list(argv), user=user, environment=dict(environment or {}))
-            stdout, stderr = api.exec_start(created["Id"], demux=True)
+            stdout, stderr = self._start(created["Id"])
             status = api.exec_inspect(created["Id"])["ExitCode"]
         except (APIError, RequestException) as error:
             message = f"cannot run {' '.join(argv)} in {container}: {_reason(error)}"
@@ -127,10 +132,30 @@ class Engine:
         return CommandResult(
             argv=("docker", "exec", container, *argv),
             exit_status=-1 if status is None else status,
-            stdout=(stdout or b"").decode(errors="replace"),
-            stderr=(stderr or b"").decode(errors="replace"),
+            stdout=stdout.decode(errors="replace"),
+            stderr=stderr.decode(errors="replace"),
             duration=time.monotonic() - started,
         )
+
+    def _start(self, identity: str) -> tuple[bytes, bytes]:
+        """Start an exec and return what it wrote to standard output and standard error.
+
+        Not by the SDK's `exec_start`: that reads from the bare socket, past the buffer of the HTTP answer, and what a
+        quick command had written before the answer's head was read is lost with that buffer.
+        """
+        api = self.client.api
+        answer = api.post(
+            f"{api.base_url}/v{api.api_version}/exec/{identity}/start",
+            json={"Detach": False, "Tty": False},
+            stream=True,
+            timeout=_TIMEOUT,
+        )
+        answer.raise_for_status()
+        outputs = {_STDOUT: b"", _STDERR: b""}
+        while len(head := answer.raw.read(_FRAME.size)) == _FRAME.size:
+            number, size = _FRAME.unpack(head)
+            outputs[number] = outputs.get(number, b"") + answer.raw.read(size)
+        return outputs[_STDOUT], outputs[_STDERR]
 
 
 def _context_host() -> str | None:
