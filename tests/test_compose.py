@@ -41,8 +41,8 @@ def test_probes_stand_where_web_and_services_stand(render: Render, labels: dict[
     added = compose.override(render(plan.environment()), plan, labels)["services"]
     assert added["probe-web"]["network_mode"] == "service:wireguard-web"
     assert added["probe-services"]["network_mode"] == "service:services"
-    assert added["probe-web"]["environment"] == {"RELAYS": "13306:10.100.0.11:3306 16379:10.100.0.11:6379"}
-    assert added["probe-services"]["environment"] == {"RELAYS": "13306:10.101.3.2:3306 16379:10.101.3.4:6379"}
+    assert added["probe-web"]["environment"]["RELAYS"] == "13306:10.100.0.11:3306 16379:10.100.0.11:6379"
+    assert added["probe-services"]["environment"]["RELAYS"] == "13306:10.101.3.2:3306 16379:10.101.3.4:6379"
     assert added["probe-web"]["container_name"] == "plan3-probe-web"
 
 

@@ -37,7 +37,7 @@ def test_every_service_is_kept_well(services: dict[str, Any], name: str) -> None
     assert check["test"][0] in ("CMD", "CMD-SHELL")
     assert len(check["test"]) > 1
     assert check["start_interval"].endswith("ms")
-    assert check["interval"] == "10s"
+    assert 10 <= int(check["interval"].removesuffix("s")) <= 30  # cheap when idle, and noticed within a minute or two
 
 
 @pytest.mark.parametrize("name", SERVICES)
