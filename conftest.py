@@ -122,7 +122,14 @@ def _place_in_report(request: pytest.FixtureRequest) -> None:
     layout = request.config.getoption("--layout")
     feature = (request.module.__doc__ or request.module.__name__).strip().splitlines()[0].rstrip(".")
     story = (request.function.__doc__ or request.node.name).strip().splitlines()[0].rstrip(".")
-    reporting.describe(epic=f"{layout} layout", feature=feature, story=story, layout=layout, title=request.node.name)
+    reporting.describe(
+        epic=f"{layout} layout",
+        feature=feature,
+        story=story,
+        layout=layout,
+        title=request.node.name,
+        case=request.node.callspec.id if hasattr(request.node, "callspec") else None,
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,8 +18,14 @@ def step(title: str) -> AbstractContextManager[object]:
     return found
 
 
-def describe(*, epic: str, feature: str, story: str, layout: str, title: str) -> None:
-    """Say where a test stands in the report."""
+def describe(*, epic: str, feature: str, story: str, layout: str, title: str, case: str | None) -> None:  # noqa: PLR0913
+    """Say where a test stands in the report.
+
+    `case` names one of several that share a function. Allure tells them apart by their parameters, of which it shows
+    some by their type alone: two such would be taken for one test that was tried twice.
+    """
+    if case is not None:
+        allure.dynamic.parameter("case", case)
     allure.dynamic.epic(epic)  # type: ignore[no-untyped-call]
     allure.dynamic.feature(feature)  # type: ignore[no-untyped-call]
     allure.dynamic.story(story)  # type: ignore[no-untyped-call]
