@@ -20,6 +20,8 @@ from harness.model import CommandResult
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
+COMPOSE_NUMBER = "com.docker.compose.container-number"
+COMPOSE_NETWORK = "com.docker.compose.network"
 
 # The engine answers at once; what may be silent for long is a command run by `exec`, which bounds itself.
 _TIMEOUT = 120

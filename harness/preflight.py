@@ -13,7 +13,7 @@ from typing import Any
 
 from harness import command, leases
 from harness.addresses import TUNNEL_WEB, AddressPlan
-from harness.engine import COMPOSE_PROJECT, Engine
+from harness.engine import COMPOSE_NETWORK, COMPOSE_NUMBER, COMPOSE_PROJECT, Engine
 from harness.errors import CommandError, ConfigurationError, PrerequisiteError
 from harness.ownership import LABEL
 
@@ -152,8 +152,12 @@ def _name_lines(engine: Engine, plan: AddressPlan) -> list[str]:
 
 
 def _remedy(labels: Mapping[str, str], otherwise: str) -> str:
-    """What frees a thing: taking its compose project down where it has one."""
-    return f"docker compose -p {labels[COMPOSE_PROJECT]} down" if COMPOSE_PROJECT in labels else otherwise
+    """What frees a thing: taking down the compose project that made it, where one did.
+
+    An image that compose built hands its project's label on to every container, so that label alone says nothing.
+    """
+    made_by_compose = labels.keys() & {COMPOSE_NUMBER, COMPOSE_NETWORK}
+    return f"docker compose -p {labels[COMPOSE_PROJECT]} down" if made_by_compose else otherwise
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -43,8 +43,8 @@ def remove_secrets(results: Path, secrets: Iterable[str]) -> None:
     known = sorted(secrets)
     for file in results.glob("*"):
         text = file.read_text(encoding="utf-8", errors="surrogateescape")
-        if any(secret in text for secret in known):
-            file.write_text(without(known, text), encoding="utf-8", errors="surrogateescape")
+        if (clean := without(known, text)) != text:
+            file.write_text(clean, encoding="utf-8", errors="surrogateescape")
 
 
 def attach_evidence(deployment: Deployment) -> None:

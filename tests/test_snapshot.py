@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness import keys
 from harness.credentials import Credentials
-from harness.snapshot import REMOVED, NodeEvidence, Redactor, Snapshot
+from harness.snapshot import REMOVED, NodeEvidence, Redactor, Snapshot, without
 
 CREDENTIALS = Credentials.generate()
 PUBLIC = (CREDENTIALS.keys.web.public, CREDENTIALS.keys.services.public)
@@ -92,3 +92,10 @@ def test_a_snapshot_reads_node_by_node() -> None:
         "taken at 2026-01-02T03:04:05+00:00\n\n"
         "===== web: state\nrunning\n\n===== web: log\none\ntwo\n\n===== redis: state\nexited\n"
     )
+
+
+def test_parts_of_a_secret_are_removed_too() -> None:
+    """A message that is shortened in the middle of a secret shows neither its beginning nor its end."""
+    secret = "cvjwv1F7pbuC-Xy_mJY9bdW67DE5b"
+    shown = without([secret], f"assert 'cvjwv1F7pbuC...mJY9bdW67DE5b' == 'x' and {secret} and plain")
+    assert shown == f"assert '{REMOVED}...{REMOVED}' == 'x' and {REMOVED} and plain"

@@ -22,7 +22,7 @@ from docker.types import IPAMConfig, IPAMPool
 from harness import command, leases, lifecycle
 from harness.addresses import AddressPlan
 from harness.command import Background
-from harness.engine import COMPOSE_PROJECT, Engine
+from harness.engine import COMPOSE_NUMBER, COMPOSE_PROJECT, Engine
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PREREQUISITE, CommandError
 from harness.images import PROBE
 from harness.model import Budget, CommandResult
@@ -254,7 +254,7 @@ def test_a_process_on_a_port_is_told(engine: Engine, plan: AddressPlan) -> None:
 def test_a_foreign_container_of_the_same_name_is_told(engine: Engine, plan: AddressPlan) -> None:
     """A container of somebody else's compose project that has one of our names: which name, and what to do."""
     name = f"{plan.container_prefix}mariadb"
-    labels = FOREIGN | {COMPOSE_PROJECT: "shop"}
+    labels = FOREIGN | {COMPOSE_PROJECT: "shop", COMPOSE_NUMBER: "1"}
     container = engine.client.containers.create(PROBE, name=name, labels=labels, network_mode="none")
     try:
         refused(engine, plan, name, "docker compose -p shop down")
