@@ -111,8 +111,11 @@ def _prepare(_options: argparse.Namespace) -> int:
 
 def _up(options: argparse.Namespace) -> int:
     engine = Engine.connect()
-    if lifecycle.attach(engine, options.plan, layout=options.layout, say=say):
-        return 0
+    if lifecycle.is_kept(engine, options.plan):
+        images.ensure(engine, say)
+        if lifecycle.attach(engine, options.plan, layout=options.layout, say=say):
+            return 0
+        _down(options)
     lifecycle.sweep(engine, say=say)
     preflight.require(engine, options.plan)
     images.ensure(engine, say)

@@ -7,15 +7,20 @@ swept. A deployment that is kept on purpose has a marker volume besides, made on
 
 from __future__ import annotations
 
+import contextlib
+
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from harness.engine import Engine
-from harness.errors import HeldError
+from harness.errors import HeldError, WaitTimeoutError
 from harness.images import PROBE
+from harness.model import Budget
 from harness.ownership import CONFIGURATION, LABEL, Liveness, Run
+from harness.waiting import wait_until
 
 _CONFLICT = 409
+_LISTED = Budget(seconds=5, reason="the engine reserves a container's name a moment before it lists the container")
 
 
 def lease_name(plan: int) -> str:
@@ -32,6 +37,8 @@ def take(engine: Engine, run: Run, fingerprint: str) -> None:
     except APIError as error:
         if error.status_code != _CONFLICT:
             raise
+        with contextlib.suppress(WaitTimeoutError):  # then the name is not a lease, which is said
+            wait_until("the lease to be listed", lambda: holder(engine, run.plan), bool, within=_LISTED)
         raise HeldError(describe_holder(engine, run.plan)) from None
 
 
