@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -58,6 +58,19 @@ class ComposeProject(DockerCompose):
         loaded: dict[str, Any] = json.loads(result.stdout)
         return loaded
 
+    def with_overlay(self, overlay: Path) -> ComposeProject:
+        """The same project with one more compose file laid over it."""
+        return replace(self, compose_file_name=[*self._files, str(overlay)])
+
+    def without_overlays(self) -> ComposeProject:
+        """The same project by its first file alone: the one that is deployed."""
+        return replace(self, compose_file_name=self._files[:1])
+
+    @property
+    def _files(self) -> list[str]:
+        assert isinstance(self.compose_file_name, list)  # noqa: S101 (DockerCompose makes it one)
+        return self.compose_file_name
+
     def create(self) -> None:
         """Make networks, volumes and containers, and start none."""
         self._run_command([*self.compose_command_property, "create", "--pull", "never", "--no-build"])
@@ -68,32 +81,12 @@ class ComposeProject(DockerCompose):
         self._run_command([*self.compose_command_property, *argv])
 
 
-def project(
-    layout: str,
-    plan: AddressPlan,
-    state: Path,
-    *,
-    overlays: tuple[Path, ...] = (),
-    extra: Mapping[str, str] | None = None,
-) -> ComposeProject:
+def project(layout: str, plan: AddressPlan, state: Path, *, overlays: tuple[Path, ...] = ()) -> ComposeProject:
     """The project of a layout on a plan, its secrets under `state`, with more compose files laid over it."""
     files = [str(FILES[layout]), *map(str, overlays)]
-    environment = plan.environment() | {"SECRETS_DIR": str(secrets_directory(state))} | dict(extra or {})
+    environment = plan.environment() | {"SECRETS_DIR": str(secrets_directory(state))}
     return ComposeProject(
         context=COMPOSE, compose_file_name=files, project=plan.project, environment=environment, wait=False
-    )
-
-
-def with_overlay(project: ComposeProject, overlay: Path) -> ComposeProject:
-    """The same project with one more compose file laid over it."""
-    files = project.compose_file_name
-    assert isinstance(files, list)  # noqa: S101 (DockerCompose makes it one)
-    return ComposeProject(
-        context=project.context,
-        compose_file_name=[*files, str(overlay)],
-        project=project.project,
-        environment=project.environment,
-        wait=False,
     )
 
 

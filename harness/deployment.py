@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -96,11 +95,7 @@ class Node:
 
     def output(self, *argv: str) -> str:
         """What a command in the container prints; raises `CommandError` when it fails."""
-        result = self.run(*argv)
-        if not result.ok:
-            message = f"in {self.name}: {result}"
-            raise CommandError(message)
-        return result.stdout
+        return self._printed(self.run(*argv))
 
     def look(self, *argv: str) -> str:
         """What a command that only looks prints, run in the node's namespaces by the cheapest way there is.
@@ -111,8 +106,10 @@ class Node:
         pid = namespaces.process_of(attributes)
         if pid is None or attributes["State"]["Status"] != "running":
             return self.output(*argv)
-        environment = dict(entry.split("=", 1) for entry in attributes["Config"]["Env"])
-        result = command.run([*namespaces.entering(pid, environment), *argv], timeout=_LOOK_TIMEOUT, check=False)
+        inside = namespaces.entering(pid, _variables(attributes))
+        return self._printed(command.run([*inside, *argv], timeout=_LOOK_TIMEOUT, check=False))
+
+    def _printed(self, result: CommandResult) -> str:
         if not result.ok:
             message = f"in {self.name}: {result}"
             raise CommandError(message)
@@ -134,7 +131,7 @@ class Node:
     def ailment(self) -> str | None:
         """What is wrong with the node now, or None when it is running and its health check passes.
 
-        Docker repeats a health check only every 10 s, so one whose last verdict was bad is run here once more. A
+        Docker repeats a health check only every 15 s, so one whose last verdict was bad is run here once more. A
         container that is not there is an ailment too.
         """
         try:
@@ -160,8 +157,7 @@ class Node:
 
     def environment(self) -> dict[str, str]:
         """The variables that the container was created with."""
-        pairs = (entry.partition("=") for entry in self.inspect()["Config"]["Env"])
-        return {name: value for name, _, value in pairs}
+        return _variables(self.inspect())
 
     def processes(self) -> tuple[str, ...]:
         """The command line of every process in the container."""
@@ -202,10 +198,7 @@ class Gateway(Node):
         An end that knows its peer's endpoint then shakes hands at once, instead of after WireGuard's own 15 s. The
         keys stay inside the container. Raises `CommandError` when wg0 has no such peer.
         """
-        result = self.run("bash", "-c", _RENEW_PEER, "bash", self.peer().public_key)
-        if not result.ok:
-            message = f"in {self.name}: {result}"
-            raise CommandError(message)
+        self.output("bash", "-c", _RENEW_PEER, "bash", self.peer().public_key)
 
     def rules(self, table: str | None = None, chain: str | None = None) -> tuple[NetfilterRule, ...]:
         """The netfilter rules with their counters, all or those of one table or chain."""
@@ -266,13 +259,18 @@ class Deployment:
         return (*self.gateways, self.mariadb, self.redis, self.services, self.celery, self.web)
 
     @property
+    def everyone(self) -> tuple[Node, ...]:
+        """Every node, the probes included."""
+        return (*self.nodes, self.probe_web, self.probe_services)
+
+    @property
     def gateways(self) -> tuple[Gateway, Gateway]:
         """Both ends of the tunnel, the initiator first."""
         return self.wireguard_web, self.wireguard_services
 
     def node(self, service: str) -> Node:
         """The node of a service; raises `DeploymentError` for a name that is none."""
-        for node in (*self.nodes, self.probe_web, self.probe_services):
+        for node in self.everyone:
             if node.service == service:
                 return node
         message = f"the deployment has no service {service}"
@@ -294,17 +292,15 @@ class Deployment:
 
     def configuration(self) -> dict[str, Any]:
         """What the deployed file says (`docker compose config`), without what the harness lays over it."""
-        files = self.project.compose_file_name
-        assert isinstance(files, list)  # noqa: S101 (DockerCompose makes it one)
-        return dataclasses.replace(self.project, compose_file_name=files[:1]).configuration()
+        return self.project.without_overlays().configuration()
 
     def states(self) -> dict[str, ContainerState]:
         """The state of every node, probes included."""
-        return {node.service: node.state() for node in (*self.nodes, self.probe_web, self.probe_services)}
+        return {node.service: node.state() for node in self.everyone}
 
     def unwell(self) -> dict[str, str]:
         """What is wrong with each node that is not well, probes included; empty when all are."""
-        everyone = (*self.nodes, self.probe_web, self.probe_services)
+        everyone = self.everyone
         with ThreadPoolExecutor(max_workers=len(everyone), thread_name_prefix="unwell") as pool:
             ailments = list(pool.map(lambda node: node.ailment(), everyone))
         return {node.service: ailment for node, ailment in zip(everyone, ailments, strict=True) if ailment}
@@ -326,6 +322,11 @@ def container_state(attributes: Mapping[str, Any]) -> ContainerState:
         exit_code=state["ExitCode"],
         restarts=attributes["RestartCount"],
     )
+
+
+def _variables(attributes: Mapping[str, Any]) -> dict[str, str]:
+    pairs = (entry.partition("=") for entry in attributes["Config"]["Env"])
+    return {name: value for name, _, value in pairs}
 
 
 def _health_command(attributes: Mapping[str, Any]) -> list[str]:

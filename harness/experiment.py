@@ -126,7 +126,7 @@ class Experiment:
         undo.callback(file.unlink, missing_ok=True)
         undo.callback(self._recreate, project, services)
         with self._step(f"create {', '.join(services)} anew{' alone' if alone else ''}"):
-            changed = compose.with_overlay(project, file)
+            changed = project.with_overlay(file)
             if alone:
                 changed.recreate(*services)
             else:

@@ -103,7 +103,7 @@ def test_an_overlay_changes_only_its_own_project(tmp_path: Path, plan: AddressPl
     overlay = tmp_path / "overlay.json"
     compose.write_override(overlay, {"services": {"web": {"environment": {"DATABASE_HOST": "192.0.2.1"}}}})
     before = compose.project("dev", plan, tmp_path)
-    changed = compose.with_overlay(before, overlay)
+    changed = before.with_overlay(overlay)
     hosts = [
         project.configuration()["services"]["web"]["environment"]["DATABASE_HOST"] for project in (changed, before)
     ]

@@ -13,7 +13,7 @@ from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.errors import HarnessError
 from harness.model import Observation, Outcome
-from harness.probes.tcp import TcpConnect
+from harness.probes.tcp import beneath_relay
 
 _DENIED = {ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR}
 _NO_ANSWER = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_GONE_ERROR}
@@ -48,12 +48,8 @@ class MariaDBQuery:
             return self._observation(deployment, Outcome.DENIED, text)
         if code not in _NO_ANSWER:
             return self._observation(deployment, Outcome.WRONG_SERVICE, f"{code} {text}")
-        # The relay has accepted for the backend: only a connection inside the namespace tells how it fails there.
         host = clients.mariadb_host(deployment, self.side)
-        below = TcpConnect(self.side, host, MARIADB_PORT).observe(deployment)
-        if below.outcome is Outcome.CONNECTED:  # it listens and does not speak
-            return self._observation(deployment, Outcome.TIMED_OUT, f"{text}; {below}")
-        return self._observation(deployment, below.outcome, f"{text}; {below}")
+        return self._observation(deployment, *beneath_relay(deployment, self.side, host, MARIADB_PORT, text))
 
     def _observation(self, deployment: Deployment, outcome: Outcome, detail: str) -> Observation:
         return Observation(

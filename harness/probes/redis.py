@@ -12,7 +12,7 @@ from harness.addresses import REDIS_PORT
 from harness.deployment import Deployment
 from harness.errors import HarnessError
 from harness.model import Observation, Outcome
-from harness.probes.tcp import TcpConnect
+from harness.probes.tcp import beneath_relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,8 @@ class RedisPing:
         except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as error:
             return self._observation(deployment, Outcome.DENIED, str(error))
         except (redis.ConnectionError, redis.TimeoutError) as error:
-            # The relay has accepted for the backend: only a connection inside the namespace tells how it fails there.
-            below = TcpConnect(self.side, clients.redis_host(deployment, self.side), REDIS_PORT).observe(deployment)
-            outcome = Outcome.TIMED_OUT if below.outcome is Outcome.CONNECTED else below.outcome
-            return self._observation(deployment, outcome, f"{error}; {below}")
+            host = clients.redis_host(deployment, self.side)
+            return self._observation(deployment, *beneath_relay(deployment, self.side, host, REDIS_PORT, str(error)))
         except redis.RedisError as error:
             return self._observation(deployment, Outcome.WRONG_SERVICE, str(error))
         except HarnessError as error:

@@ -102,6 +102,16 @@ class TcpConnect:
         )
 
 
+def beneath_relay(deployment: Deployment, side: str, host: str, port: int, said: str) -> tuple[Outcome, str]:
+    """How a backend fails behind the relay that has accepted for it, with what the client `said` and what was seen.
+
+    Only a connection inside the namespace tells; one that is made there is to a backend that listens and is silent.
+    """
+    below = TcpConnect(side, host, port).observe(deployment)
+    outcome = Outcome.TIMED_OUT if below.outcome is Outcome.CONNECTED else below.outcome
+    return outcome, f"{said}; {below}"
+
+
 def _is_address(host: str) -> bool:
     try:
         IPv4Address(host)
