@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
-from typing import Any
 
-from harness import compose
-from harness.budgets import HANDSHAKE, RECOVERY
-from harness.compose import ComposeProject
-from harness.deployment import Deployment, Gateway, Node
+from harness import recreation
+from harness.budgets import RECOVERY
+from harness.deployment import Deployment, Node
 from harness.errors import DeploymentError, HarnessError
 from harness.interrupts import held_back
 from harness.model import Budget, Observation, Outcome
@@ -24,6 +21,7 @@ from harness.probes import Probe
 from harness.probes.mariadb import MariaDBQuery
 from harness.probes.redis import RedisPing
 from harness.progress import say
+from harness.recreation import Overlay
 from harness.waiting import holds_for, wait_until
 
 Step = Callable[[str], AbstractContextManager[object]]
@@ -114,43 +112,10 @@ class Experiment:
                 within=RECOVERY,
             )
 
-    def redeploy(self, undo: ExitStack, overlay: Mapping[str, Any] | str, *services: str, alone: bool = False) -> None:
-        """Create services anew with a compose overlay laid over the files; the undo creates them as they were.
-
-        Whatever shares a namespace with them moves along, unless `alone`; the undo always brings it back together. A
-        gateway's other end forgets its session with the one that is replaced, so that neither waits to find out.
-        An overlay given as text is YAML, for what JSON has no words for, such as compose's `!reset`.
-        """
-        project = self.deployment.project
-        file = self._overlay(overlay)
-        undo.callback(file.unlink, missing_ok=True)
-        undo.callback(self._recreate, project, services)
+    def redeploy(self, undo: ExitStack, overlay: Overlay, *services: str, alone: bool = False) -> None:
+        """Create services anew with a compose overlay laid over the files (`recreation.redeploy`)."""
         with self._step(f"create {', '.join(services)} anew{' alone' if alone else ''}"):
-            changed = project.with_overlay(file)
-            if alone:
-                changed.recreate(*services)
-            else:
-                self._recreate(changed, services)
-
-    def _recreate(self, project: ComposeProject, services: Sequence[str]) -> None:
-        initiator, responder = self.deployment.gateways
-        if initiator.service in services and responder.service not in services:
-            responder.renew_peer()
-        _recreate(project, services)
-        if responder.service in services and initiator.service not in services:
-            # A handshake that finds nobody is repeated only after 5 s: first the one who is to answer it.
-            wait_until(f"{responder.name} to have its peer", lambda: _has_peer(responder), bool, within=HANDSHAKE)
-            initiator.renew_peer()
-
-    def _overlay(self, overlay: Mapping[str, Any] | str) -> Path:
-        state = self.deployment.run.state
-        number = len(list(state.glob("overlay-*")))
-        file = Path(state, f"overlay-{number}.{'yml' if isinstance(overlay, str) else 'json'}")
-        if isinstance(overlay, str):
-            file.write_text(overlay, encoding="utf-8")
-        else:
-            compose.write_override(file, overlay)
-        return file
+            recreation.redeploy(self.deployment, undo, overlay, *services, alone=alone)
 
     def stop(self, undo: ExitStack, node: Node) -> None:
         """Stop a node's container; the undo starts it."""
@@ -164,26 +129,3 @@ def _complaints(deployment: Deployment) -> str:
         return json.dumps(unwell)
     observations = [probe.observe(deployment) for probe in (MariaDBQuery("web"), RedisPing("web"))]
     return "; ".join(str(seen) for seen in observations if seen.outcome is not Outcome.CONNECTED)
-
-
-def _has_peer(gateway: Gateway) -> bool:
-    try:
-        gateway.peer()
-    except HarnessError:  # no container, no wg0 or no peer yet
-        return False
-    return True
-
-
-def _recreate(project: ComposeProject, services: Sequence[str]) -> None:
-    """Create services anew, and then whatever lives in their network namespaces.
-
-    Not in one go: compose would start the second only when the first is healthy, which one that is broken on
-    purpose never is.
-    """
-    definitions = project.configuration()["services"]
-    modes = {name: definition.get("network_mode") or "" for name, definition in definitions.items()}
-    owners = [name for name in services if modes[name].removeprefix("service:") not in services]
-    joined = [name for name, mode in modes.items() if mode.removeprefix("service:") in services]
-    project.recreate(*owners)
-    if joined:
-        project.recreate(*joined)

@@ -164,3 +164,52 @@ class NetfilterRule:
 
     def __str__(self) -> str:
         return f"[{self.packets}:{self.bytes}] {self.table} {self.chain} {self.specification}"
+
+
+class Severity(enum.Enum):
+    """How bad a finding is: an ERROR breaks a promise of the deployment now, a WARNING does not yet."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Hop(enum.Enum):
+    """The steps of the way from an application to a backend, in the order in which a packet takes them."""
+
+    NAMESPACE = "application and its network namespace"
+    SETTING = "settings"
+    INTERFACE = "tunnel interface and route"
+    KEY = "keys"
+    HANDSHAKE = "underlay and handshake"
+    ALLOWED_IPS = "allowed IPs"
+    FORWARDING = "forwarding"
+    DNAT = "DNAT"
+    RETURN_PATH = "return path"
+    BACKEND = "backend"
+    GREETING = "protocol greeting"
+    CREDENTIALS = "credentials"
+    EXPOSURE = "exposure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a rule found. `root` is False for what another finding explains; `paths` are those that it breaks."""
+
+    rule: str
+    node: str
+    severity: Severity
+    root: bool
+    cause: str
+    remedy: str
+    evidence: tuple[str, ...]
+    hop: Hop
+    paths: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """A fault that was put in. Times are seconds on the monotonic clock; `changes` says what was seen to differ."""
+
+    fault: str
+    started_at: float
+    changes: tuple[str, ...]

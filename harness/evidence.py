@@ -1,0 +1,184 @@
+"""Evidence: what was seen of a deployment at one moment, as text, without secrets; a bundle that can be judged later.
+
+Each node has pieces, such as its `rules` or its `log`. A piece that could not be seen says why, and whoever asks for
+it gets an `UnseenError`: missing evidence is never taken for good evidence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError, ParseError
+
+_FORMAT = 1
+_KIND = "wireguard-harness snapshot"
+
+
+class UnseenError(HarnessError):
+    """A piece of evidence that is not there; `node` and `piece` say which, the message says why."""
+
+    def __init__(self, node: str, piece: str, reason: str) -> None:
+        super().__init__(f"{piece} of {node} could not be seen: {reason}")
+        self.node = node
+        self.piece = piece
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One piece of evidence: its text, or why there is none."""
+
+    text: str = ""
+    missing: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeEvidence:
+    """What was seen of one container. `service` is its role in the deployment, `name` the container's own."""
+
+    service: str
+    name: str
+    pieces: Mapping[str, Piece]
+
+    def text(self, piece: str) -> str:
+        """A piece's text; raises `UnseenError` when it could not be seen."""
+        found = self.pieces.get(piece)
+        if found is None:
+            raise UnseenError(self.service, piece, "it was not collected")
+        if found.missing is not None:
+            raise UnseenError(self.service, piece, found.missing)
+        return found.text
+
+    def json(self, piece: str) -> Any:  # noqa: ANN401 (whatever the tool printed)
+        """A piece that is JSON, loaded; raises `UnseenError` also when it is none."""
+        try:
+            return json.loads(self.text(piece))
+        except json.JSONDecodeError as error:
+            raise UnseenError(self.service, piece, f"it is not JSON ({error})") from error
+
+    def has(self, piece: str) -> bool:
+        """Whether a piece was seen."""
+        found = self.pieces.get(piece)
+        return found is not None and found.missing is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkEvidence:
+    """A Docker network of the engine; `ours` says whether the deployment's containers are on it."""
+
+    name: str
+    subnets: tuple[str, ...]
+    project: str | None
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What was seen of all nodes. `layout` and `project` say of which deployment.
+
+    `traffic` holds, for each direction such as `wireguard-web>wireguard-services` and size of packet (`small`,
+    `large`), how many bytes were sent into the tunnel and how many arrived, by WireGuard's own counters.
+    `static` says that this is a configuration, of which nothing runs yet.
+    """
+
+    layout: str
+    project: str
+    taken_at: datetime
+    nodes: tuple[NodeEvidence, ...]
+    networks: tuple[NetworkEvidence, ...] = ()
+    traffic: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    static: bool = False
+    problems: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """The snapshot as a bundle."""
+        bundle = {
+            "kind": _KIND,
+            "format": _FORMAT,
+            "layout": self.layout,
+            "project": self.project,
+            "taken_at": self.taken_at.isoformat(),
+            "static": self.static,
+            "problems": list(self.problems),
+            "networks": [
+                {"name": each.name, "subnets": list(each.subnets), "project": each.project, "ours": each.ours}
+                for each in self.networks
+            ],
+            "traffic": {way: dict(sizes) for way, sizes in self.traffic.items()},
+            "nodes": [
+                {
+                    "service": node.service,
+                    "name": node.name,
+                    "pieces": {
+                        name: {"text": piece.text} if piece.missing is None else {"missing": piece.missing}
+                        for name, piece in node.pieces.items()
+                    },
+                }
+                for node in self.nodes
+            ],
+        }
+        return json.dumps(bundle, indent=1)
+
+
+def load(path: Path) -> Snapshot:
+    """Read a bundle; raises `ParseError` with what is wrong with the file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not text'}"
+        raise ParseError(message) from error
+    try:
+        bundle = json.loads(text)
+    except json.JSONDecodeError as error:
+        message = f"{path} is not a snapshot: it is not JSON ({error}); `python -m harness snapshot -o FILE` makes one"
+        raise ParseError(message) from error
+    if not isinstance(bundle, dict) or bundle.get("kind") != _KIND:
+        message = f"{path} is not a snapshot; `python -m harness snapshot -o FILE` makes one"
+        raise ParseError(message)
+    if bundle.get("format") != _FORMAT:
+        message = f"{path} is a snapshot of format {bundle.get('format')!r}, and this harness reads format {_FORMAT}"
+        raise ParseError(message)
+    try:
+        return _snapshot(bundle)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"{path} is a damaged snapshot: {type(error).__name__} {error}"
+        raise ParseError(message) from error
+
+
+def _snapshot(bundle: dict[str, Any]) -> Snapshot:
+    return Snapshot(
+        layout=str(bundle["layout"]),
+        project=str(bundle["project"]),
+        taken_at=datetime.fromisoformat(bundle["taken_at"]),
+        static=bool(bundle["static"]),
+        problems=tuple(map(str, bundle["problems"])),
+        networks=tuple(
+            NetworkEvidence(
+                name=str(each["name"]),
+                subnets=tuple(map(str, each["subnets"])),
+                project=each["project"],
+                ours=bool(each["ours"]),
+            )
+            for each in bundle["networks"]
+        ),
+        traffic={
+            str(way): {str(size): (int(sent), int(arrived)) for size, (sent, arrived) in sizes.items()}
+            for way, sizes in bundle["traffic"].items()
+        },
+        nodes=tuple(
+            NodeEvidence(
+                service=str(node["service"]),
+                name=str(node["name"]),
+                pieces={
+                    str(name): Piece(text=str(piece.get("text", "")), missing=piece.get("missing"))
+                    for name, piece in node["pieces"].items()
+                },
+            )
+            for node in bundle["nodes"]
+        ),
+    )

@@ -1,0 +1,106 @@
+"""Creating containers anew with a compose overlay, and bringing them back as they were."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from harness import compose
+from harness.budgets import HANDSHAKE
+from harness.compose import ComposeProject
+from harness.deployment import Deployment, Gateway
+from harness.errors import CommandError, HarnessError
+from harness.waiting import wait_until
+
+Overlay = Mapping[str, Any] | str
+
+
+def redeploy(deployment: Deployment, undo: ExitStack, overlay: Overlay, *services: str, alone: bool = False) -> None:
+    """Create services anew with a compose overlay laid over the files; the undo creates them as they were.
+
+    Whatever shares a namespace with them moves along, unless `alone`; the undo always brings it back together. A
+    gateway's other end forgets its session with the one that is replaced, so that neither waits to find out.
+    An overlay given as text is YAML, for what JSON has no words for, such as compose's `!reset`. What the overlay
+    makes of the services is not judged: a container that cannot start may be just what is wanted.
+    """
+    file = _write(deployment, overlay)
+    undo.callback(file.unlink, missing_ok=True)
+    undo.callback(recreate, deployment, services)
+    changed = deployment.project.with_overlay(file)
+    if alone:
+        changed.recreate(*services)
+    else:
+        _replace(deployment, services, changed, whole=False)
+
+
+def recreate(deployment: Deployment, services: Sequence[str]) -> None:
+    """Create services anew as the deployment's own files say, those in their namespaces too.
+
+    Raises `CommandError` or `WaitTimeoutError` when they do not start.
+    """
+    _replace(deployment, services, deployment.project, whole=True)
+
+
+def _replace(deployment: Deployment, services: Sequence[str], project: ComposeProject, *, whole: bool) -> None:
+    initiator, responder = deployment.gateways
+    if initiator.service in services and responder.service not in services:
+        _forget_session(responder)
+    _recreate(project, services, whole=whole)
+    if responder.service in services and initiator.service not in services:
+        # A handshake that finds nobody is repeated only after 5 s: first the one who is to answer it.
+        wait_until(
+            f"{responder.name} to have its peer",
+            lambda: _readiness(responder),
+            lambda seen: seen == "ready" or not (whole or seen == "starting"),
+            within=HANDSHAKE,
+        )
+        _forget_session(initiator)
+
+
+def _recreate(project: ComposeProject, services: Sequence[str], *, whole: bool) -> None:
+    """Create services anew, and then whatever lives in their network namespaces.
+
+    Not in one go: compose would start the second only when the first is healthy, which one that is broken on
+    purpose never is. Nor can anything join the namespace of one that has ended.
+    """
+    definitions = project.configuration()["services"]
+    modes = {name: definition.get("network_mode") or "" for name, definition in definitions.items()}
+    owners = [name for name in services if modes[name].removeprefix("service:") not in services]
+    joined = [name for name, mode in modes.items() if mode.removeprefix("service:") in services]
+    project.recreate(*owners)
+    if joined:
+        with contextlib.nullcontext() if whole else contextlib.suppress(CommandError):
+            project.recreate(*joined)
+
+
+def _forget_session(gateway: Gateway) -> None:
+    """Begin anew with the peer, where there is one: after another fault there may be none."""
+    if _readiness(gateway) == "ready":
+        gateway.renew_peer()
+
+
+def _readiness(gateway: Gateway) -> str:
+    """`ready` with a peer, `starting` while it runs without one, else the container's state."""
+    try:
+        gateway.peer()
+    except HarnessError:
+        try:
+            state = gateway.state()
+        except HarnessError as error:
+            return str(error)
+        return "starting" if state.status == "running" and not state.restarts else str(state)
+    return "ready"
+
+
+def _write(deployment: Deployment, overlay: Overlay) -> Path:
+    state = deployment.run.state
+    number = len(list(state.glob("overlay-*")))
+    file = Path(state, f"overlay-{number}.{'yml' if isinstance(overlay, str) else 'json'}")
+    if isinstance(overlay, str):
+        file.write_text(overlay, encoding="utf-8")
+    else:
+        compose.write_override(file, overlay)
+    return file
