@@ -17,7 +17,7 @@ from harness.engine import Engine
 from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
 from harness.experiment import Experiment
 from harness.progress import stamped
-from harness.snapshot import without
+from harness.redaction import without
 from harness.stage import Stage
 
 if TYPE_CHECKING:

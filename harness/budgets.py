@@ -33,3 +33,35 @@ JOB_AFTER_OUTAGE = Budget(
     poll=0.1,
     reason="the worker looks for a lost broker every second, and tries a job again after up to 5 s",
 )
+
+ROAMING = Budget(seconds=2, reason="the first packet from the new address suffices; a probe in vain takes 0.5 s")
+REFUSED_HANDSHAKE = Budget(seconds=6, reason="an initiation that is not answered is repeated after REKEY_TIMEOUT, 5 s")
+REFUSED_STRANGER = Budget(seconds=3, reason="a gateway without a handshake removes and adds its peer every second")
+LOST_SESSION = Budget(
+    seconds=30,
+    reason="who is not answered shakes hands anew after KEEPALIVE_TIMEOUT + REKEY_TIMEOUT, 15 s (paper, 6.5), and if "
+    "that is lost too after 5 s; the rest is for a loaded machine",
+)
+"""An end has lost its session, and the other one has to find out."""
+
+FLOODED_HANDSHAKE = Budget(
+    seconds=25,
+    reason="under load a first initiation is answered with a cookie or dropped, and repeated every 5 s (paper, 5.3)",
+)
+
+RESTARTED = Budget(
+    seconds=30,
+    reason="the engine ends a container within 5 s and starts it within 1 s, three times over, on a loaded machine",
+)
+BROKEN_CONNECTION = Budget(
+    seconds=15, reason="a server that ends closes its connections within its stop_grace_period, 5 s; its clients see it"
+)
+CUT = 200.0
+"""How long the underlay stays cut, in seconds: longer than a session lasts, and than WireGuard tries to renew it."""
+
+CUT_IS_OVER = Budget(
+    seconds=CUT + 30, poll=2, reason="REJECT_AFTER_TIME is 180 s (paper, 6.1), and no machine can make it pass sooner"
+)
+FIRST_PACKET = Budget(
+    seconds=3, reason="a handshake takes milliseconds, and a SYN that was lost is sent again after 1 s"
+)

@@ -98,16 +98,20 @@ class Node:
         return self._printed(self.run(*argv))
 
     def look(self, *argv: str) -> str:
-        """What a command that only looks prints, run in the node's namespaces by the cheapest way there is.
+        """What a command that only looks prints, as `peek`; raises `CommandError` when it fails."""
+        return self._printed(self.peek(*argv))
 
-        Raises `CommandError` when it fails.
+    def peek(self, *argv: str, attributes: Mapping[str, Any] | None = None) -> CommandResult:
+        """Run a command that only looks in the node's namespaces, by the cheapest way there is.
+
+        `attributes` are the node's `docker inspect`, for whoever has it already.
         """
-        attributes = self.inspect()
+        attributes = attributes or self.inspect()
         pid = namespaces.process_of(attributes)
         if pid is None or attributes["State"]["Status"] != "running":
-            return self.output(*argv)
+            return self.run(*argv)
         inside = namespaces.entering(pid, _variables(attributes))
-        return self._printed(command.run([*inside, *argv], timeout=_LOOK_TIMEOUT, check=False))
+        return command.run([*inside, *argv], timeout=_LOOK_TIMEOUT, check=False)
 
     def _printed(self, result: CommandResult) -> str:
         if not result.ok:
@@ -143,7 +147,7 @@ class Node:
             return None
         if state.status != "running":
             return str(state)
-        check = _health_command(attributes)
+        check = health_command(attributes)
         try:
             result = self.run(*check)
         except CommandError as error:
@@ -329,7 +333,7 @@ def _variables(attributes: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _health_command(attributes: Mapping[str, Any]) -> list[str]:
+def health_command(attributes: Mapping[str, Any]) -> list[str]:
     """The command of a container's health check, as `exec` takes it (Docker's `CMD` and `CMD-SHELL` forms)."""
     form, *words = attributes["Config"]["Healthcheck"]["Test"]
     return ["/bin/sh", "-c", *words] if form == "CMD-SHELL" else list(words)

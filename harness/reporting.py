@@ -9,7 +9,8 @@ from pathlib import Path
 import allure
 
 from harness.deployment import Deployment
-from harness.snapshot import collect, without
+from harness.redaction import without
+from harness.snapshot import collect
 
 
 def step(title: str) -> AbstractContextManager[object]:
@@ -50,6 +51,7 @@ def remove_secrets(results: Path, secrets: Iterable[str]) -> None:
 def attach_evidence(deployment: Deployment) -> None:
     """Attach what every node looks like now, a file for each, without keys and passwords."""
     snapshot = collect(deployment)
-    for evidence in snapshot.nodes:
-        text = "\n\n".join(f"===== {title}\n{text.rstrip()}" for title, text in evidence.texts.items())
-        attach(f"{evidence.node}, {snapshot.taken_at:%H:%M:%S} UTC", f"{text}\n")
+    for node in snapshot.nodes:
+        texts = {name: piece.text if piece.missing is None else piece.missing for name, piece in node.pieces.items()}
+        text = "\n\n".join(f"===== {title}\n{text.rstrip()}" for title, text in sorted(texts.items()))
+        attach(f"{node.name}, {snapshot.taken_at:%H:%M:%S} UTC", f"{text}\n")

@@ -1,120 +1,269 @@
-"""Evidence of what a deployment looked like at one moment, with every secret removed. Collecting it changes nothing."""
+"""Collecting evidence: every node looked at, at the same time, changing nothing; see `harness.evidence`.
+
+First all containers are inspected and the gateways' counters read, then the applications try their backends and the
+gateways send some datagrams to each other, then everything is looked at. Secrets are sealed or removed before
+anything leaves this module.
+"""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
 
-from harness import netfilter
-from harness.deployment import Deployment, Gateway, Node
-from harness.errors import HarnessError
+from docker.errors import DockerException
+from requests.exceptions import RequestException
 
-REMOVED = "[removed]"
+from harness import containers, sealing, throughput
+from harness.budgets import CONNECT_TIMEOUT
+from harness.containers import Container
+from harness.deployment import Deployment, Node, health_command
+from harness.engine import Engine
+from harness.errors import DeploymentError, HarnessError
+from harness.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
+from harness.model import CommandResult
+from harness.roles import Role, role_of
+
 _LOG_LINES = 60
-_PART = 8  # characters of a secret that nothing else begins or ends with by chance
-_KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeEvidence:
-    """What was seen of one node: a text for each question, such as `addresses` or `log`."""
-
-    node: str
-    texts: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """What was seen of all nodes."""
-
-    nodes: tuple[NodeEvidence, ...]
-    taken_at: datetime
-
-    def __str__(self) -> str:
-        parts = [f"taken at {self.taken_at.isoformat(timespec='seconds')}"]
-        for evidence in self.nodes:
-            parts += [f"===== {evidence.node}: {title}\n{text.rstrip()}" for title, text in evidence.texts.items()]
-        return "\n\n".join(parts) + "\n"
+_ANSWER_TIMEOUT = 1.5  # seconds; an answer takes milliseconds, and a snapshot has to be done within two seconds
+_LOOKS = Path(__file__).parent / "looks"
+_SEEN_INSIDE = (
+    *("netns", "sockets", "interfaces", "kernel-routes", "backends", "clock", "udp", "netstat", "addresses", "links"),
+    *("routes", "routing-policy", "neighbours", "sysctls", "implementation", "rules", "dump"),
+    *("rules-before", "dump-before"),
+)
+"""What nobody sees in a container that does not run."""
+_SECTION, _STATUS = "\x1e", "\x1f"
 
 
 def collect(deployment: Deployment) -> Snapshot:
-    """Look at every node at the same time. What cannot be seen is said, with the reason."""
-    redact = Redactor(deployment.credentials.secrets(), public_keys(deployment))
-    with ThreadPoolExecutor(max_workers=len(deployment.nodes), thread_name_prefix="snapshot") as pool:
-        nodes = tuple(pool.map(lambda node: _collect_node(node, redact), deployment.nodes))
-    return Snapshot(nodes=nodes, taken_at=datetime.now(tz=UTC))
+    """Look at every node of a deployment. What cannot be seen is said, with the reason."""
+    return Collector(
+        deployment.engine,
+        deployment.nodes,
+        layout="dev",
+        project=deployment.plan.project,
+        secrets=deployment.credentials.secrets(),
+        planned={name: str(subnet) for name, subnet in deployment.plan.networks.items()},
+    ).collect()
 
 
-def public_keys(deployment: Deployment) -> tuple[str, ...]:
-    """The keys that may be shown."""
-    return deployment.credentials.keys.web.public, deployment.credentials.keys.services.public
+class Collector:
+    """One look at a set of nodes."""
 
+    def __init__(  # noqa: PLR0913 (what a snapshot is of)
+        self,
+        engine: Engine,
+        nodes: Sequence[Node],
+        *,
+        layout: str,
+        project: str,
+        secrets: Iterable[str] = (),
+        planned: Mapping[str, str] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._nodes = {node.service: node for node in nodes}
+        self._layout = layout
+        self._project = project
+        self._vault = sealing.Vault(secrets)
+        self._planned = planned or {}
+        self._attributes: dict[str, Mapping[str, Any]] = {}
+        self._containers: dict[str, Container] = {}
+        self._texts: dict[str, dict[str, Piece]] = {service: {} for service in self._nodes}
+        self._problems: list[str] = []
 
-class Redactor:
-    """Removes secrets from text: those that are known, and whatever looks like a key and is not a known public one."""
+    def collect(self) -> Snapshot:
+        """Look; raises `HarnessError` only when the engine itself does not answer."""
+        with ThreadPoolExecutor(max_workers=max(1, 2 * len(self._nodes)), thread_name_prefix="snapshot") as pool:
+            self._attributes = {
+                service: found
+                for service, found in zip(self._nodes, pool.map(self._inspect, self._nodes.values()), strict=True)
+                if found is not None
+            }
+            ids = {str(found["Id"]): service for service, found in self._attributes.items()}
+            self._containers = {
+                service: containers.inspected(self._attributes[service], self._project, ids)
+                if service in self._attributes
+                else containers.absent()
+                for service in self._nodes
+            }
+            gateways, others = self._of(Role.GATEWAY), [*self._of(Role.APP), *self._of(Role.BACKEND)]
+            list(pool.map(lambda service: self._look(service, "counters", suffix="-before"), gateways))
+            logs = [pool.submit(self._look_from_outside, service) for service in self._nodes]
+            measured = pool.submit(self._measure, gateways)
+            tried = [pool.submit(self._try_backends, service) for service in self._of(Role.APP)]
+            looked = [pool.submit(self._look, service, "common", "container") for service in others]
+            traffic = measured.result()
+            for each in (*tried, *looked, *logs):
+                each.result()
+            list(pool.map(lambda service: self._look(service, "common", "gateway", "counters"), gateways))
+            list(pool.map(self._look_into_stopped, self._nodes))
+        return self._sealed(traffic)
 
-    def __init__(self, secrets: Iterable[str], public: Iterable[str]) -> None:
-        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        self._public = frozenset(public)
+    def _of(self, role: Role) -> list[str]:
+        return [service for service, each in self._containers.items() if role_of(service, each.environment) is role]
 
-    def __call__(self, text: str) -> str:
-        """The text without its secrets."""
-        return _KEY.sub(lambda found: found[0] if found[0] in self._public else REMOVED, without(self._secrets, text))
-
-
-def without(secrets: Iterable[str], text: str) -> str:
-    """The text with these secrets removed, and nothing else.
-
-    So are their beginnings and ends: a message that is shortened, as pytest's are, shows those of what it leaves out.
-    """
-    for secret in secrets:
-        text = text.replace(secret, REMOVED)
-        for part in (secret[:_PART], secret[-_PART:]):
-            if len(secret) > _PART and part in text:
-                text = _without_parts(secret, text)
-    return text
-
-
-def _without_parts(secret: str, text: str) -> str:
-    for length in range(len(secret) - 1, _PART - 1, -1):
-        text = text.replace(secret[:length], REMOVED).replace(secret[-length:], REMOVED)
-    return text
-
-
-def _collect_node(node: Node, redact: Redactor) -> NodeEvidence:
-    questions: dict[str, Callable[[], str]] = {"state": lambda: _state(node), "log": lambda: node.logs(tail=_LOG_LINES)}
-    if isinstance(node, Gateway):
-        questions |= {
-            "wg show": lambda: _command(node, "wg", "show"),
-            "rules": lambda: _command(node, *netfilter.SAVE),
-            "addresses": lambda: _command(node, "ip", "address", "show"),
-            "routes": lambda: _command(node, "ip", "route", "show"),
-            "sockets": lambda: _command(node, "ss", "-Htulpn"),
-        }
-    texts = {}
-    for title, ask in questions.items():
+    def _inspect(self, node: Node) -> Mapping[str, Any] | None:
         try:
-            texts[title] = redact(ask())
+            return node.inspect()
+        except DeploymentError:
+            return None
+
+    def _look(self, service: str, *scripts: str, suffix: str = "") -> None:
+        """Ask a running node all the questions of some scripts at once."""
+        pieces = self._texts[service]
+        container = self._containers[service]
+        if not container.running:
+            return
+        script = "\n".join((_LOOKS / f"{name}.sh").read_text(encoding="utf-8") for name in ("section", *scripts))
+        try:
+            result = self._peek(service, "sh", "-c", f"{script}\nexit 0")
         except HarnessError as error:
-            texts[title] = redact(f"could not be seen: {error}")
-    return NodeEvidence(node=node.name, texts=texts)
+            pieces.setdefault("look", Piece(missing=str(error)))
+            return
+        if not result.ok:
+            pieces["look"] = Piece(missing=f"exit status {result.exit_status}: {result.stderr.strip()[-300:]}")
+        for name, text, status in _sections(result.stdout):
+            fault = None if status == "0" else f"exit status {status}: {text.strip()[-300:] or 'it said nothing'}"
+            pieces[f"{name}{suffix}"] = Piece(text=text, missing=fault)
+
+    def _peek(self, service: str, *argv: str) -> CommandResult:
+        return self._nodes[service].peek(*argv, attributes=self._attributes[service])
+
+    def _look_from_outside(self, service: str) -> None:
+        """The log, and the health check's verdict: Docker's last may be old, so one that is bad is asked for anew."""
+        pieces = self._texts[service]
+        if service not in self._attributes:
+            return
+        try:
+            pieces["log"] = Piece(text=self._nodes[service].logs(tail=_LOG_LINES))
+        except (HarnessError, DockerException, RequestException) as error:
+            pieces["log"] = Piece(missing=str(error))
+        container = self._containers[service]
+        if container.health in (None, "healthy") or not container.running:
+            return
+        try:
+            result = self._nodes[service].run(*health_command(self._attributes[service]))
+        except HarnessError as error:
+            pieces["health"] = Piece(missing=str(error))
+            return
+        pieces["health"] = Piece(text="" if result.ok else f"{(result.stdout + result.stderr).strip()}\nfailing")
+
+    def _try_backends(self, service: str) -> None:
+        if not self._containers[service].running:
+            return
+        settings = {
+            "PROBE_CONNECT_TIMEOUT": str(CONNECT_TIMEOUT),
+            "PROBE_ANSWER_TIMEOUT": str(_ANSWER_TIMEOUT),
+            "PROBE_FORWARDS": " ".join(self._forwards_of(service)),
+            # resolv.conf(5): an unknown name is asked for once, not for 10 s where no name server answers.
+            "RES_OPTIONS": "timeout:1 attempts:1",
+        }
+        code = (_LOOKS / "application.py").read_text(encoding="utf-8")
+        argv = ["env", *(f"{name}={value}" for name, value in settings.items()), "python", "-c", code]
+        pieces = self._texts[service]
+        try:
+            result = self._peek(service, *argv)
+        except HarnessError as error:
+            pieces["backends"] = Piece(missing=str(error))
+            return
+        fault = None if result.ok else f"exit status {result.exit_status}: {result.stderr.strip()[-300:]}"
+        pieces["backends"] = Piece(text=result.stdout, missing=fault)
+
+    def _forwards_of(self, service: str) -> list[str]:
+        """What an application behind a gateway may dial at the other end, as ADDRESS:PORT."""
+        if self._containers[service].joined is None:
+            return []
+        ends = {each: self._containers[each].environment for each in self._of(Role.GATEWAY)}
+        return [
+            f"{environment.get('WG_ADDRESS', '').partition('/')[0]}:{entry.partition(':')[0]}"
+            for gateway, environment in ends.items()
+            if gateway != self._containers[service].joined
+            for entry in environment.get("WG_FORWARD_PORTS", "").split()
+            if ":tcp:" in entry and entry.partition(":")[0] not in ("3306", "6379")
+        ]
+
+    def _measure(self, gateways: Sequence[str]) -> dict[str, dict[str, tuple[int, int]]]:
+        try:
+            first, second = (self._end(service) for service in gateways)
+            return throughput.measure(first, second)
+        except (HarnessError, ValueError) as error:
+            self._problems.append(f"the tunnel's traffic was not measured: {error}")
+            return {}
+
+    def _end(self, service: str) -> throughput.End:
+        container = self._containers[service]
+        if not container.running:
+            message = f"{service} is {container.describe()}"
+            raise DeploymentError(message)
+        address = IPv4Interface(container.environment.get("WG_ADDRESS", ""))
+        return throughput.End(node=self._nodes[service], attributes=self._attributes[service], address=address)
+
+    def _look_into_stopped(self, service: str) -> None:
+        """The secret files of a container in which nothing can be run."""
+        if service not in self._attributes or "secret-files" in self._texts[service]:
+            return
+        try:
+            listing, contents = sealing.read_archived(self._engine, self._containers[service].id)
+        except HarnessError as error:
+            self._texts[service]["secret-files"] = Piece(missing=str(error))
+            return
+        self._texts[service] |= {"secret-files": Piece(text=listing), "secret-contents": Piece(text=contents)}
+
+    def _sealed(self, traffic: dict[str, dict[str, tuple[int, int]]]) -> Snapshot:
+        for service, pieces in self._texts.items():
+            self._vault.learn(pieces, self._containers[service].environment)
+        nodes = tuple(self._node(service) for service in self._nodes)
+        return Snapshot(
+            layout=self._layout,
+            project=self._project,
+            taken_at=datetime.now(tz=UTC),
+            nodes=nodes,
+            networks=tuple(self._networks()),
+            traffic=traffic,
+            problems=tuple(map(self._vault.redact, self._problems)),
+        )
+
+    def _node(self, service: str) -> NodeEvidence:
+        container = self._containers[service]
+        pieces = self._vault.seal(self._texts[service], container.environment)
+        described = json.loads(container.to_json())
+        described["environment"] = {
+            name: self._vault.redact.variable(name, value) for name, value in container.environment.items()
+        }
+        described["command"] = [self._vault.redact(word) for word in container.command]
+        described["error"] = self._vault.redact(container.error)
+        pieces["container"] = Piece(text=json.dumps(described, indent=1))
+        if not container.running:
+            reason = f"the container is {container.describe()}"
+            pieces = {name: Piece(missing=reason) for name in _SEEN_INSIDE} | pieces
+        return NodeEvidence(service=service, name=self._nodes[service].name, pieces=pieces)
+
+    def _networks(self) -> Iterable[NetworkEvidence]:
+        attached = {each.network for container in self._containers.values() for each in container.attachments}
+        present = set()
+        for network in self._engine.networks():
+            name = network.name.removeprefix(f"{self._project}_")
+            ours = network.project == self._project or name in attached
+            if ours:
+                present.add(name)
+            yield NetworkEvidence(
+                name=name if ours else network.name,
+                subnets=tuple(map(str, network.subnets)),
+                project=network.project,
+                ours=ours,
+            )
+        for name, subnet in self._planned.items():
+            if name not in present:
+                yield NetworkEvidence(name=name, subnets=(subnet,), project=self._project, ours=True)
 
 
-def _command(node: Node, *argv: str) -> str:
-    return str(node.run(*argv))
-
-
-def _state(node: Node) -> str:
-    attributes = node.inspect()
-    shown = {key: attributes["State"].get(key) for key in ("Status", "ExitCode", "OOMKilled", "Error", "StartedAt")}
-    shown["Health"] = (attributes["State"].get("Health") or {}).get("Status")
-    shown["RestartCount"] = attributes["RestartCount"]
-    shown["NetworkMode"] = attributes["HostConfig"]["NetworkMode"]
-    shown["Networks"] = {
-        name: network.get("IPAddress") for name, network in attributes["NetworkSettings"]["Networks"].items()
-    }
-    return json.dumps(shown, indent=2)
+def _sections(text: str) -> Iterable[tuple[str, str, str]]:
+    for part in text.split(_SECTION)[1:]:
+        name, _, rest = part.partition("\n")
+        body, _, status = rest.rpartition(_STATUS)
+        yield name, body, status.strip() or "unknown"

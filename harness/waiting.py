@@ -57,6 +57,14 @@ def wait_until(wanted: str, read: Callable[[], T], accept: Callable[[T], bool], 
         pause(within.poll)
 
 
+def wait_until_or_last(read: Callable[[], T], accept: Callable[[T], bool], within: Budget) -> T:
+    """Read a state until it is accepted or the time is up, and return the last; for what may rightly never come."""
+    deadline = Deadline(within.seconds)
+    while not accept(state := read()) and not deadline.passed:
+        pause(within.poll)
+    return state
+
+
 def holds_for(read: Callable[[], T], accept: Callable[[T], bool], during: Budget) -> tuple[bool, T, int]:
     """Read a state until the time is up or it is no longer accepted.
 

@@ -1,0 +1,41 @@
+"""Without wg0 what is meant for the tunnel would leave in the clear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.diagnosis import STOPS_A_CONTAINER, Case, Rule
+from harness.facts import End, Facts
+from harness.model import Hop
+from harness.wireguard import INTERFACE
+
+
+def _over(facts: Facts) -> tuple[End, ...]:
+    return () if facts.snapshot.static else facts.ends
+
+
+def _when(_facts: Facts, end: End) -> Iterator[Case]:
+    wanted = end.other.wanted_address
+    if wanted is None:
+        return
+    route = end.gateway.route_to(wanted.ip, without=INTERFACE)
+    if route is None or route.kind != "unicast":
+        return
+    by = f"{route.destination} by {route.device}"
+    evidence = (f"{end.gateway.service}: without wg0 {wanted.ip} is reached by the route {by}",)
+    values = {"subnet": wanted.network, "by": by}
+    yield Case(node=end.gateway.service, evidence=evidence, paths=frozenset(), values=values)
+
+
+RULES = (
+    Rule(
+        id="fail-open",
+        title="Without wg0 the tunnel's traffic would leave in the clear",
+        hop=Hop.EXPOSURE,
+        over=_over,
+        when=_when,
+        cause="in {node} nothing lies under the tunnel's route: with wg0 down, what is meant for it leaves in the clear, {by}",
+        remedy="docker exec {node} ip route replace blackhole {subnet} metric 9999",
+        consequence_of=STOPS_A_CONTAINER,
+    ),
+)

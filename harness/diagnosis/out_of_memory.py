@@ -1,0 +1,34 @@
+"""A container is killed for want of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.diagnosis import Case, Rule
+from harness.facts import Facts
+from harness.model import Hop
+from harness.nodefacts import NodeFacts
+
+
+def _over(facts: Facts) -> tuple[NodeFacts, ...]:
+    return facts.nodes
+
+
+def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
+    killed = node.log_lines("out of memory", "Out of memory", "was sent SIGKILL", "signal 9 (SIGKILL)")
+    if node.container.oom_killed or (killed and node.container.restarts):
+        evidence = (f"{node.service}: {node.container.describe()}", *killed[-2:])
+        yield Case(node=node.service, evidence=evidence, values={"state": node.container.describe()})
+
+
+RULES = (
+    Rule(
+        id="out-of-memory",
+        title="A container is killed for want of memory",
+        hop=Hop.NAMESPACE,
+        over=_over,
+        when=_when,
+        cause="the kernel ends {node}'s processes because the container's memory limit is too low ({state})",
+        remedy="raise mem_limit of {node} in the compose file, then: docker compose up -d {node}",
+    ),
+)

@@ -1,0 +1,93 @@
+"""What one gateway sends does not arrive at the other, and nothing between their settings explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address
+
+from harness.diagnosis import KILLS_A_TUNNEL, Case, Rule
+from harness.evidence import UnseenError
+from harness.facts import End, Facts
+from harness.model import Hop
+from harness.nodefacts import GatewayFacts
+from harness.packetpath import Packet
+
+
+def _over(facts: Facts) -> tuple[End, ...]:
+    return () if facts.snapshot.static else facts.ends
+
+
+def _when(facts: Facts, end: End) -> Iterator[Case]:
+    if not end.gateway.container.running or not end.other.container.running or not facts.is_dead(end):
+        return
+    if not (end.gateway.initiates or _tried(facts, end)):
+        return  # it has nobody to send to: it is for the other end to begin
+    evidence = [f"{end.gateway.service}: {end.gateway.dump_line(peer.public_key)}" for peer in end.gateway.peers]
+    evidence += [f"{end.other.service}: {end.other.dump_line(peer.public_key)}" for peer in end.other.peers]
+    if _tried(facts, end):
+        sent, arrived = facts.traffic(end)
+        evidence.append(f"of {sent} bytes that {end.gateway.service} sent into the tunnel {arrived} arrived")
+    blocked = list(_blocked(end))
+    yield Case(
+        node=end.gateway.service,
+        evidence=tuple([*evidence, *blocked]),
+        values={
+            "other": end.other.service,
+            "why": f"a rule drops it: {blocked[0]}" if blocked else "the underlay between them does not carry it",
+        },
+    )
+
+
+def _tried(facts: Facts, end: End) -> bool:
+    try:
+        return facts.traffic(end)[0] > 0
+    except UnseenError:
+        return False
+
+
+def _blocked(end: End) -> Iterator[str]:
+    """The rules of either gateway that drop WireGuard's own packets from one to the other."""
+    try:
+        endpoint = next(peer.endpoint for peer in end.gateway.peers if peer.endpoint)
+        host, _, port = endpoint.rpartition(":")
+        source = next(address.ip for address in _underlay(end.gateway, IPv4Address(host)))
+        packet = Packet(protocol="udp", source=source, destination=IPv4Address(host), port=int(port), source_port=51820)
+        sent = end.gateway.firewall.send(packet, end.gateway.leads_to)
+        if sent.dropped_by:
+            yield f"{end.gateway.service}: {sent.dropped_by}"
+        device = next(each.interface for each in end.other.addresses if str(each.address.ip) == host)
+        came = end.other.firewall.forward(_arriving(packet, device), end.other.leads_to)
+        if came.dropped_by:
+            yield f"{end.other.service}: {came.dropped_by}"
+    except (StopIteration, AddressValueError, UnseenError):
+        return
+
+
+def _arriving(packet: Packet, device: str) -> Packet:
+    return Packet(
+        interface_in=device,
+        protocol=packet.protocol,
+        source=packet.source,
+        destination=packet.destination,
+        port=packet.port,
+        source_port=packet.source_port,
+    )
+
+
+def _underlay(gateway: GatewayFacts, destination: IPv4Address) -> list:  # type: ignore[type-arg]
+    device = gateway.leads_to(destination)
+    return [each.address for each in gateway.addresses if each.interface == device]
+
+
+RULES = (
+    Rule(
+        id="peer-unreachable",
+        title="What one gateway sends does not arrive at the other",
+        hop=Hop.HANDSHAKE,
+        over=_over,
+        when=_when,
+        cause="what {node} sends to {other} does not arrive: {why}",
+        remedy="let UDP of WireGuard's port pass from {node} to {other}: look for a firewall, a security group, a NAT, a cut line between them",
+        consequence_of=KILLS_A_TUNNEL,
+    ),
+)

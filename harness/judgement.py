@@ -1,0 +1,242 @@
+"""The doctor's judgement of a snapshot: findings with their roots, and the way of each path hop by hop. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.diagnosis import Case, Rule, rules
+from harness.evidence import Snapshot, UnseenError
+from harness.facts import Facts, Path
+from harness.model import Finding, Hop, Severity
+from harness.nodefacts import NodeFacts
+from harness.roles import Role
+
+HEALTHY, FAULTY, UNKNOWN = "healthy", "faulty", "unknown"
+UNDIAGNOSED = "undiagnosed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopStatus:
+    """One hop of one path: `pass`, `fail` or `unknown`, with why."""
+
+    path: str
+    hop: Hop
+    status: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What is wrong. `unknown` lists what could not be judged and that nothing found explains."""
+
+    status: str
+    layout: str
+    findings: tuple[Finding, ...]
+    hops: tuple[HopStatus, ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """The rules that name a root cause."""
+        return frozenset(finding.rule for finding in self.findings if finding.root)
+
+    @property
+    def errors(self) -> frozenset[str]:
+        """The rules that found an error, roots or not."""
+        return frozenset(finding.rule for finding in self.findings if finding.severity is Severity.ERROR)
+
+    @property
+    def exit_code(self) -> int:
+        """0 healthy, 1 faulty, 2 could not observe."""
+        return {HEALTHY: 0, FAULTY: 1, UNKNOWN: 2}[self.status]
+
+    def to_json(self) -> str:
+        """In the form that is documented for `doctor --json`."""
+        findings = [
+            {
+                "rule": each.rule,
+                "node": each.node,
+                "severity": each.severity.value,
+                "root": each.root,
+                "cause": each.cause,
+                "remedy": each.remedy,
+                "evidence": list(each.evidence),
+                "hop": each.hop.value,
+                "paths": sorted(each.paths),
+            }
+            for each in self.findings
+        ]
+        hops = [
+            {"path": each.path, "hop": each.hop.value, "status": each.status, "evidence": each.evidence}
+            for each in self.hops
+        ]
+        document: dict[str, Any] = {"status": self.status, "layout": self.layout, "findings": findings, "hops": hops}
+        return json.dumps(document | {"unknown": list(self.unknown)}, indent=2)
+
+
+def judge(snapshot: Snapshot) -> Diagnosis:
+    """Judge a snapshot by every rule. Never raises: what cannot be judged is unknown."""
+    facts = Facts(snapshot)
+    found: list[Finding] = []
+    unseen: list[tuple[Rule[Any], UnseenError]] = []
+    for rule in rules():
+        _apply(rule, facts, found, unseen)
+    findings = _with_roots(facts, found)
+    findings += _undiagnosed(facts, findings)
+    unknown = _unexplained(facts, findings, unseen)
+    ordered = sorted(findings, key=lambda each: (not each.root, each.severity is Severity.WARNING, _order(each.hop)))
+    return Diagnosis(
+        status=_status(findings, unknown, facts),
+        layout=snapshot.layout,
+        findings=tuple(ordered),
+        hops=tuple(status for path in facts.paths for status in _hops(path, ordered, unseen)),
+        unknown=unknown,
+    )
+
+
+def _apply(rule: Rule[Any], facts: Facts, found: list[Finding], unseen: list[tuple[Rule[Any], UnseenError]]) -> None:
+    for subject in rule.over(facts):
+        try:
+            found += [_finding(rule, facts, case) for case in rule.when(facts, subject)]
+        except UnseenError as error:
+            unseen.append((rule, error))
+
+
+def _finding(rule: Rule[Any], facts: Facts, case: Case) -> Finding:
+    node = facts.node(case.node)
+    paths = case.paths if case.paths is not None else facts.paths_through(node) if node else frozenset()
+    return Finding(
+        rule=rule.id,
+        node=case.node,
+        severity=rule.severity,
+        root=True,
+        cause=rule.cause.format(node=case.node, **case.values),
+        remedy=rule.remedy.format(node=case.node, **case.values),
+        evidence=case.evidence,
+        hop=rule.hop,
+        paths=paths,
+    )
+
+
+def _with_roots(facts: Facts, found: list[Finding]) -> list[Finding]:
+    """Mark what another finding explains, be that itself explained or not."""
+    reasons = {rule.id: rule.consequence_of for rule in rules()}
+    return [
+        replace(
+            finding, root=not any(other.rule in reasons[finding.rule] and _touch(finding, other) for other in found)
+        )
+        for finding in found
+    ]
+
+
+def _touch(finding: Finding, other: Finding) -> bool:
+    return finding is not other and (finding.node == other.node or bool(finding.paths & other.paths))
+
+
+def _undiagnosed(facts: Facts, findings: Iterable[Finding]) -> list[Finding]:
+    """A finding for each path that fails and each container that is unwell, where no other finding explains it."""
+    explained = {path for finding in findings for path in finding.paths}
+    nodes = {finding.node for finding in findings}
+    found = []
+    for path in facts.paths:
+        if path.id in explained or path.app.configured_only:
+            continue
+        try:
+            reach = path.reach
+        except UnseenError:
+            continue
+        if reach.failed is not None:
+            found.append(_open_question(path.app, f"{path.id}: {reach}", frozenset({path.id})))
+            explained.add(path.id)
+    for node in facts.nodes:
+        if node.evidence.has("health") and (said := node.evidence.text("health")):
+            if node.service not in nodes and not facts.paths_through(node) & explained:
+                found.append(_open_question(node, f"its health check says: {said}", facts.paths_through(node)))
+    return found
+
+
+def _open_question(node: NodeFacts, evidence: str, paths: frozenset[str]) -> Finding:
+    return Finding(
+        rule=UNDIAGNOSED,
+        node=node.service,
+        severity=Severity.ERROR,
+        root=True,
+        cause=f"{node.service} does not work, and no rule says why",
+        remedy="look at the evidence (`python -m harness snapshot -o FILE`), and write a rule when the cause is found",
+        evidence=(evidence, *node.log_lines("rror", "refuse", "fail")[-3:]),
+        hop=Hop.GREETING,
+        paths=paths,
+    )
+
+
+def _unexplained(
+    facts: Facts, findings: Iterable[Finding], unseen: Iterable[tuple[Rule[Any], UnseenError]]
+) -> tuple[str, ...]:
+    """What could not be seen, in a sentence each, without what a container that is down explains."""
+    if facts.snapshot.static:
+        return tuple(str(error) for error in facts.unreadable.values())
+    down = {node.service for node in facts.nodes if not node.container.running}
+    broken = {path for finding in findings for path in finding.paths if finding.severity is Severity.ERROR}
+    lines = {
+        str(error): None
+        for rule, error in unseen
+        if error.node not in down and not (error.piece == "traffic" and (down or broken))
+    }
+    lines |= {str(error): None for error in facts.unreadable.values()}
+    return tuple(lines)
+
+
+def _status(findings: Iterable[Finding], unknown: tuple[str, ...], facts: Facts) -> str:
+    if any(finding.severity is Severity.ERROR for finding in findings) or any(map(_fails, facts.paths)):
+        return FAULTY
+    return UNKNOWN if unknown or not facts.nodes else HEALTHY
+
+
+def _fails(path: Path) -> bool:
+    try:
+        return path.reach.failed is not None
+    except UnseenError:
+        return False
+
+
+def _hops(path: Path, findings: Iterable[Finding], unseen: Iterable[tuple[Rule[Any], UnseenError]]) -> list[HopStatus]:
+    """The way of one path: whatever comes before the hop that fails is passed or unknown, nothing after it is."""
+    mine = sorted((each for each in findings if each.root and path.id in each.paths), key=lambda each: _order(each.hop))
+    blocking = next((each for each in mine if each.hop is not Hop.EXPOSURE), None)
+    nodes = {path.app.service, path.backend.service if path.backend else ""}
+    blind = {rule.hop: str(error) for rule, error in unseen if error.node in nodes or path.tunnelled}
+    try:
+        works = path.reach.failed is None
+        said = str(path.reach)
+    except UnseenError as error:
+        works, said = False, str(error)
+    statuses = []
+    for hop in Hop:
+        if hop is Hop.EXPOSURE or (not path.tunnelled and hop in _TUNNEL_HOPS):
+            continue
+        if blocking is not None and hop is blocking.hop:
+            statuses.append(HopStatus(path=path.id, hop=hop, status="fail", evidence=blocking.cause))
+        elif works:
+            statuses.append(HopStatus(path=path.id, hop=hop, status="pass", evidence=said))
+        elif blocking is not None and _order(hop) > _order(blocking.hop):
+            statuses.append(HopStatus(path=path.id, hop=hop, status="unknown", evidence="not reached"))
+        elif hop in blind:
+            statuses.append(HopStatus(path=path.id, hop=hop, status="unknown", evidence=blind[hop]))
+        else:
+            status = "pass" if blocking is not None else "unknown"
+            statuses.append(
+                HopStatus(path=path.id, hop=hop, status=status, evidence="no rule finds fault" if blocking else said)
+            )
+    return statuses
+
+
+_TUNNEL_HOPS = frozenset(
+    {Hop.INTERFACE, Hop.KEY, Hop.HANDSHAKE, Hop.ALLOWED_IPS, Hop.FORWARDING, Hop.DNAT, Hop.RETURN_PATH}
+)
+
+
+def _order(hop: Hop) -> int:
+    return list(Hop).index(hop)

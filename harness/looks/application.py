@@ -1,0 +1,171 @@
+"""Runs inside an application's container, with its environment, its resolver and its libraries.
+
+Takes each backend that the application is told of step by step, as the application does, and prints how far it came.
+Reads only; a connection to MariaDB is always carried through its handshake, so that it never counts as an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+CONNECT_TIMEOUT = float(os.environ["PROBE_CONNECT_TIMEOUT"])
+ANSWER_TIMEOUT = float(os.environ["PROBE_ANSWER_TIMEOUT"])
+BULK = 4000  # bytes: more than fits into one packet of any tunnel
+DEFAULT_DATABASE_PORT, DEFAULT_BROKER_PORT = 3306, 6379
+
+Report = dict[str, Any]
+
+
+class StepError(Exception):
+    """A step that failed; the cause says how."""
+
+
+def run(steps: Callable[[Report], None]) -> Report:
+    """Take the steps; `reached` lists those that were passed, `failed` is the one that was not."""
+    report: Report = {"reached": []}
+    started = time.monotonic()
+    try:
+        steps(report)
+    except StepError as error:
+        cause = error.__cause__
+        number = next((link.errno for link in chain(cause) if isinstance(link, OSError) and link.errno), None)
+        code = cause.args[0] if cause is not None and cause.args and isinstance(cause.args[0], int) else None
+        timed_out = any(isinstance(link, TimeoutError) for link in chain(cause))
+        report |= {"failed": str(error), "errno": number, "code": code, "timed_out": timed_out, "said": str(cause)}
+    report["seconds"] = round(time.monotonic() - started, 3)
+    return report
+
+
+def chain(error: BaseException | None) -> list[BaseException]:
+    """An exception and what brought it about."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def step(report: Report, name: str, action: Callable[[], Any]) -> Any:  # noqa: ANN401 (whatever the step gives)
+    """Take one step."""
+    try:
+        result = action()
+    except Exception as error:
+        raise StepError(name) from error
+    report["reached"].append(name)
+    return result
+
+
+def dialled(report: Report, host: str, port: int) -> socket.socket:
+    """Resolve and connect."""
+    report |= {"host": host, "port": port}
+    address = step(report, "resolve", lambda: socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][4])
+    report["address"] = address[0]
+    connection: socket.socket = step(report, "connect", lambda: socket.create_connection(address, CONNECT_TIMEOUT))
+    connection.settimeout(ANSWER_TIMEOUT)
+    return connection
+
+
+def setting(report: Report, name: str) -> str:
+    """A variable that has to be there."""
+    value = os.environ.get(name, "").strip()
+    if not value:
+        report["setting"] = name
+        raise StepError("setting")
+    return value
+
+
+def password() -> str:
+    """The database's password, from its file or the environment."""
+    path = os.environ.get("DATABASE_PASSWORD_FILE")
+    return Path(path).read_text(encoding="utf-8").rstrip("\r\n") if path else os.environ.get("DATABASE_PASSWORD", "")
+
+
+def database(report: Report) -> None:
+    """Log in to MariaDB, have it answer, carry more than one packet both ways, and list what is granted."""
+    import pymysql  # noqa: PLC0415 (an image without it is told apart from one in which nothing works)
+
+    host, name, user = (setting(report, f"DATABASE_{each}") for each in ("HOST", "NAME", "USER"))
+    secret = step(report, "password", password)
+    port = step(report, "port", lambda: int(os.environ.get("DATABASE_PORT") or DEFAULT_DATABASE_PORT))
+    transport = dialled(report, host, port)
+    connection = pymysql.Connection(
+        user=user,
+        password=secret,
+        database=name,
+        defer_connect=True,
+        connect_timeout=ANSWER_TIMEOUT,
+        read_timeout=ANSWER_TIMEOUT,
+        write_timeout=ANSWER_TIMEOUT,
+    )
+    try:
+        step(report, "login", lambda: connection.connect(transport))
+        with connection.cursor() as cursor:
+
+            def ask(query: str, *values: object) -> Any:  # noqa: ANN401 (rows)
+                cursor.execute(query, values or None)
+                return cursor.fetchall()
+
+            step(report, "answer", lambda: ask("SELECT 1"))
+            # What follows IDENTIFIED is the password's hash.
+            report["grants"] = [row[0].partition(" IDENTIFIED")[0] for row in step(report, "grants", lambda: ask("SHOW GRANTS"))]
+            step(report, "bulk down", lambda: ask("SELECT REPEAT('x', %s)", BULK))
+            step(report, "bulk up", lambda: ask("SELECT LENGTH(%s)", "x" * BULK))
+    finally:
+        transport.close()
+
+
+def broker(report: Report) -> None:
+    """Have Redis answer a PING, after the login that the URL asks for, and an ECHO of more than one packet."""
+    import redis  # noqa: PLC0415 (as above)
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
+    url = os.environ.get("CELERY_BROKER_URL") or setting(report, "REDIS_URL")
+    parts = step(report, "url", lambda: urlsplit(url))
+    dialled(report, parts.hostname or "", parts.port or DEFAULT_BROKER_PORT).close()
+    client = redis.Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        socket_timeout=ANSWER_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+        single_connection_client=True,
+    )
+    try:
+        step(report, "answer", client.ping)
+        step(report, "bulk up", lambda: client.echo("x" * BULK))
+    finally:
+        client.close()
+
+
+def forward(target: str) -> Callable[[Report], None]:
+    """Connect to a port that the gateway forwards and no setting names."""
+    host, _, port = target.partition(":")
+    return lambda report: dialled(report, host, int(port)).close()
+
+
+def main() -> None:
+    """Try everything at once."""
+    targets = os.environ.get("PROBE_FORWARDS", "").split()
+    with ThreadPoolExecutor(max_workers=2 + len(targets)) as pool:
+        found = {name: pool.submit(run, steps) for name, steps in {"database": database, "broker": broker}.items()}
+        found |= {target: pool.submit(run, forward(target)) for target in targets}
+        json.dump({name: _result(future.result) for name, future in found.items()}, sys.stdout)
+
+
+def _result(result: Callable[[], Report]) -> Report:
+    try:
+        return result()
+    except Exception as error:  # noqa: BLE001 (what stops a probe is reported, not raised)
+        return {"reached": [], "failed": "probe", "said": f"{type(error).__name__}: {error}"}
+
+
+main()

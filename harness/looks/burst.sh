@@ -1,0 +1,13 @@
+# Datagrams into the tunnel: burst.sh ADDRESS SIZE COUNT, where SIZE is `small` or `large` (as wg0's MTU allows).
+# Port 9 (discard) is never declared, so they end at the other gateway. They go out in small groups: all at once they
+# would overflow a queue and count as lost.
+address=$1 count=$3
+size=16
+if [[ $2 == large ]]; then size=$(($(</sys/class/net/wg0/mtu) - 28)); fi # IPv4 and UDP headers
+printf -v datagram '%0*d' "$size" 0
+exec 3<>"/dev/udp/$address/9" 4<> <(:)
+for ((sent = 1; sent <= count; sent++)); do
+  # A refusal that has come in is reported by the next write, which then sends nothing.
+  printf %s "$datagram" >&3 || true
+  ((sent % 10)) || read -r -t 0.004 -u 4 || true
+done 2>/dev/null

