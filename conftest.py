@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import interrupts, lifecycle, reporting
+from harness import interrupts, lifecycle, reporting, scoring
 from harness.addresses import AddressPlan
 from harness.engine import Engine
 from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
@@ -55,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _worker(config):  # workers only add: one that cleaned would take the others' results away
         if config.option.allure_report_dir is None:  # nor does a run that writes elsewhere
             shutil.rmtree(results, ignore_errors=True)
+            shutil.rmtree(scoring.RECORD, ignore_errors=True)
         config.option.xmlpath = config.option.xmlpath or str(REPORTS / "junit.xml")
     config.option.allure_report_dir = config.option.allure_report_dir or str(results)
 
@@ -103,9 +104,15 @@ def deployment(stage: Stage) -> Deployment:
 
 
 @pytest.fixture
-def experiment(deployment: Deployment, stage: Stage) -> Experiment:
+def experiment(deployment: Deployment, stage: Stage, pytestconfig: pytest.Config) -> Experiment:
     """The deployment, to be broken and mended."""
-    return Experiment(deployment, reporting.step, stage.mark_broken)
+    return Experiment(
+        deployment,
+        reporting.step,
+        stage.mark_broken,
+        attach=reporting.attach,
+        on_trial=lambda trial: scoring.record(trial, _worker(pytestconfig) or "main"),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ nothing else can collide with them, and never move.
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -33,6 +34,17 @@ class AddressPlan:
         if not 0 <= self.index <= _HIGHEST_PLAN:
             message = f"there is no address plan {self.index}: plans are 0 to {_HIGHEST_PLAN}"
             raise ValueError(message)
+
+    @classmethod
+    def parse(cls, text: str) -> AddressPlan:
+        """The plan of a command line's word; raises `ArgumentTypeError` for anything but 0 to 99."""
+        if not (text.isascii() and text.isdecimal()):
+            message = f"{text!r} is not a number: plans are 0 to {_HIGHEST_PLAN}"
+            raise ArgumentTypeError(message)
+        try:
+            return cls(index=int(text))
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from error
 
     @property
     def services_net(self) -> IPv4Network:

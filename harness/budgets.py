@@ -13,6 +13,9 @@ ANSWER_TIMEOUT = 2.0
 
 HANDSHAKE = Budget(seconds=10, reason="one initiation that is lost is repeated after REKEY_TIMEOUT, 5 s (paper, 6.1)")
 FORWARDING = Budget(seconds=5, reason="a changed rule acts on the next connection; a probe of what is silent takes 1 s")
+SYMPTOM = Budget(
+    seconds=30, reason="a container that is created anew with a fault is up within seconds; the rest shows at once"
+)
 SETTLE = Budget(seconds=0.5, reason="long enough for several probes of something that must not change")
 RECOVERY = Budget(
     seconds=60,
@@ -45,8 +48,9 @@ LOST_SESSION = Budget(
 """An end has lost its session, and the other one has to find out."""
 
 FLOODED_HANDSHAKE = Budget(
-    seconds=25,
-    reason="under load a first initiation is answered with a cookie or dropped, and repeated every 5 s (paper, 5.3)",
+    seconds=14,
+    reason="under load a first initiation is answered with a cookie or lost, and repeated after 5 and 10 s (paper, "
+    "5.3); after 15 s the other end would begin one",
 )
 
 RESTARTED = Budget(

@@ -1,6 +1,7 @@
 """The command line: `python -m harness COMMAND`.
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 10 a prerequisite is missing, 130 interrupted.
+Exit status: 0 done, 1 failed, 2 wrong usage, 10 a prerequisite is missing, 130 interrupted. `doctor` and `score` exit
+with 0 healthy, 1 faulty, 2 could not observe.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import images, interrupts, keys, leases, lifecycle, preflight
+from harness import consulting, images, interrupts, keys, leases, lifecycle, preflight, scoring
 from harness.addresses import AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
@@ -66,7 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     ):
         added = add(name, command, text)
         added.add_argument("--layout", choices=["dev"], default="dev", help="which layout (default: dev)")
-        added.add_argument("--plan", type=_plan, default=AddressPlan(), metavar="N", help="address plan (default: 0)")
+        added.add_argument(
+            "--plan", type=AddressPlan.parse, default=AddressPlan(), metavar="N", help="address plan (default: 0)"
+        )
+    consulting.add_to(add)
+    scoring.add_to(add)
     add("prepare", _prepare, "Make images, keys and secrets, after which a bare `docker compose up` works.")
     sweep = add("sweep", _sweep, "Remove what dead runs left behind; never anything that is not the harness's.")
     sweep.add_argument("--kept", action="store_true", help="also deployments that were kept on purpose")
@@ -84,16 +89,6 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     verify = commands.add_parser("verify", help="check the keys in DIR: exit 0, or 1 with a line for each fault")
     verify.add_argument("directory", type=Path, metavar="DIR")
     verify.set_defaults(command=_keys_verify)
-
-
-def _plan(text: str) -> AddressPlan:
-    if not text.isdecimal():
-        message = f"{text!r} is not a number: plans are 0 to 99"
-        raise argparse.ArgumentTypeError(message)
-    try:
-        return AddressPlan(index=int(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -8,21 +8,68 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 
 from harness import recreation
-from harness.budgets import RECOVERY
+from harness.budgets import RECOVERY, SYMPTOM
+from harness.comparison import differences, portrait
 from harness.deployment import Deployment, Node
 from harness.errors import DeploymentError, HarnessError
+from harness.evidence import Snapshot
+from harness.faults import Fault
 from harness.interrupts import held_back
-from harness.model import Budget, Observation, Outcome
+from harness.judgement import Diagnosis, judge
+from harness.model import Budget, Injection, Observation, Outcome
+from harness.prescription import prescription
 from harness.probes import Probe
 from harness.probes.mariadb import MariaDBQuery
 from harness.probes.redis import RedisPing
 from harness.progress import say
 from harness.recreation import Overlay
+from harness.redaction import Sealer
+from harness.snapshot import collect
+from harness.trials import Trial
 from harness.waiting import holds_for, wait_until
+
+
+@dataclass(slots=True, kw_only=True)
+class _Running:
+    """Faults that are in, and what is known of them so far."""
+
+    faults: tuple[Fault, ...]
+    deployment: Deployment
+    began: float = 0.0
+    before: Snapshot | None = None
+    during: Snapshot | None = None
+    diagnosis: Diagnosis | None = None
+    symptom: float | None = None
+    looked: float | None = None
+    recovery: float | None = None
+
+    @property
+    def title(self) -> str:
+        return " and ".join(fault.name for fault in self.faults)
+
+    def note(self, snapshot: Snapshot, diagnosis: Diagnosis, took: float) -> None:
+        self.during, self.diagnosis, self.looked = snapshot, diagnosis, took
+
+    def trial(self) -> Trial:
+        return Trial(
+            fault=self.title,
+            benign=all(fault.benign for fault in self.faults),
+            expected=frozenset().union(*(fault.roots for fault in self.faults)),
+            tolerated=frozenset().union(*(fault.tolerated for fault in self.faults)),
+            found=self.diagnosis.roots if self.diagnosis else None,
+            errors=self.diagnosis.errors if self.diagnosis else frozenset(),
+            status=self.diagnosis.status if self.diagnosis else "unknown",
+            symptom=self.symptom,
+            diagnosis=self.looked,
+            recovery=self.recovery,
+        )
+
 
 Step = Callable[[str], AbstractContextManager[object]]
 
@@ -61,10 +108,23 @@ class Expectation:
 class Experiment:
     """One scenario's hold on a deployment that it may break."""
 
-    def __init__(self, deployment: Deployment, step: Step, mark_broken: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        step: Step,
+        mark_broken: Callable[[str], None],
+        *,
+        attach: Callable[[str, str], None] = lambda _name, _text: None,
+        on_trial: Callable[[Trial], None] = lambda _trial: None,
+    ) -> None:
         self.deployment = deployment
         self._step = step
         self._mark_broken = mark_broken
+        self._attach = attach
+        self._on_trial = on_trial
+        self._seal = Sealer()  # one for all snapshots, so that they can be compared
+        self._running: _Running | None = None
+        self._recovery: float | None = None
 
     def expect(self, probe: Probe) -> Expectation:
         """Lay an expectation on a probe."""
@@ -73,6 +133,83 @@ class Experiment:
     def step(self, title: str) -> AbstractContextManager[object]:
         """Name what is done, for the report."""
         return self._step(title)
+
+    @contextlib.contextmanager
+    def inject(self, *faults: Fault) -> Iterator[Injection]:
+        """Put one fault in, or several one after the other, while the block runs.
+
+        Health is proved before and after. The fault has to be seen to have taken: what is seen while it is there has
+        to differ from what was seen before. Afterwards everything has to be as it was, or the deployment is marked
+        broken and `DeploymentError` says what differs.
+        """
+        title = " and ".join(fault.name for fault in faults)
+        running = _Running(faults=faults, deployment=self.deployment)
+        try:
+            with self.disturbance(title) as undo:
+                running.before = self._look(self.deployment)
+                self._running = running
+                running.began = time.monotonic()
+                for fault in faults:
+                    with self._step(f"put in: {fault.name}"):
+                        running.deployment = fault.apply(self.deployment, undo) or running.deployment
+                yield Injection(fault=title, started_at=running.began)
+                self._prove_taken(running)
+            running.recovery = self._recovery
+            self._prove_restored(running)
+        finally:
+            self._running = None
+            self._on_trial(running.trial())
+
+    def show_symptom(self, *, within: Budget = SYMPTOM) -> Observation | None:
+        """Wait for the symptom of the fault that is in; None where no client notices any."""
+        running = self._current()
+        symptom = running.faults[-1].symptom(self.deployment)
+        if symptom is None:
+            return None
+        seen = self.expect(symptom.probe).becomes(*symptom.outcomes, within=within)
+        running.symptom = time.monotonic() - running.began
+        return seen
+
+    def diagnose(self) -> Diagnosis:
+        """Have the doctor look, who is told nothing, and attach what it says."""
+        deployment = self._running.deployment if self._running else self.deployment
+        with self._step("the doctor looks"):
+            began = time.monotonic()
+            snapshot = self._look(deployment)
+            diagnosis = judge(snapshot)
+            took = time.monotonic() - began
+            self._attach("diagnosis", prescription(diagnosis))
+        if self._running:
+            self._running.note(snapshot, diagnosis, took)
+        return diagnosis
+
+    def _current(self) -> _Running:
+        if self._running is None:
+            raise DeploymentError("no fault is in: this belongs into a `with experiment.inject(...)` block")
+        return self._running
+
+    def _look(self, deployment: Deployment) -> Snapshot:
+        return collect(deployment, seal=self._seal)
+
+    def _prove_taken(self, running: _Running) -> None:
+        if running.before is None or running.deployment is not self.deployment:
+            return  # what stands beside this deployment was not there before
+        during = running.during or self._look(self.deployment)
+        before = portrait(running.before, lasting=False)
+        if not differences(before, portrait(during, lasting=False)):
+            message = f"{running.title} was put in, and nothing that can be seen has changed"
+            raise DeploymentError(message)
+
+    def _prove_restored(self, running: _Running) -> None:
+        if running.before is None:
+            return
+        with self._step("everything is as it was"):
+            left = differences(portrait(running.before), portrait(self._look(self.deployment)))
+            if left:
+                self._attach("what is not as it was", "\n".join(left))
+                message = f"{running.title} was undone, and not everything is as it was:\n" + "\n".join(left)
+                self._mark_broken(message)
+                raise DeploymentError(message)
 
     @contextlib.contextmanager
     def disturbance(self, title: str) -> Iterator[ExitStack]:
@@ -94,10 +231,13 @@ class Experiment:
                 self._restore(title, undo)
 
     def _restore(self, title: str, undo: ExitStack) -> None:
+        began = time.monotonic()
+        self._recovery = None
         try:
             with self._step(f"undo: {title}"):
                 undo.close()
             self.prove_health(f"after: {title}")
+            self._recovery = time.monotonic() - began
         except Exception as error:
             self._mark_broken(f"{title} could not be undone: {error}")
             raise

@@ -74,7 +74,7 @@ class Diagnosis:
             for each in self.hops
         ]
         document: dict[str, Any] = {"status": self.status, "layout": self.layout, "findings": findings, "hops": hops}
-        return json.dumps(document | {"unknown": list(self.unknown)}, indent=2)
+        return json.dumps(document | {"unknown": list(self.unknown)}, indent=2, ensure_ascii=False)
 
 
 def judge(snapshot: Snapshot) -> Diagnosis:
@@ -92,7 +92,7 @@ def judge(snapshot: Snapshot) -> Diagnosis:
         status=_status(findings, unknown, facts),
         layout=snapshot.layout,
         findings=tuple(ordered),
-        hops=tuple(status for path in facts.paths for status in _hops(path, ordered, unseen)),
+        hops=() if snapshot.static else tuple(hop for path in facts.paths for hop in _hops(path, ordered, unseen)),
         unknown=unknown,
     )
 

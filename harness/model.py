@@ -208,8 +208,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injection:
-    """A fault that was put in. Times are seconds on the monotonic clock; `changes` says what was seen to differ."""
+    """A fault, or several, that were put in; `started_at` is in seconds on the monotonic clock."""
 
     fault: str
     started_at: float
-    changes: tuple[str, ...]

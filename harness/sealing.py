@@ -11,12 +11,14 @@ import io
 import json
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
 from harness import keys
+from harness.containers import Container
 from harness.engine import Engine
 from harness.errors import DeploymentError
 from harness.evidence import Piece
@@ -36,10 +38,10 @@ _LARGEST = 1 << 20  # bytes of an archive of secrets; they are keys and password
 class Vault:
     """Knows all secrets of one snapshot, and gives none away."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str], seal: Sealer) -> None:
         self._secrets = set(secrets)
         self._public: set[str] = set()
-        self._seal = Sealer()
+        self._seal = seal
 
     @property
     def redact(self) -> Redactor:
@@ -80,6 +82,13 @@ class Vault:
                 sealed[name] = Piece(text=redact(piece.text))
         return sealed
 
+    def describe(self, container: Container) -> Piece:
+        """A container as a piece of evidence, its environment and words without secrets."""
+        environment = {name: self.redact.variable(name, value) for name, value in container.environment.items()}
+        command = tuple(map(self.redact, container.command))
+        shown = replace(container, environment=environment, command=command, error=self.redact(container.error))
+        return Piece(text=shown.to_json())
+
     def _row(self, fields: list[str]) -> list[str]:
         secret = {_INTERFACE_FIELDS: 1, _PEER_FIELDS: 2}.get(len(fields))
         if secret is None:
@@ -112,33 +121,38 @@ def read_archived(engine: Engine, container: str) -> tuple[str, str]:
     """
     try:
         chunks, _stat = engine.client.api.get_archive(container, _SECRETS)
-        packed = b"".join(chunks)
+        archived = b"".join(chunks)
     except NotFound:
         return "", ""
     except (APIError, DockerException, RequestException) as error:
         message = f"the engine does not hand out {_SECRETS}: {error}"
         raise DeploymentError(message) from error
-    if len(packed) > _LARGEST:
-        message = f"{_SECRETS} holds {len(packed)} bytes, more than keys and passwords take"
+    if len(archived) > _LARGEST:
+        message = f"{_SECRETS} holds {len(archived)} bytes, more than keys and passwords take"
         raise DeploymentError(message)
     listing, contents = [], []
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(archived)) as archive:
         for entry in archive:
             file = archive.extractfile(entry) if entry.isfile() else None
             if file is None:
                 continue
             path = f"{_SECRETS}/{entry.name.partition('/')[2]}"
             listing.append(f"{path} {entry.mode & 0o7777:o} {entry.uid}")
-            contents.append(f"{path} {base64.b64encode(file.read()).decode()}")
+            contents.append(packed(path, file.read()))
     return "\n".join(listing), "\n".join(contents)
+
+
+def packed(path: str, content: bytes) -> str:
+    """A line of the contents that a vault learns from: a path, and what is in the file."""
+    return f"{path} {base64.b64encode(content).decode()}"
 
 
 def _contents(pieces: Mapping[str, Piece]) -> Iterator[tuple[str, str]]:
     piece = pieces.get("secret-contents")
     for line in (piece.text if piece else "").splitlines():
-        path, _, packed = line.partition(" ")
+        path, _, content = line.partition(" ")
         try:
-            yield path, base64.b64decode(packed).decode(errors="replace")
+            yield path, base64.b64decode(content).decode(errors="replace")
         except binascii.Error:
             continue
 

@@ -7,7 +7,6 @@ anything leaves this module.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from harness.engine import Engine
 from harness.errors import DeploymentError, HarnessError
 from harness.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
 from harness.model import CommandResult
+from harness.redaction import Sealer
 from harness.roles import Role, role_of
 
 _LOG_LINES = 60
@@ -40,8 +40,11 @@ _SEEN_INSIDE = (
 _SECTION, _STATUS = "\x1e", "\x1f"
 
 
-def collect(deployment: Deployment) -> Snapshot:
-    """Look at every node of a deployment. What cannot be seen is said, with the reason."""
+def collect(deployment: Deployment, *, seal: Sealer | None = None) -> Snapshot:
+    """Look at every node of a deployment. What cannot be seen is said, with the reason.
+
+    Snapshots that are given one `seal` can be compared: equal secrets look equal in all of them.
+    """
     return Collector(
         deployment.engine,
         deployment.nodes,
@@ -49,6 +52,7 @@ def collect(deployment: Deployment) -> Snapshot:
         project=deployment.plan.project,
         secrets=deployment.credentials.secrets(),
         planned={name: str(subnet) for name, subnet in deployment.plan.networks.items()},
+        seal=seal,
     ).collect()
 
 
@@ -64,12 +68,13 @@ class Collector:
         project: str,
         secrets: Iterable[str] = (),
         planned: Mapping[str, str] | None = None,
+        seal: Sealer | None = None,
     ) -> None:
         self._engine = engine
         self._nodes = {node.service: node for node in nodes}
         self._layout = layout
         self._project = project
-        self._vault = sealing.Vault(secrets)
+        self._vault = sealing.Vault(secrets, seal or Sealer())
         self._planned = planned or {}
         self._attributes: dict[str, Mapping[str, Any]] = {}
         self._containers: dict[str, Container] = {}
@@ -231,13 +236,7 @@ class Collector:
     def _node(self, service: str) -> NodeEvidence:
         container = self._containers[service]
         pieces = self._vault.seal(self._texts[service], container.environment)
-        described = json.loads(container.to_json())
-        described["environment"] = {
-            name: self._vault.redact.variable(name, value) for name, value in container.environment.items()
-        }
-        described["command"] = [self._vault.redact(word) for word in container.command]
-        described["error"] = self._vault.redact(container.error)
-        pieces["container"] = Piece(text=json.dumps(described, indent=1))
+        pieces["container"] = self._vault.describe(container)
         if not container.running:
             reason = f"the container is {container.describe()}"
             pieces = {name: Piece(missing=reason) for name in _SEEN_INSIDE} | pieces

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
+import secrets
 import threading
 import time
 from collections import Counter
@@ -21,7 +23,8 @@ import pymysql
 import redis as redis_client
 
 from harness import clients
-from harness.deployment import Deployment
+from harness.addresses import TUNNEL_SERVICES
+from harness.deployment import Deployment, Node
 from harness.errors import DeploymentError, HarnessError
 from harness.model import Budget
 from harness.waiting import pause, wait_until
@@ -183,6 +186,50 @@ class _Redis(_Client):
         if connection is not None:
             with contextlib.suppress(*_FAILURES):
                 connection.close()
+
+
+class Pings:
+    """Echo requests that are sent every 10 ms, each packet on its own: nothing is ever sent again."""
+
+    def __init__(self, node: Node, name: str) -> None:
+        self._node = node
+        self._log = f"/tmp/{name}.log"  # noqa: S108 (inside the container)
+
+    def answered(self) -> set[int]:
+        """The numbers of those that have been answered."""
+        seen = self._node.run("cat", self._log, user="0").stdout
+        return {int(number) for number in re.findall(r"bytes from .* icmp_seq=(\d+) ", seen)}
+
+    def lost(self) -> set[int]:
+        """The numbers of those that have not, though a later one has."""
+        answered = self.answered()
+        return set(range(1, max(answered, default=0))) - answered
+
+    def __str__(self) -> str:
+        return f"{len(self.lost())} of {max(self.answered(), default=0)} packets lost"
+
+
+@contextlib.contextmanager
+def pings(deployment: Deployment) -> Iterator[Pings]:
+    """Send packets from web's namespace through the tunnel while the block runs, for 30 s at most.
+
+    When the block starts, the first has been answered, and when it has ended, the last. Raises `WaitTimeoutError` when
+    they are not.
+    """
+    node, name = deployment.probe_web, f"pings-{secrets.token_hex(8)}"
+    sending = f"ping -n -i 0.01 -c 3000 {TUNNEL_SERVICES.ip}"
+    script = f"echo $$ > /tmp/{name}.pid; exec {sending} > /tmp/{name}.log"
+    running = Pings(node, name)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pings") as pool:
+        ended = pool.submit(node.run, "sh", "-c", script, user="0")
+        try:
+            wait_until("the first ping to be answered", running.answered, bool, _ROUND)
+            yield running
+            already = max(running.answered())
+            wait_until("a last ping to be answered", lambda: max(running.answered()), lambda now: now > already, _ROUND)
+        finally:
+            node.run("sh", "-c", f"kill -INT $(cat /tmp/{name}.pid)", user="0")
+            ended.result()
 
 
 @contextlib.contextmanager

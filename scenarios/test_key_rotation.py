@@ -31,7 +31,7 @@ BOTH_ENDS = pytest.mark.parametrize("end", ["wireguard-web", "wireguard-services
 
 @BOTH_ENDS
 def test_a_key_is_exchanged_and_no_query_fails(experiment: Experiment, end: str) -> None:
-    """An end takes a new key under load: every query is answered, on open connections and on new ones."""
+    """An end takes a new key under load: every query is answered, on connections old and new, and no packet is lost."""
     deployment = experiment.deployment
     rotating, other = ends(deployment, end)
     before = settings_of(rotating), settings_of(other)
@@ -39,11 +39,12 @@ def test_a_key_is_exchanged_and_no_query_fails(experiment: Experiment, end: str)
 
     with experiment.disturbance(f"{end} takes a new key") as undo:
         undo.callback(exchange_key, deployment, end, new, old)
-        with traffic.load(deployment) as load:
+        with traffic.load(deployment) as load, traffic.pings(deployment) as pings:
             exchange_key(deployment, end, old, new)
             load.everyone_is_answered(within=HANDSHAKE)
-        with experiment.step(str(load)):
+        with experiment.step(f"{load}; {pings}"):
             assert load.failed() == ()
+            assert pings.lost() == set()
         assert rotating.interface().public_key == new.public
         assert other.peer().public_key == new.public
         assert other.peer().latest_handshake is not None, "the queries came by another way"
@@ -83,14 +84,15 @@ def test_the_preshared_key_is_exchanged_and_no_query_fails(experiment: Experimen
         undo.callback(expire_session, deployment.wireguard_web)
         for gateway in deployment.gateways:
             undo.callback(set_preshared_key, gateway, old)
-        with traffic.load(deployment) as load:
+        with traffic.load(deployment) as load, traffic.pings(deployment) as pings:
             for gateway in deployment.gateways:
                 set_preshared_key(gateway, new)
                 load.everyone_asks()
             shake_hands(deployment)
             load.everyone_is_answered(within=HANDSHAKE)
-        with experiment.step(str(load)):
+        with experiment.step(f"{load}; {pings}"):
             assert load.failed() == ()
+            assert pings.lost() == set()
 
 
 def test_an_exchanged_preshared_key_is_refused(experiment: Experiment) -> None:

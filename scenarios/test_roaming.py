@@ -40,9 +40,11 @@ def test_the_tunnel_follows_web_to_another_address(experiment: Experiment) -> No
     with experiment.disturbance(f"web's gateway moves to {there}") as undo:
         shake_hands(deployment)
         handshake = services.peer().latest_handshake
-        move(undo, deployment, web, here, there)
-        experiment.expect(THROUGH_THE_TUNNEL).becomes(Outcome.CONNECTED, within=ROAMING)
-        assert services.peer().endpoint == f"{there}:{WIREGUARD_PORT}"
+        with traffic.pings(deployment) as pings:
+            move(undo, deployment, web, here, there)
+            experiment.expect(THROUGH_THE_TUNNEL).becomes(Outcome.CONNECTED, within=ROAMING)
+        with experiment.step(str(pings)):
+            assert services.peer().endpoint == f"{there}:{WIREGUARD_PORT}"
         assert services.peer().latest_handshake == handshake, "it took another handshake"
         assert health_of_web(deployment).startswith("200 ")
 

@@ -116,7 +116,9 @@ def database(report: Report) -> None:
 
             step(report, "answer", lambda: ask("SELECT 1"))
             # What follows IDENTIFIED is the password's hash.
-            report["grants"] = [row[0].partition(" IDENTIFIED")[0] for row in step(report, "grants", lambda: ask("SHOW GRANTS"))]
+            report["grants"] = [
+                row[0].partition(" IDENTIFIED")[0] for row in step(report, "grants", lambda: ask("SHOW GRANTS"))
+            ]
             step(report, "bulk down", lambda: ask("SELECT REPEAT('x', %s)", BULK))
             step(report, "bulk up", lambda: ask("SELECT LENGTH(%s)", "x" * BULK))
     finally:

@@ -1,0 +1,70 @@
+"""Containers that run, found by name or by compose project, whoever brought them up. Nothing of them is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from docker.models.containers import Container
+
+from harness.addresses import AddressPlan
+from harness.deployment import SERVICES, Node
+from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
+from harness.errors import DeploymentError
+
+_OURS_BESIDE = "probe-"
+"""Services that the harness lays over a deployment; they are no part of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """The nodes of one deployment. `project` is its compose project, empty where it has none or several."""
+
+    nodes: tuple[Node, ...]
+    project: str
+
+
+def planned(engine: Engine, plan: AddressPlan, project: str | None = None) -> Attached:
+    """The documented deployment of a plan, or of another project; a service without a container is a node too."""
+    name = project or plan.project
+    found = {each.service: each for each in _of_project(engine, name)}
+    missing = [Node(engine, service, f"{name}-{service}-1") for service in SERVICES if service not in found]
+    nodes = [*found.values(), *missing]
+    return Attached(nodes=tuple(nodes) if found else (), project=name)
+
+
+def named(engine: Engine, names: Sequence[str]) -> Attached:
+    """Containers by their names, and all containers of compose projects by theirs.
+
+    Raises `DeploymentError` for a name that is neither.
+    """
+    nodes: dict[str, Node] = {}
+    projects: set[str] = set()
+    for name in names:
+        found = _of_project(engine, name)
+        if not found:
+            container = _container(engine, name)
+            projects.add(container.labels.get(COMPOSE_PROJECT, ""))
+            found = [Node(engine, container.labels.get(COMPOSE_SERVICE) or str(container.name), str(container.name))]
+        else:
+            projects.add(name)
+        nodes |= {node.name: node for node in found}
+    return Attached(nodes=tuple(nodes.values()), project=projects.pop() if len(projects) == 1 else "")
+
+
+def _of_project(engine: Engine, project: str) -> list[Node]:
+    containers = engine.containers(f"{COMPOSE_PROJECT}={project}")
+    return [
+        Node(engine, container.labels[COMPOSE_SERVICE], str(container.name))
+        for container in sorted(containers, key=lambda each: str(each.name))
+        if not container.labels[COMPOSE_SERVICE].startswith(_OURS_BESIDE)
+    ]
+
+
+def _container(engine: Engine, name: str) -> Container:
+    try:
+        return engine.container(name)
+    except DeploymentError:
+        running = ", ".join(sorted(str(each.name) for each in engine.client.containers.list())) or "none"
+        message = f"{name} is neither a container nor a compose project of this engine; running are: {running}"
+        raise DeploymentError(message) from None

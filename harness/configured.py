@@ -1,0 +1,94 @@
+"""Evidence of a configuration alone, of which nothing runs: what compose files say, in the form of a snapshot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness import command, containers, sealing
+from harness.errors import CommandError, ConfigurationError
+from harness.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
+from harness.redaction import Sealer
+
+_TIMEOUT = 30  # seconds; `docker compose config` only reads files
+
+
+def read(files: Sequence[Path], environment: Path | None) -> dict[str, Any]:
+    """The merged and interpolated configuration of compose files; needs no engine.
+
+    Raises `ConfigurationError` with what compose says of them.
+    """
+    for file in (*files, *([environment] if environment else [])):
+        if not file.is_file():
+            message = f"there is no file {file}"
+            raise ConfigurationError(message)
+    argv = ["docker", "compose", *(word for file in files for word in ("-f", str(file)))]
+    argv += ["--env-file", str(environment)] if environment else []
+    # Profiles part a deployment over servers; judged together, both sides have to agree.
+    try:
+        result = command.run([*argv, "--profile", "*", "config", "--format", "json"], timeout=_TIMEOUT)
+    except CommandError as error:
+        message = f"compose cannot read {', '.join(map(str, files))}: {error}"
+        raise ConfigurationError(message) from error
+    loaded: dict[str, Any] = json.loads(result.stdout)
+    return loaded
+
+
+def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
+    """A configuration as evidence. Secret files that can be read here are looked at, and sealed."""
+    vault = sealing.Vault((), Sealer())
+    described = {name: containers.configured(name, configuration) for name in configuration.get("services", {})}
+    raw = {name: _secret_pieces(name, configuration) for name in described}
+    for name, pieces in raw.items():
+        vault.learn(pieces, described[name].environment)
+    nodes = tuple(
+        NodeEvidence(
+            service=name,
+            name=str(configuration["services"][name].get("container_name") or name),
+            pieces=vault.seal(raw[name], container.environment) | {"container": vault.describe(container)},
+        )
+        for name, container in described.items()
+    )
+    networks = tuple(
+        NetworkEvidence(
+            name=name,
+            subnets=tuple(
+                str(entry["subnet"])
+                for entry in ((network or {}).get("ipam") or {}).get("config") or []
+                if "subnet" in entry
+            ),
+            project=configuration.get("name"),
+            ours=True,
+        )
+        for name, network in (configuration.get("networks") or {}).items()
+    )
+    return Snapshot(
+        layout="configuration",
+        project=str(configuration.get("name") or ""),
+        taken_at=datetime.now(tz=UTC),
+        nodes=nodes,
+        networks=networks,
+        static=True,
+    )
+
+
+def _secret_pieces(service: str, configuration: Mapping[str, Any]) -> dict[str, Piece]:
+    """The secret files of a service as they lie on this host, under the paths that they are mounted at."""
+    listing, contents = [], []
+    for entry in configuration["services"][service].get("secrets") or []:
+        source = (configuration.get("secrets") or {}).get(entry["source"]) or {}
+        file = Path(str(source.get("file") or ""))
+        if not file.is_file():
+            continue  # made at deployment, by whoever has it
+        target = str(entry.get("target") or entry["source"])
+        path = target if target.startswith("/") else f"/run/secrets/{target}"
+        status = file.stat()
+        listing.append(f"{path} {status.st_mode & 0o7777:o} {status.st_uid}")
+        try:
+            contents.append(sealing.packed(path, file.read_bytes()))
+        except OSError:
+            continue  # somebody else's: its mode can be seen, and that is all
+    return {"secret-files": Piece(text="\n".join(listing)), "secret-contents": Piece(text="\n".join(contents))}

@@ -1,0 +1,103 @@
+"""`python -m harness doctor` and `snapshot`: look at a deployment, or at saved evidence, and say what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from harness import attached, configured, evidence
+from harness.addresses import AddressPlan
+from harness.engine import Engine
+from harness.errors import HarnessError
+from harness.evidence import Snapshot
+from harness.judgement import Diagnosis, judge
+from harness.prescription import prescription
+from harness.snapshot import Collector
+
+EXIT_UNSEEN = 2
+
+Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+
+
+def add_to(add: Add) -> None:
+    """Add the commands to the command line."""
+    doctor = add("doctor", _doctor, "Say what is wrong with a deployment, and what to do; exit 0, 1 faulty, 2 unseen.")
+    source = doctor.add_mutually_exclusive_group()
+    source.add_argument("--snapshot", type=Path, metavar="FILE", help="judge saved evidence; needs no Docker engine")
+    source.add_argument(
+        "--compose", type=Path, nargs="+", metavar="FILE", help="judge compose files, before anything is started"
+    )
+    doctor.add_argument("--env-file", type=Path, metavar="FILE", help="the environment of --compose")
+    doctor.add_argument("--json", action="store_true", help="print findings and hops as JSON")
+    taken = add("snapshot", _snapshot, "Save what can be seen of a deployment, without its secrets, as one file.")
+    taken.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where to")
+    for parser, group in ((doctor, source), (taken, taken)):
+        group.add_argument(
+            "--attach", nargs="+", metavar="NAME", help="look at these containers or compose projects, whose ever"
+        )
+        parser.add_argument("--layout", choices=["dev"], default="dev", help="which layout (default: dev)")
+        parser.add_argument("--project", metavar="NAME", help="the compose project (default: that of the plan)")
+        parser.add_argument(
+            "--plan", type=AddressPlan.parse, default=AddressPlan(), metavar="N", help="address plan (default: 0)"
+        )
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    if options.env_file and not options.compose:
+        sys.stderr.write("--env-file is the environment of --compose, which is not given\n")
+        return EXIT_UNSEEN
+    try:
+        snapshot = _seen(options)
+    except HarnessError as error:
+        return _unseen(str(error), as_json=options.json, layout=options.layout)
+    diagnosis = judge(snapshot)
+    sys.stdout.write(f"{diagnosis.to_json()}\n" if options.json else prescription(diagnosis))
+    return diagnosis.exit_code
+
+
+def _unseen(reason: str, *, as_json: bool, layout: str) -> int:
+    """Nothing could be looked at: that is not known, which is neither well nor ill."""
+    diagnosis = Diagnosis(status="unknown", layout=layout, findings=(), hops=(), unknown=(reason,))
+    if as_json:
+        sys.stdout.write(f"{diagnosis.to_json()}\n")
+    else:
+        sys.stderr.write(f"unknown: {reason}\n")
+    return EXIT_UNSEEN
+
+
+def _seen(options: argparse.Namespace) -> Snapshot:
+    if options.snapshot:
+        return evidence.load(options.snapshot)
+    if options.compose:
+        return configured.snapshot(configured.read(options.compose, options.env_file))
+    return _look(options)
+
+
+def _look(options: argparse.Namespace) -> Snapshot:
+    engine = Engine.connect()
+    if options.attach:
+        found = attached.named(engine, options.attach)
+    else:
+        found = attached.planned(engine, options.plan, options.project)
+        if not found.nodes:
+            message = (
+                f"no container of the compose project {found.project} is there: `make up` brings it up, "
+                "--attach NAME looks at containers of another name"
+            )
+            raise HarnessError(message)
+    return Collector(engine, found.nodes, layout=options.layout, project=found.project).collect()
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    try:
+        bundle = _look(options).to_json()
+    except HarnessError as error:
+        sys.stderr.write(f"unknown: {error}\n")
+        return EXIT_UNSEEN
+    options.output.write_text(f"{bundle}\n", encoding="utf-8")
+    nodes = [node["service"] for node in json.loads(bundle)["nodes"]]
+    sys.stdout.write(f"{options.output}: what was seen of {', '.join(nodes)}; secrets are sealed or removed\n")
+    return 0

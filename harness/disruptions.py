@@ -1,0 +1,129 @@
+"""What several faults do to containers, settings and the underlay, each change with its exact undo."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from harness import compose, credentials, keys, lifecycle
+from harness.deployment import Deployment, Gateway, Node
+from harness.errors import CommandError
+
+BACKENDS = ("mariadb", "redis")
+
+# Statements come in the environment: what they hold is shown by no list of processes and in no report.
+_MARIADB = 'printf "%s" "$SQL" | mariadb --user=root --skip-column-names --batch --raw'
+_CONFIG_SET = 'printf "%s" "$VALUE" | redis-cli -x CONFIG SET "$1" | grep -qx OK'
+
+
+def down_rule(service: str) -> str:
+    """The rule by which a container that does not run is named."""
+    return "backend-down" if service in BACKENDS else "container-down"
+
+
+# --- containers ------------------------------------------------------------------------------------
+
+
+def pause(undo: ExitStack, node: Node) -> None:
+    """Freeze a container; the undo lets it go on, where it is frozen."""
+
+    def resume() -> None:
+        if node.state().status == "paused":
+            node.container.unpause()
+
+    undo.callback(resume)
+    node.container.pause()
+
+
+def with_environment(service: str, changes: Mapping[str, str | None]) -> str:
+    """A compose overlay that changes a service's variables; None takes one away."""
+    # YAML's own form of a string is JSON's. `!reset` is what JSON has no word for; `null` would ask the shell.
+    variables = ", ".join(
+        f"{name}: {'!reset null' if value is None else json.dumps(value)}" for name, value in changes.items()
+    )
+    return f"services: {{{service}: {{environment: {{{variables}}}}}}}\n"
+
+
+def secret_file(deployment: Deployment, undo: ExitStack, name: str, value: str) -> Path:
+    """A secret of its own next to the deployment's, 0600 and the applications'; the undo removes it."""
+    directory = compose.secrets_directory(deployment.run.state)
+    file = directory / name
+    undo.callback(file.unlink, missing_ok=True)
+    keys.write_file(file, value, mode=0o600)
+    owner = credentials.uid()
+    if os.geteuid() == 0:
+        os.chown(file, owner, owner)
+    else:
+        lifecycle.hand_over(deployment.engine)(directory, {name: owner})
+    return file
+
+
+# --- backends --------------------------------------------------------------------------------------
+
+
+def sql(deployment: Deployment, statements: str) -> str:
+    """Run statements as MariaDB's root, who logs in by socket, and return what is printed.
+
+    Raises `CommandError` when MariaDB refuses one.
+    """
+    mariadb = deployment.mariadb
+    result = mariadb.run("bash", "-o", "pipefail", "-c", _MARIADB, user="0", environment={"SQL": statements})
+    if not result.ok:
+        # MariaDB may repeat the statement, and a password with it.
+        raise CommandError(f"{mariadb.name} has refused a statement of root's (exit status {result.exit_status})")
+    return result.stdout
+
+
+def set_redis(deployment: Deployment, undo: ExitStack, name: str, value: str) -> None:
+    """Change a setting of the running Redis; the undo gives it its old value, also when a password is asked for."""
+    redis = deployment.redis
+    password = value if name == "requirepass" else ""
+    _, _, old = redis.output("redis-cli", "--raw", "CONFIG", "GET", name).partition("\n")
+    undo.callback(_config_set, redis, name, old.removesuffix("\n"), password=password)
+    _config_set(redis, name, value)
+
+
+def _config_set(redis: Node, name: str, value: str, *, password: str = "") -> None:
+    environment = {"VALUE": value} | ({"REDISCLI_AUTH": password} if password else {})
+    result = redis.run("bash", "-o", "pipefail", "-c", _CONFIG_SET, "bash", name, environment=environment)
+    if not result.ok:
+        raise CommandError(f"{redis.name} does not take another {name} (exit status {result.exit_status})")
+
+
+# --- the underlay ----------------------------------------------------------------------------------
+
+
+def obstruct(deployment: Deployment, undo: ExitStack, *match: str) -> None:
+    """Let each gateway lose what comes to it from the other on the underlay and matches, before anybody sees it.
+
+    Lost on arrival, and not when it is sent: then the sender would be told. The undo takes exactly these rules away
+    and has the gateways shake hands at once.
+    """
+    web, services = deployment.gateways
+    undo.callback(shake_hands_anew, deployment)
+    for gateway, source in ((web, deployment.plan.underlay_services), (services, deployment.plan.underlay_web)):
+        add_rule(undo, gateway, "mangle", "PREROUTING", "-s", f"{source}/32", *match, "-j", "DROP")
+
+
+def add_rule(undo: ExitStack, gateway: Gateway, table: str, chain: str, *rule: str) -> None:
+    """Append a netfilter rule; the undo deletes that one."""
+    iptables = ("iptables", "-w", "-t", table)
+
+    def delete() -> None:
+        if gateway.run(*iptables, "-C", chain, *rule).ok:
+            gateway.output(*iptables, "-D", chain, *rule)
+
+    undo.callback(delete)
+    gateway.output(*iptables, "-A", chain, *rule)
+
+
+def shake_hands_anew(deployment: Deployment) -> None:
+    """End whatever handshake an end still waits for, up to 5 s, and have web begin one now.
+
+    Services' end forgets first: were it to try as well, the two handshakes could cross.
+    """
+    deployment.wireguard_services.renew_peer()
+    deployment.wireguard_web.renew_peer()

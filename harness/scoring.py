@@ -1,0 +1,130 @@
+"""`python -m harness score`: how well the doctor names what was broken, from the record of the last run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from harness.trials import Trial
+
+RECORD = Path(__file__).resolve().parent.parent / "reports" / "score"
+"""Where runs of `scenarios/test_diagnosis.py` leave a line for each trial."""
+
+EXIT_UNSEEN = 2
+_HEALTHY = "(healthy)"
+
+Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+
+
+def add_to(add: Add) -> None:
+    """Add the command to the command line."""
+    score = add(
+        "score", _score, "How well the doctor named the faults of the last `pytest scenarios/test_diagnosis.py`."
+    )
+    score.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
+def record(trial: Trial, worker: str) -> None:
+    """Add a trial to the record; each worker has a file of its own."""
+    RECORD.mkdir(parents=True, exist_ok=True)
+    with (RECORD / f"{worker}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(f"{trial.to_json()}\n")
+
+
+def recorded() -> list[Trial]:
+    """All trials on record; raises `ValueError` with the file that holds something else."""
+    found = []
+    for path in sorted(RECORD.glob("*.jsonl")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                found.append(Trial.from_json(line))
+            except (ValueError, KeyError, TypeError) as error:
+                message = f"{path} line {number} is no trial: {error}"
+                raise ValueError(message) from error
+    return found
+
+
+def _score(options: argparse.Namespace) -> int:
+    try:
+        trials = recorded()
+    except ValueError as error:
+        sys.stderr.write(f"{error}; run `pytest scenarios/test_diagnosis.py` anew\n")
+        return EXIT_UNSEEN
+    if not trials:
+        sys.stderr.write("there is no record of the doctor's trials: run `pytest scenarios/test_diagnosis.py` first\n")
+        return EXIT_UNSEEN
+    document = summed_up(trials)
+    sys.stdout.write(f"{json.dumps(document, indent=2)}\n" if options.json else text(trials))
+    return 0 if all(trial.right for trial in trials) else 1
+
+
+def summed_up(trials: Sequence[Trial]) -> dict[str, Any]:
+    """The score as a document."""
+    return {
+        "faults": sum(not trial.benign for trial in trials),
+        "right": sum(trial.right for trial in trials if not trial.benign),
+        "benign": sum(trial.benign for trial in trials),
+        "false_alarms": sum(not trial.right for trial in trials if trial.benign),
+        "trials": [json.loads(trial.to_json()) | {"right": trial.right} for trial in trials],
+        "confusion": {row: dict(columns) for row, columns in confusion(trials).items()},
+    }
+
+
+def confusion(trials: Iterable[Trial]) -> dict[str, Counter[str]]:
+    """For each set of roots that was put in, how often each set was named."""
+    matrix: dict[str, Counter[str]] = {}
+    for trial in trials:
+        row = _named(trial.expected, trial.tolerated & (trial.found or frozenset()))
+        matrix.setdefault(row, Counter())[_named(trial.found or frozenset())] += 1
+    return matrix
+
+
+def _named(*roots: frozenset[str]) -> str:
+    return " + ".join(sorted(frozenset().union(*roots))) or _HEALTHY
+
+
+def text(trials: Sequence[Trial]) -> str:
+    """The score for people."""
+    document = summed_up(trials)
+    lines = [
+        f"{document['right']} of {document['faults']} faults named exactly, "
+        f"{document['false_alarms']} false alarms in {document['benign']} benign changes and healthy looks",
+        "",
+        f"{'':<2}{'fault':<58}{'symptom':>9}{'doctor':>9}{'recovery':>10}  named",
+    ]
+    lines += [_line(trial) for trial in trials]
+    lines += ["", _medians(trials), "", "put in -> named (times)"]
+    for row, columns in sorted(confusion(trials).items()):
+        lines += [f"  {row} -> {column} ({count})" for column, count in columns.most_common()]
+    return "\n".join(lines) + "\n"
+
+
+def _line(trial: Trial) -> str:
+    named = _named(trial.found) if trial.found is not None else "(the doctor was not asked)"
+    mark = "  " if trial.right else "X "
+    times = "".join(f"{_seconds(each):>{width}}" for each, width in _columns(trial))
+    return f"{mark}{trial.fault[:57]:<58}{times}  {named}"
+
+
+def _columns(trial: Trial) -> tuple[tuple[float | None, int], ...]:
+    return (trial.symptom, 9), (trial.diagnosis, 9), (trial.recovery, 10)
+
+
+def _seconds(value: float | None) -> str:
+    return f"{value:.2f} s" if value is not None else "-"
+
+
+def _medians(trials: Iterable[Trial]) -> str:
+    columns: dict[str, list[float]] = {"symptom": [], "diagnosis": [], "recovery": []}
+    for trial in trials:
+        for name, values in columns.items():
+            if (value := getattr(trial, name)) is not None:
+                values.append(value)
+    shown = (f"{name} {median(values):.2f} s" for name, values in columns.items() if values)
+    return f"medians: {', '.join(shown)}"
