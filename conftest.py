@@ -28,6 +28,7 @@ os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # cleaning up is 
 REPORTS = Path(__file__).parent / "reports"
 SCENARIOS = Path(__file__).parent / "scenarios"
 ENGINE_TESTS = Path(__file__).parent / "tests" / "engine"
+ROOT_CAUSE = "root cause"
 STAGE = pytest.StashKey[Stage]()
 
 
@@ -112,6 +113,7 @@ def experiment(deployment: Deployment, stage: Stage, pytestconfig: pytest.Config
         stage.mark_broken,
         attach=reporting.attach,
         on_trial=lambda trial: scoring.record(trial, _worker(pytestconfig) or "main"),
+        on_failure=lambda: _examine(stage),
     )
 
 
@@ -148,16 +150,37 @@ def pytest_runtest_makereport(
     stage = item.config.stash[STAGE]
     if not report.failed:
         return report
-    if call.when != "teardown" and stage.current is not None:
-        try:
-            reporting.attach_evidence(stage.current)
-        except Exception as error:  # noqa: BLE001 (the test's own failure must not be hidden by this one)
-            reporting.attach("no evidence could be collected", str(error))
+    if call.when != "teardown" and stage.current is not None and stage.root_cause is None:
+        _examine(stage)  # an experiment has done so itself, before it undid what it had done
+    if stage.root_cause is not None:
+        report.user_properties.append((ROOT_CAUSE, stage.root_cause))
+        stage.root_cause = None
     shown = str(report.longrepr)
     if (clean := without(stage.secrets, shown)) != shown:  # a failed assertion shows its operands
         report.longrepr = clean
     report.sections = [(title, without(stage.secrets, text)) for title, text in report.sections]
     return report
+
+
+def _examine(stage: Stage) -> None:
+    """Have the doctor look at the deployment in which a test has just failed."""
+    if stage.current is None:
+        return
+    try:
+        stage.root_cause = without(stage.secrets, reporting.attach_evidence(stage.current))
+    except Exception as error:  # noqa: BLE001 (the test's own failure must not be hidden by this one)
+        stage.root_cause = f"no evidence could be collected: {error}"
+        reporting.attach("no evidence could be collected", str(error))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say for each test that failed what the doctor found at that moment."""
+    failed = [*terminalreporter.stats.get("failed", []), *terminalreporter.stats.get("error", [])]
+    causes = {report.nodeid: dict(report.user_properties).get(ROOT_CAUSE) for report in failed}
+    if any(causes.values()):
+        terminalreporter.section("root causes")
+        for nodeid, cause in causes.items():
+            terminalreporter.line(f"{nodeid}\n    {cause or 'the doctor was not asked'}")
 
 
 def _runs(config: pytest.Config, *folders: Path) -> bool:

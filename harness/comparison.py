@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from harness.evidence import Snapshot, UnseenError
 from harness.facts import Facts
@@ -43,7 +43,7 @@ def _lines(node: NodeFacts, *, lasting: bool) -> Iterator[tuple[str, str]]:
     container = node.container
     for name in container.__dataclass_fields__:
         if name not in _HANDLED or (name == "started_at" and not lasting):
-            yield name, str(getattr(container, name))
+            yield name, _ordered(getattr(container, name))
     try:
         for file in node.secret_files:
             yield f"secret {file.path}", f"{file.mode:04o} {file.owner} {file.seal} {file.fault or ''}"
@@ -57,12 +57,26 @@ def _lines(node: NodeFacts, *, lasting: bool) -> Iterator[tuple[str, str]]:
         yield "unseen", str(error)
 
 
+def _ordered(value: object) -> str:
+    """A field of a container, whatever order Docker lists its parts in."""
+    match value:
+        case Mapping():
+            return " ".join(f"{name}={value[name]}" for name in sorted(value))
+        case tuple():
+            return " ".join(sorted(map(str, value)))
+        case _:
+            return str(value)
+
+
 def _gateway(gateway: GatewayFacts) -> Iterator[tuple[str, str]]:
     named = _Names(gateway)
-    for number, rule in enumerate(gateway.rules):
+    # Docker's own chains, for its name server, have ports that are chosen anew whenever a container starts.
+    rules = [rule for rule in gateway.rules if not rule.chain.startswith("DOCKER_")]
+    for number, rule in enumerate(rules):
         yield f"rule {number:03}", f"{rule.table} {rule.chain} {named(rule.specification)}"
     for (table, chain), policy in gateway.firewall.policies.items():
-        yield f"policy of {table} {chain}", policy
+        if policy not in ("ACCEPT", "-"):  # a table that holds nothing else is as good as one that was never used
+            yield f"policy of {table} {chain}", policy
     for address in gateway.addresses:
         yield f"address {address.address}", f"{named(address.interface)} mtu {address.mtu} up {address.up}"
     for route in gateway.routes:

@@ -54,7 +54,8 @@ def _doctor(options: argparse.Namespace) -> int:
     except HarnessError as error:
         return _unseen(str(error), as_json=options.json, layout=options.layout)
     diagnosis = judge(snapshot)
-    sys.stdout.write(f"{diagnosis.to_json()}\n" if options.json else prescription(diagnosis))
+    text = f"{diagnosis.to_json()}\n" if options.json else prescription(diagnosis)
+    sys.stdout.write(text.encode(errors="backslashreplace").decode())  # a container may say what is no text
     return diagnosis.exit_code
 
 

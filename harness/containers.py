@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface
 from typing import Any
 
@@ -13,6 +13,18 @@ from harness.engine import COMPOSE_SERVICE
 ABSENT = "absent"
 CONFIGURED = "configured"
 """The status of a container that only a compose file knows of."""
+
+_JSON_TYPES: Mapping[str, Any] = {
+    "str": str,
+    "str | None": str | None,
+    "int": int,
+    "bool": bool,
+    "Mapping[str, str]": dict,
+    "tuple[str, ...]": list,
+    "tuple[Attachment, ...]": list,
+    "tuple[PublishedPort, ...]": list,
+}
+"""What JSON makes of the types of a container's fields."""
 
 _NAMESPACE_OWNERS = ("service:", "container:")
 
@@ -101,18 +113,28 @@ class Container:
     def from_json(cls, loaded: Mapping[str, Any]) -> Container:
         """Read a piece of evidence; raises `KeyError`, `TypeError` or `ValueError` where it is none."""
         simple = {
-            name: loaded[name]
-            for name in cls.__dataclass_fields__
-            if name not in ("attachments", "published", "command", "capabilities", "devices")
+            name: value
+            for name, value in _typed(cls, loaded).items()
+            if name not in ("attachments", "published", "command", "capabilities", "devices", "environment", "sysctls")
         }
         return cls(
             **simple,
+            environment={str(name): str(value) for name, value in loaded["environment"].items()},
+            sysctls={str(name): str(value) for name, value in loaded["sysctls"].items()},
             command=tuple(map(str, loaded["command"])),
             capabilities=tuple(map(str, loaded["capabilities"])),
             devices=tuple(map(str, loaded["devices"])),
-            attachments=tuple(Attachment(**each) for each in loaded["attachments"]),
-            published=tuple(PublishedPort(**each) for each in loaded["published"]),
+            attachments=tuple(Attachment(**_typed(Attachment, each)) for each in loaded["attachments"]),
+            published=tuple(PublishedPort(**_typed(PublishedPort, each)) for each in loaded["published"]),
         )
+
+
+def _typed(kind: type[Any], loaded: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass by their names; raises `KeyError` or `TypeError` for what does not fit."""
+    for field in fields(kind):
+        if not isinstance(loaded[field.name], _JSON_TYPES[str(field.type)]):
+            raise TypeError(f"{field.name} is of type {type(loaded[field.name]).__name__}")
+    return {field.name: loaded[field.name] for field in fields(kind)}
 
 
 def absent() -> Container:

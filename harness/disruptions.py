@@ -8,11 +8,20 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness import compose, credentials, keys, lifecycle
-from harness.deployment import Deployment, Gateway, Node
+from harness import compose, credentials, keys, lifecycle, mutations, recreation
+from harness.budgets import RECOVERY
+from harness.deployment import Deployment, Node
 from harness.errors import CommandError
+from harness.model import Budget
+from harness.recreation import Overlay
+from harness.waiting import wait_until
 
 BACKENDS = ("mariadb", "redis")
+
+_ENDED = Budget(
+    seconds=20,
+    reason="what cannot start ends within a second, on a loaded machine within a few, and is started again at once",
+)
 
 # Statements come in the environment: what they hold is shown by no list of processes and in no report.
 _MARIADB = 'printf "%s" "$SQL" | mariadb --user=root --skip-column-names --batch --raw'
@@ -38,11 +47,28 @@ def pause(undo: ExitStack, node: Node) -> None:
     node.container.pause()
 
 
+def redeploy_to_fail(deployment: Deployment, undo: ExitStack, overlay: Overlay, service: str) -> None:
+    """Create a service anew so that it cannot start, and see it end once: before that it looks like any that starts.
+
+    Raises `WaitTimeoutError` when it starts after all.
+    """
+    recreation.redeploy(deployment, undo, overlay, service)
+    node = deployment.node(service)
+    wait_until(f"{node.name} to end", node.state, lambda seen: seen.restarts > 0, within=_ENDED)
+
+
+def settle(node: Node) -> None:
+    """Wait until a container that was started is well: what is broken is something else."""
+    wait_until(f"{node.name} to be well", node.ailment, lambda ailment: ailment is None, within=RECOVERY)
+
+
 def with_environment(service: str, changes: Mapping[str, str | None]) -> str:
     """A compose overlay that changes a service's variables; None takes one away."""
-    # YAML's own form of a string is JSON's. `!reset` is what JSON has no word for; `null` would ask the shell.
+    # YAML's own form of a string is JSON's. `!reset` is what JSON has no word for; `null` would ask the shell,
+    # and a single `$` too.
     variables = ", ".join(
-        f"{name}: {'!reset null' if value is None else json.dumps(value)}" for name, value in changes.items()
+        f"{name}: {'!reset null' if value is None else json.dumps(value.replace('$', '$$'))}"
+        for name, value in changes.items()
     )
     return f"services: {{{service}: {{environment: {{{variables}}}}}}}\n"
 
@@ -77,6 +103,11 @@ def sql(deployment: Deployment, statements: str) -> str:
     return result.stdout
 
 
+def database_account(deployment: Deployment) -> str:
+    """The applications' user of MariaDB, as statements name it."""
+    return f"'{deployment.services.environment()['DATABASE_USER']}'@'%'"
+
+
 def set_redis(deployment: Deployment, undo: ExitStack, name: str, value: str) -> None:
     """Change a setting of the running Redis; the undo gives it its old value, also when a password is asked for."""
     redis = deployment.redis
@@ -96,7 +127,7 @@ def _config_set(redis: Node, name: str, value: str, *, password: str = "") -> No
 # --- the underlay ----------------------------------------------------------------------------------
 
 
-def obstruct(deployment: Deployment, undo: ExitStack, *match: str) -> None:
+def obstruct(deployment: Deployment, undo: ExitStack, match: str = "") -> None:
     """Let each gateway lose what comes to it from the other on the underlay and matches, before anybody sees it.
 
     Lost on arrival, and not when it is sent: then the sender would be told. The undo takes exactly these rules away
@@ -105,19 +136,7 @@ def obstruct(deployment: Deployment, undo: ExitStack, *match: str) -> None:
     web, services = deployment.gateways
     undo.callback(shake_hands_anew, deployment)
     for gateway, source in ((web, deployment.plan.underlay_services), (services, deployment.plan.underlay_web)):
-        add_rule(undo, gateway, "mangle", "PREROUTING", "-s", f"{source}/32", *match, "-j", "DROP")
-
-
-def add_rule(undo: ExitStack, gateway: Gateway, table: str, chain: str, *rule: str) -> None:
-    """Append a netfilter rule; the undo deletes that one."""
-    iptables = ("iptables", "-w", "-t", table)
-
-    def delete() -> None:
-        if gateway.run(*iptables, "-C", chain, *rule).ok:
-            gateway.output(*iptables, "-D", chain, *rule)
-
-    undo.callback(delete)
-    gateway.output(*iptables, "-A", chain, *rule)
+        mutations.insert_rule(undo, gateway, "filter", "INPUT", f"-s {source}/32 {match}".rstrip() + " -j DROP")
 
 
 def shake_hands_anew(deployment: Deployment) -> None:

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.errors import HarnessError, ParseError
+
+T = TypeVar("T")
 
 _FORMAT = 1
 _KIND = "wireguard-harness snapshot"
@@ -58,7 +60,7 @@ class NodeEvidence:
         """A piece that is JSON, loaded; raises `UnseenError` also when it is none."""
         try:
             return json.loads(self.text(piece))
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise UnseenError(self.service, piece, f"it is not JSON ({error})") from error
 
     def has(self, piece: str) -> bool:
@@ -134,7 +136,7 @@ def load(path: Path) -> Snapshot:
         raise ParseError(message) from error
     try:
         bundle = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         message = f"{path} is not a snapshot: it is not JSON ({error}); `python -m harness snapshot -o FILE` makes one"
         raise ParseError(message) from error
     if not isinstance(bundle, dict) or bundle.get("kind") != _KIND:
@@ -152,33 +154,59 @@ def load(path: Path) -> Snapshot:
 
 def _snapshot(bundle: dict[str, Any]) -> Snapshot:
     return Snapshot(
-        layout=str(bundle["layout"]),
-        project=str(bundle["project"]),
+        layout=_is(str, bundle["layout"]),
+        project=_is(str, bundle["project"]),
         taken_at=datetime.fromisoformat(bundle["taken_at"]),
-        static=bool(bundle["static"]),
-        problems=tuple(map(str, bundle["problems"])),
+        static=_is(bool, bundle["static"]),
+        problems=_texts(bundle["problems"]),
         networks=tuple(
             NetworkEvidence(
-                name=str(each["name"]),
-                subnets=tuple(map(str, each["subnets"])),
-                project=each["project"],
-                ours=bool(each["ours"]),
+                name=_is(str, each["name"]),
+                subnets=_texts(each["subnets"]),
+                project=None if each["project"] is None else _is(str, each["project"]),
+                ours=_is(bool, each["ours"]),
             )
-            for each in bundle["networks"]
+            for each in _is(list, bundle["networks"])
         ),
         traffic={
-            str(way): {str(size): (int(sent), int(arrived)) for size, (sent, arrived) in sizes.items()}
-            for way, sizes in bundle["traffic"].items()
+            _is(str, way): {_is(str, size): (_bytes(sent), _bytes(arrived)) for size, (sent, arrived) in sizes.items()}
+            for way, sizes in _is(dict, bundle["traffic"]).items()
         },
         nodes=tuple(
             NodeEvidence(
-                service=str(node["service"]),
-                name=str(node["name"]),
-                pieces={
-                    str(name): Piece(text=str(piece.get("text", "")), missing=piece.get("missing"))
-                    for name, piece in node["pieces"].items()
-                },
+                service=_is(str, node["service"]),
+                name=_is(str, node["name"]),
+                pieces={_is(str, name): _piece(piece) for name, piece in _is(dict, node["pieces"]).items()},
             )
-            for node in bundle["nodes"]
+            for node in _is(list, bundle["nodes"])
         ),
     )
+
+
+def _piece(loaded: object) -> Piece:
+    match loaded:
+        case {"text": text, **others} if not others:
+            return Piece(text=_is(str, text))
+        case {"missing": reason, **others} if not others:
+            return Piece(missing=_is(str, reason))
+    raise TypeError("a piece is neither a text nor missing")
+
+
+def _texts(loaded: object) -> tuple[str, ...]:
+    return tuple(_is(str, each) for each in _is(list, loaded))
+
+
+def _bytes(loaded: object) -> int:
+    number = _is(int, loaded)
+    if number < 0:
+        raise ValueError("a number of bytes is negative")
+    return number
+
+
+def _is(kind: type[T], loaded: object) -> T:
+    """What was loaded, if it is of that type."""
+    if type(loaded) is not kind:  # True would pass for a number
+        raise TypeError(f"{type(loaded).__name__} stands where {kind.__name__} has to")
+    if isinstance(loaded, str):
+        loaded.encode()  # half a surrogate pair is JSON, and no text
+    return loaded

@@ -116,12 +116,14 @@ class Experiment:
         *,
         attach: Callable[[str, str], None] = lambda _name, _text: None,
         on_trial: Callable[[Trial], None] = lambda _trial: None,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self.deployment = deployment
         self._step = step
         self._mark_broken = mark_broken
         self._attach = attach
         self._on_trial = on_trial
+        self._on_failure = on_failure
         self._seal = Sealer()  # one for all snapshots, so that they can be compared
         self._running: _Running | None = None
         self._recovery: float | None = None
@@ -226,6 +228,9 @@ class Experiment:
         try:
             with self._step(title):
                 yield undo
+        except Exception:
+            self._on_failure()  # while what failed is still there to be seen
+            raise
         finally:
             with held_back(say):
                 self._restore(title, undo)

@@ -55,6 +55,8 @@ class Path:
         found = self.app.reaches.get(self.key)
         if found is None:
             raise UnseenError(self.app.service, "backends", f"{self.key} was not tried")
+        if found.failed == "probe":  # such as an image without the client library
+            raise UnseenError(self.app.service, "backends", f"{self.key} could not be tried: {found.said}")
         return found
 
 
@@ -125,7 +127,16 @@ class Facts:
     def uses_tunnel(self, app: AppFacts) -> bool:
         """Whether an application was told to find a backend at the other end of the tunnel, or is the one that should."""
         behind = self.front is not None and app.container.joined == self.front.service
-        return behind or app.service == "web" or any(self.in_tunnel(host) for host in _hosts(app))
+        beside = [each.interface.network for each in app.container.attachments if each.interface]
+        return (
+            behind
+            or app.service == "web"
+            or any(
+                # Where a network has the tunnel's addresses, which is a fault of its own, the network is meant.
+                self.in_tunnel(host) and not any(IPv4Address(host or "") in network for network in beside)
+                for host in _hosts(app)
+            )
+        )
 
     def in_tunnel(self, host: str | None) -> bool:
         """Whether a host is an address of the tunnel."""

@@ -16,6 +16,7 @@ from harness.roles import Role
 
 HEALTHY, FAULTY, UNKNOWN = "healthy", "faulty", "unknown"
 UNDIAGNOSED = "undiagnosed"
+_EVIDENCE = "the evidence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +99,15 @@ def judge(snapshot: Snapshot) -> Diagnosis:
 
 
 def _apply(rule: Rule[Any], facts: Facts, found: list[Finding], unseen: list[tuple[Rule[Any], UnseenError]]) -> None:
-    for subject in rule.over(facts):
-        try:
-            found += [_finding(rule, facts, case) for case in rule.when(facts, subject)]
-        except UnseenError as error:
-            unseen.append((rule, error))
+    try:
+        for subject in rule.over(facts):
+            try:
+                found += [_finding(rule, facts, case) for case in rule.when(facts, subject)]
+            except UnseenError as error:
+                unseen.append((rule, error))
+    except Exception as error:  # noqa: BLE001 (a rule that cannot read the evidence has seen nothing, and says so)
+        what = f"something that {rule.id} judges by"
+        unseen.append((rule, UnseenError(_EVIDENCE, what, f"{type(error).__name__} {error}")))
 
 
 def _finding(rule: Rule[Any], facts: Facts, case: Case) -> Finding:
@@ -148,14 +153,25 @@ def _undiagnosed(facts: Facts, findings: Iterable[Finding]) -> list[Finding]:
             reach = path.reach
         except UnseenError:
             continue
-        if reach.failed is not None:
+        if reach.failed is not None and not _is_starting(path):
             found.append(_open_question(path.app, f"{path.id}: {reach}", frozenset({path.id})))
             explained.add(path.id)
     for node in facts.nodes:
-        if node.evidence.has("health") and (said := node.evidence.text("health")):
-            if node.service not in nodes and not facts.paths_through(node) & explained:
+        said = _ailment(node)
+        if said and node.container.health == "unhealthy" and node.service not in nodes:
+            if not facts.paths_through(node) & explained:
                 found.append(_open_question(node, f"its health check says: {said}", facts.paths_through(node)))
     return found
+
+
+def _is_starting(path: Path) -> bool:
+    """Whether a path's backend has only just been started, so that nothing can be said of it yet."""
+    return path.backend is not None and path.backend.container.health == "starting"
+
+
+def _ailment(node: NodeFacts) -> str:
+    """What a node's health check says that fails even now; empty when it passes or there is none."""
+    return node.evidence.text("health").strip() if node.evidence.has("health") else ""
 
 
 def _open_question(node: NodeFacts, evidence: str, paths: frozenset[str]) -> Finding:
@@ -177,7 +193,8 @@ def _unexplained(
 ) -> tuple[str, ...]:
     """What could not be seen, in a sentence each, without what a container that is down explains."""
     if facts.snapshot.static:
-        return tuple(str(error) for error in facts.unreadable.values())
+        damaged = [error for _rule, error in unseen if error.node == _EVIDENCE]
+        return tuple(map(str, (*facts.unreadable.values(), *damaged)))
     down = {node.service for node in facts.nodes if not node.container.running}
     broken = {path for finding in findings for path in finding.paths if finding.severity is Severity.ERROR}
     lines = {
@@ -186,6 +203,13 @@ def _unexplained(
         if error.node not in down and not (error.piece == "traffic" and (down or broken))
     }
     lines |= {str(error): None for error in facts.unreadable.values()}
+    for node in facts.nodes:
+        if node.container.health == "starting" and (said := _ailment(node)) and not broken:
+            lines[f"{node.service} has only just been started, and is not ready yet: {said}"] = None
+        if node.container.running and node.container.health == "unhealthy" and not node.evidence.has("health"):
+            lines[str(UnseenError(node.service, "health", "Docker calls it unhealthy, and it was not asked why"))] = (
+                None
+            )
     return tuple(lines)
 
 
@@ -197,7 +221,7 @@ def _status(findings: Iterable[Finding], unknown: tuple[str, ...], facts: Facts)
 
 def _fails(path: Path) -> bool:
     try:
-        return path.reach.failed is not None
+        return path.reach.failed is not None and not _is_starting(path)
     except UnseenError:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,8 @@ from harness.sealing import PRESHARED_KEY_FILE, PRIVATE_KEY_FILE
 
 T = TypeVar("T")
 
+_NETNS = re.compile(r"net:\[\d+\]")
+_EPOCH, _DOOMSDAY = 1e9, 1e11  # between 2001 and 5138, seconds since 1970 are a clock's
 _LISTEN = "0A"  # proc(5), /proc/net/tcp: the state LISTEN
 _PEER_FIELDS = 9
 
@@ -91,18 +94,23 @@ class NodeFacts:
     @cached_property
     def netns(self) -> str:
         """The network namespace that its processes are in."""
-        return self.evidence.text("netns").strip()
+        name = self.evidence.text("netns").strip()
+        return name if _NETNS.fullmatch(name) else self._damaged("netns")
 
     @cached_property
     def listeners(self) -> tuple[Listener, ...]:
         """The TCP sockets that listen in its namespace."""
+        text = self.evidence.text("sockets")
         found = []
-        for line in self.evidence.text("sockets").splitlines():
+        for line in text.splitlines():
             fields = line.split()
             if len(fields) > 3 and fields[3] == _LISTEN:  # noqa: PLR2004 (the state)
                 address, _, port = fields[1].partition(":")
-                found.append(Listener(address=_kernel_address(address), port=int(port, 16)))
-        return tuple(found)
+                try:
+                    found.append(Listener(address=_kernel_address(address), port=int(port, 16)))
+                except ValueError:
+                    self._damaged("sockets")
+        return tuple(found) if "local_address" in text else self._damaged("sockets")
 
     @cached_property
     def kernel_routes(self) -> tuple[tuple[IPv4Network, IPv4Address], ...]:
@@ -111,8 +119,11 @@ class NodeFacts:
         for line in self.evidence.text("kernel-routes").splitlines()[1:]:
             fields = line.split()
             if len(fields) > 7:  # noqa: PLR2004 (the mask)
-                network, via, mask = (IPv4Address(bytes.fromhex(fields[number])[::-1]) for number in (1, 2, 7))
-                found.append((IPv4Network(f"{network}/{mask}"), via))
+                try:
+                    network, via, mask = (IPv4Address(bytes.fromhex(fields[number])[::-1]) for number in (1, 2, 7))
+                    found.append((IPv4Network(f"{network}/{mask}"), via))
+                except ValueError:
+                    self._damaged("kernel-routes")
         return tuple(found)
 
     @cached_property
@@ -144,6 +155,9 @@ class NodeFacts:
         """The last lines of its log that contain one of the words, the newest last."""
         lines = self.evidence.text("log").splitlines() if self.evidence.has("log") else []
         return tuple(line.strip() for line in lines if any(word in line for word in words))
+
+    def _damaged(self, piece: str) -> NoReturn:
+        raise UnseenError(self.service, piece, "it is damaged")
 
 
 class GatewayFacts(NodeFacts):
@@ -178,10 +192,8 @@ class GatewayFacts(NodeFacts):
     def clock(self) -> float:
         """The time there, in seconds since 1970: the engine's machine may not be this one."""
         text = self.evidence.text("clock").strip()
-        return float(text) if text.isdecimal() else self._damaged("clock")
-
-    def _damaged(self, piece: str) -> NoReturn:
-        raise UnseenError(self.service, piece, "it is damaged")
+        seconds = float(text) if text.isdecimal() else 0.0
+        return seconds if _EPOCH <= seconds < _DOOMSDAY else self._damaged("clock")
 
     @property
     def peers(self) -> tuple[Peer, ...]:
@@ -225,14 +237,20 @@ class GatewayFacts(NodeFacts):
     def routes(self) -> tuple[Route, ...]:
         """The main routing table."""
         tables = [entry for entry in self._loaded("routes") if entry.get("table", "main") == "main"]
-        return self._parsed("routes", lambda _text: netfilter.parse_routes(json.dumps(tables)))
+        found = self._parsed("routes", lambda _text: netfilter.parse_routes(json.dumps(tables)))
+        try:
+            for route in found:
+                _ = _network_of(route), -route.metric
+        except (ValueError, TypeError):
+            self._damaged("routes")
+        return found
 
     def route_to(self, address: IPv4Address, *, without: str | None = None) -> Route | None:
         """The route that the main table chooses for an address; `without` leaves those by a device out."""
         best: tuple[int, int] | None = None
         chosen = None
         for route in self.routes:
-            network = IPv4Network("0.0.0.0/0") if route.destination == "default" else IPv4Network(route.destination)
+            network = _network_of(route)
             rank = (network.prefixlen, -route.metric)
             if address in network and route.device != (without or "") and (best is None or rank > best):
                 best, chosen = rank, route
@@ -246,7 +264,10 @@ class GatewayFacts(NodeFacts):
     @cached_property
     def links(self) -> Mapping[str, Mapping[str, Any]]:
         """Every link by its name, as `ip -j -s link` reports it."""
-        return {str(entry["ifname"]): entry for entry in self._loaded("links") if "ifname" in entry}
+        try:
+            return {str(entry["ifname"]): entry for entry in self._loaded("links") if entry}
+        except KeyError:
+            self._damaged("links")
 
     @property
     def is_up(self) -> bool:
@@ -264,13 +285,13 @@ class GatewayFacts(NodeFacts):
         """Its netfilter rules with their counters."""
         return self.firewall.rules
 
-    def sysctl(self, name: str) -> str | None:
+    def sysctl(self, name: str) -> str:
         """A kernel setting of its namespace, such as `ip_forward` or `conf/wg0/rp_filter`."""
         for line in self.evidence.text("sysctls").splitlines():
             path, _, value = line.partition(":")
             if path.strip() == f"/proc/sys/net/ipv4/{name}":
                 return value.strip()
-        return None
+        raise UnseenError(self.service, "sysctls", f"it does not say {name}")
 
     @property
     def forwards(self) -> tuple[Forward, ...]:
@@ -287,9 +308,9 @@ class GatewayFacts(NodeFacts):
 
     def _loaded(self, piece: str) -> list[dict[str, Any]]:
         loaded = self.evidence.json(piece)
-        if not isinstance(loaded, list):
-            raise UnseenError(self.service, piece, "it is not a list")
-        return [entry for entry in loaded if isinstance(entry, dict)]
+        if not isinstance(loaded, list) or not all(isinstance(entry, dict) for entry in loaded):
+            raise UnseenError(self.service, piece, "it is not a list of objects")
+        return loaded
 
     def _parsed(self, piece: str, parse: Callable[[str], T]) -> T:
         try:
@@ -300,13 +321,17 @@ class GatewayFacts(NodeFacts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """How far an application came with one backend: the steps `reached`, and the one that `failed`, if any."""
+    """How far an application came with one backend: the steps `reached`, and the one that `failed`, if any.
+
+    `code` is MariaDB's error number, `kind` the client library's name for the error.
+    """
 
     reached: tuple[str, ...]
     failed: str | None
     errno: int | None
     code: int | None
     timed_out: bool
+    kind: str
     said: str
     host: str | None
     port: int | None
@@ -352,18 +377,26 @@ class AppFacts(NodeFacts):
 
 
 def _reach(entry: Mapping[str, Any]) -> Reach:
+    reached, failed = tuple(map(str, entry["reached"])), entry.get("failed")
+    if not isinstance(failed, str) and (failed is not None or "connect" not in reached):
+        raise ValueError("an entry has neither failed nor connected")
     return Reach(
-        reached=tuple(map(str, entry["reached"])),
-        failed=entry.get("failed"),
+        reached=reached,
+        failed=failed,
         errno=entry.get("errno"),
         code=entry.get("code"),
         timed_out=bool(entry.get("timed_out")),
+        kind=str(entry.get("kind", "")),
         said=str(entry.get("said", "")),
         host=entry.get("host"),
         port=entry.get("port"),
         setting=entry.get("setting"),
         grants=tuple(map(str, entry.get("grants", ()))),
     )
+
+
+def _network_of(route: Route) -> IPv4Network:
+    return IPv4Network("0.0.0.0/0" if route.destination == "default" else route.destination)
 
 
 def _kernel_address(text: str) -> IPv4Address | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import allure
 
 from harness.deployment import Deployment
+from harness.judgement import judge
+from harness.prescription import prescription, summary
 from harness.redaction import without
 from harness.snapshot import collect
 
@@ -48,10 +50,16 @@ def remove_secrets(results: Path, secrets: Iterable[str]) -> None:
             file.write_text(clean, encoding="utf-8", errors="surrogateescape")
 
 
-def attach_evidence(deployment: Deployment) -> None:
-    """Attach what every node looks like now, a file for each, without keys and passwords."""
+def attach_evidence(deployment: Deployment) -> str:
+    """Attach what the doctor finds now, and what every node looks like, a file for each, without keys and passwords.
+
+    Returns the root causes in one line.
+    """
     snapshot = collect(deployment)
+    diagnosis = judge(snapshot)
+    attach("what the doctor finds", prescription(diagnosis))
     for node in snapshot.nodes:
         texts = {name: piece.text if piece.missing is None else piece.missing for name, piece in node.pieces.items()}
         text = "\n\n".join(f"===== {title}\n{text.rstrip()}" for title, text in sorted(texts.items()))
         attach(f"{node.name}, {snapshot.taken_at:%H:%M:%S} UTC", f"{text}\n")
+    return summary(diagnosis)

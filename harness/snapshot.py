@@ -7,6 +7,7 @@ anything leaves this module.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from harness.redaction import Sealer
 from harness.roles import Role, role_of
 
 _LOG_LINES = 60
+_REMEMBERED = 600  # seconds for which what happened to a container may explain how it is
 _ANSWER_TIMEOUT = 1.5  # seconds; an answer takes milliseconds, and a snapshot has to be done within two seconds
 _LOOKS = Path(__file__).parent / "looks"
 _SEEN_INSIDE = (
@@ -149,6 +151,8 @@ class Collector:
         except (HarnessError, DockerException, RequestException) as error:
             pieces["log"] = Piece(missing=str(error))
         container = self._containers[service]
+        if container.restarts or not container.running:
+            pieces["events"] = self._events(container.id)
         if container.health in (None, "healthy") or not container.running:
             return
         try:
@@ -157,6 +161,20 @@ class Collector:
             pieces["health"] = Piece(missing=str(error))
             return
         pieces["health"] = Piece(text="" if result.ok else f"{(result.stdout + result.stderr).strip()}\nfailing")
+
+    def _events(self, container: str) -> Piece:
+        """What the engine remembers of a container's ends, such as that the kernel wanted its memory."""
+        now = time.time()
+        try:
+            events = self._engine.client.events(
+                since=int(now - _REMEMBERED),
+                until=int(now) + 1,
+                decode=True,
+                filters={"container": container, "event": ["oom", "die"]},
+            )
+            return Piece(text="".join(f"{each['time']} {each['Action']}\n" for each in events))
+        except (DockerException, RequestException) as error:
+            return Piece(missing=str(error))
 
     def _try_backends(self, service: str) -> None:
         if not self._containers[service].running:

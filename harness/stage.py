@@ -26,6 +26,8 @@ class Stage:
         self._deployment: Deployment | None = None
         self._broken: str | None = None
         self.recreations: list[str] = []
+        self.root_cause: str | None = None
+        """What the doctor found when the test at hand failed; None until then."""
         self.secrets: set[str] = set()
         """Every secret of every deployment of this session: what no report may show."""
 

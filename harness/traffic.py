@@ -25,7 +25,7 @@ import redis as redis_client
 from harness import clients
 from harness.addresses import TUNNEL_SERVICES
 from harness.deployment import Deployment, Node
-from harness.errors import DeploymentError, HarnessError
+from harness.errors import DeploymentError, HarnessError, WaitTimeoutError
 from harness.model import Budget
 from harness.waiting import pause, wait_until
 
@@ -87,23 +87,23 @@ class Load:
 
     def everyone_asks(self) -> None:
         """Wait until each client has asked once more from now on, and has had its answer or has failed."""
-        self._wait("each client to have asked once more", lambda _query: True, _ROUND)
+        self._wait("no client to be without another try", lambda _query: True, _ROUND)
 
-    def everyone_is_answered(self, *, within: Budget) -> float:
-        """Wait until each client has had an answer to something it asks from now on; returns the seconds it took."""
-        now = self.elapsed
-        self._wait("each client to be answered", lambda query: query.error is None, within)
-        return self.elapsed - now
+    def everyone_is_answered(self, *, within: Budget) -> None:
+        """Wait until each client has had an answer to something it asks from now on."""
+        self._wait("no client to be without an answer", lambda query: query.error is None, within)
 
     def _wait(self, wanted: str, counts: Callable[[Query], bool], within: Budget) -> None:
         now = self.elapsed
 
-        def waiting() -> set[str]:
+        def without() -> set[str]:
             return set(self._names) - {query.client for query in self.queries() if query.began > now and counts(query)}
 
-        wait_until(
-            f"{wanted}, without waiting for anybody", waiting, lambda still: not still, within, hint=f"So far {self}."
-        )
+        try:
+            wait_until(wanted, without, lambda still: not still, within)
+        except WaitTimeoutError as error:
+            message = f"{error}\nso far: {self}"
+            raise WaitTimeoutError(message) from error
 
     def _ask(self, name: str, client: _Client) -> None:
         """Ask until the load is over; whatever happens is one query's failure."""
@@ -126,8 +126,8 @@ class Load:
                 yield
             finally:
                 self._over.set()
-        for ended in asking:
-            ended.result()
+                for ended in asking:
+                    ended.result()
 
 
 class _Client:
@@ -139,7 +139,7 @@ class _Client:
         self._asked = 0
 
     def ask(self) -> None:
-        """Ask for something that only this query's answer holds."""
+        """Ask for what only the answer to this query can be; raises what the client raises, or `DeploymentError`."""
         self._asked += 1
         answer = self._answer(self._asked)
         if answer != self._asked:
@@ -149,6 +149,7 @@ class _Client:
             self.close()
 
     def close(self) -> None:
+        """End the connection, if there is one."""
         raise NotImplementedError
 
     def _answer(self, number: int) -> object:

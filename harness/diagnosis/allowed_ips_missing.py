@@ -50,6 +50,6 @@ RULES = (
         when=_when,
         cause="{node} allows its peer {allowed}, and not {other}: nothing is sent to that address and nothing from it is let in",
         remedy="set WG_PEER_ALLOWED_IPS of {node} to {other}/32, then: docker compose up -d {node} (whatever shares its namespace moves along)",
-        consequence_of=STOPS_A_CONTAINER,
+        consequence_of=STOPS_A_CONTAINER | {"address-duplicated"},
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis import Case, Rule
+from harness.evidence import UnseenError
 from harness.facts import Facts, Path
 from harness.journeys import shared_addresses
 from harness.model import Hop
@@ -28,6 +29,8 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
     listening = [each for each in backend.listeners if each.port == port]
     if not addresses or any(each.serves(address) for each in listening for address in addresses):
         return
+    if not listening and backend.container.health == "starting":
+        raise UnseenError(backend.service, "sockets", "it has only just been started, and does not listen yet")
     where = ", ".join(f"{each.address}:{each.port}" for each in listening) or f"nowhere on port {port}"
     yield Case(
         node=backend.service,

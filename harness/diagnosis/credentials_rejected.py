@@ -9,7 +9,7 @@ from harness.facts import Facts, Path
 from harness.model import Hop
 
 _DENIED = {1045, 1698}  # MariaDB: ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR
-_REDIS_SAYS = ("WRONGPASS", "NOAUTH", "invalid password", "invalid username-password", "Authentication required")
+_REDIS_KINDS = ("AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError")
 _SETTINGS = {"database": "DATABASE_PASSWORD_FILE", "broker": "CELERY_BROKER_URL"}
 
 
@@ -19,7 +19,7 @@ def _over(facts: Facts) -> list[Path]:
 
 def _when(_facts: Facts, path: Path) -> Iterator[Case]:
     reach = path.reach
-    if reach.code not in _DENIED and not any(words in reach.said for words in _REDIS_SAYS):
+    if reach.code not in _DENIED and reach.kind not in _REDIS_KINDS:
         return
     backend = path.backend.service if path.backend else f"{path.host}:{path.port}"
     yield Case(

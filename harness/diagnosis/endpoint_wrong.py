@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address
 
+from harness.addresses import WIREGUARD_PORT
 from harness.diagnosis import STOPS_A_CONTAINER, Case, Rule
 from harness.facts import End, Facts
 from harness.model import Hop
@@ -44,7 +45,8 @@ def _turned(end: End) -> End:
 
 
 def _listen_port(gateway: GatewayFacts, *, static: bool) -> int:
-    told = int(gateway.environment.get("WG_LISTEN_PORT") or 51820)
+    text = gateway.environment.get("WG_LISTEN_PORT", "")
+    told = int(text) if text.isdecimal() else WIREGUARD_PORT  # what cannot be read is another rule's business
     return told if static or gateway.interface is None else gateway.interface.listen_port
 
 

@@ -15,8 +15,9 @@ def _over(facts: Facts) -> tuple[NodeFacts, ...]:
 
 
 def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
-    killed = node.log_lines("out of memory", "Out of memory", "was sent SIGKILL", "signal 9 (SIGKILL)")
-    if node.container.oom_killed or (killed and node.container.restarts):
+    events = node.evidence.text("events").splitlines() if node.evidence.has("events") else []
+    killed = [f"{node.service}: event at {line}" for line in events if line.endswith(" oom")]
+    if node.container.oom_killed or killed:
         evidence = (f"{node.service}: {node.container.describe()}", *killed[-2:])
         yield Case(node=node.service, evidence=evidence, values={"state": node.container.describe()})
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Address
 
 from harness.diagnosis import KILLS_A_TUNNEL, Case, Rule
+from harness.errors import ParseError
 from harness.evidence import UnseenError
 from harness.facts import End, Facts
 from harness.model import Hop
@@ -59,7 +60,7 @@ def _blocked(end: End) -> Iterator[str]:
         came = end.other.firewall.forward(_arriving(packet, device), end.other.leads_to)
         if came.dropped_by:
             yield f"{end.other.service}: {came.dropped_by}"
-    except (StopIteration, AddressValueError, UnseenError):
+    except (StopIteration, ValueError, ParseError, UnseenError):
         return
 
 

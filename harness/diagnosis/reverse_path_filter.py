@@ -37,7 +37,7 @@ def _when(_facts: Facts, end: End) -> Iterator[Case]:
 
 def _effective(gateway: GatewayFacts, interface: str) -> int:
     """The stricter of the interface's own setting and that for all."""
-    values = [gateway.sysctl(f"conf/{name}/rp_filter") or "0" for name in ("all", interface)]
+    values = [gateway.sysctl(f"conf/{name}/rp_filter") for name in ("all", interface)]
     return max(int(value) if value.isdecimal() else 0 for value in values)
 
 

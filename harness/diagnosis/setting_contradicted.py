@@ -65,5 +65,6 @@ RULES = (
         when=_when,
         cause="{name} of {node} leads to {value}, where its backend cannot be reached from there",
         remedy="have {name} of {node} lead to {expected}, then: docker compose up -d {node}",
+        consequence_of=frozenset({"address-duplicated", "subnet-overlap"}),
     ),
 )

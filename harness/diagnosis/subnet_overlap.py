@@ -28,7 +28,7 @@ def _over(facts: Facts) -> Iterator[Pair]:
 
 
 def _subnets(network: NetworkEvidence) -> list[IPv4Network]:
-    return [subnet for text in network.subnets if isinstance(subnet := ip_network(text), IPv4Network)]
+    return [subnet for text in network.subnets if isinstance(subnet := ip_network(text, strict=False), IPv4Network)]
 
 
 def _when(facts: Facts, pair: Pair) -> Iterator[Case]:

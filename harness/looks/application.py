@@ -41,6 +41,7 @@ def run(steps: Callable[[Report], None]) -> Report:
         code = cause.args[0] if cause is not None and cause.args and isinstance(cause.args[0], int) else None
         timed_out = any(isinstance(link, TimeoutError) for link in chain(cause))
         report |= {"failed": str(error), "errno": number, "code": code, "timed_out": timed_out, "said": str(cause)}
+        report["kind"] = type(cause).__name__
     report["seconds"] = round(time.monotonic() - started, 3)
     return report
 
@@ -139,7 +140,6 @@ def broker(report: Report) -> None:
         socket_connect_timeout=CONNECT_TIMEOUT,
         socket_timeout=ANSWER_TIMEOUT,
         retry=Retry(NoBackoff(), 0),
-        single_connection_client=True,
     )
     try:
         step(report, "answer", client.ping)

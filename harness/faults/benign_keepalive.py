@@ -1,0 +1,46 @@
+"""Web's end sends its keepalive at another interval."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.deployment import Deployment
+from harness.faults import Fault
+from harness.wireguard import INTERFACE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnotherKeepalive(Fault):
+    """15 s instead of 25: a matter of taste, and of the router in between."""
+
+    benign: ClassVar[bool] = True
+
+    seconds: int = 15
+
+    @property
+    def name(self) -> str:
+        """The change's name."""
+        return "another keepalive"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "nothing"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Change the interval of the running wg0."""
+        gateway = deployment.wireguard_web
+        peer = gateway.peer()
+        keepalive = ("wg", "set", INTERFACE, "peer", peer.public_key, "persistent-keepalive")
+        undo.callback(gateway.output, *keepalive, str(peer.persistent_keepalive))
+        gateway.output(*keepalive, str(self.seconds))
+
+
+CASES: tuple[Fault, ...] = (AnotherKeepalive(),)

@@ -1,0 +1,45 @@
+"""wg0 has a smaller MTU, on both ends."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.deployment import Deployment
+from harness.faults import Fault
+from harness.wireguard import INTERFACE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnotherMtu(Fault):
+    """1380 instead of 1420, as behind a DSL line: every packet still passes."""
+
+    benign: ClassVar[bool] = True
+
+    mtu: int = 1380
+
+    @property
+    def name(self) -> str:
+        """The change's name."""
+        return f"MTU {self.mtu}"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "nothing"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Change the MTU of both running interfaces."""
+        for gateway in deployment.gateways:
+            (old,) = {address.mtu for address in gateway.addresses() if address.interface == INTERFACE}
+            undo.callback(gateway.output, "ip", "link", "set", INTERFACE, "mtu", str(old))
+            gateway.output("ip", "link", "set", INTERFACE, "mtu", str(self.mtu))
+
+
+CASES: tuple[Fault, ...] = (AnotherMtu(),)

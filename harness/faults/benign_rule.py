@@ -1,0 +1,43 @@
+"""A gateway has one netfilter rule more, which concerns nothing of the deployment."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness import mutations
+from harness.deployment import Deployment
+from harness.faults import Fault
+
+_MONITORED = 9100  # the port of Prometheus's node exporter, which is not here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnrelatedRule(Fault):
+    """Somebody's monitoring is let in."""
+
+    benign: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """The change's name."""
+        return "an extra unrelated iptables rule"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "nothing"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Put the rule before services' gateway's own."""
+        rule = f"-p tcp -m tcp --dport {_MONITORED} -j ACCEPT"
+        mutations.insert_rule(undo, deployment.wireguard_services, "filter", "INPUT", rule)
+
+
+CASES: tuple[Fault, ...] = (UnrelatedRule(),)

@@ -1,0 +1,53 @@
+"""An application is attached to a second network, which leads to nobody else."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from docker.errors import APIError
+
+from harness.deployment import Deployment
+from harness.faults import Fault
+from harness.workbench import Workbench
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondNetwork(Fault):
+    """Services on a network of some monitoring, say; it keeps its place on services-net."""
+
+    benign: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """The change's name."""
+        return "a second network on an app"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "nothing"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Attach services to a network that is made for it; the undo detaches it and removes the network."""
+        (network,) = deployment.engine.client.networks.list(names=[undo.enter_context(Workbench(deployment).network())])
+        services = deployment.services.name
+
+        def detach() -> None:
+            try:
+                network.disconnect(services)
+            except APIError as error:
+                if "is not connected" not in str(error):
+                    raise
+
+        undo.callback(detach)
+        network.connect(services)
+
+
+CASES: tuple[Fault, ...] = (SecondNetwork(),)

@@ -1,0 +1,61 @@
+"""The two ends do not have the same preshared key."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness import mutations
+from harness.deployment import Deployment
+from harness.faults import Fault, Stage, Symptom
+from harness.keys import generate_preshared
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+from harness.recreation import redeploy
+
+_WITHOUT = "services: {wireguard-services: {environment: {WG_PRESHARED_KEY_FILE: !reset null}}}"
+_ANOTHER = """
+services: {{wireguard-services: {{secrets: [{{source: another_preshared_key, target: wg_preshared_key}}]}}}}
+secrets: {{another_preshared_key: {{file: {file}}}}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferingPresharedKeys(Fault):
+    """Services has another preshared key than web, or none (`one_sided`)."""
+
+    stage: ClassVar[Stage] = Stage.BEFORE_UP
+
+    one_sided: bool
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
+        return "preshared key on one side only" if self.one_sided else "preshared keys differ"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "the tunnel never shakes hands, though all public keys are right"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """What the doctor must name."""
+        return frozenset({"preshared-key-mismatch"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """Nothing passes the tunnel."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Create services' gateway anew. The file is both ends', so services is given one of its own, or none."""
+        overlay = _WITHOUT
+        if not self.one_sided:
+            file = mutations.key_file(deployment, undo, generate_preshared())
+            overlay = _ANOTHER.format(file=json.dumps(str(file)))
+        redeploy(deployment, undo, overlay, "wireguard-services")
+
+
+CASES: tuple[Fault, ...] = (DifferingPresharedKeys(one_sided=True), DifferingPresharedKeys(one_sided=False))

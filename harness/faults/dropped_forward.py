@@ -1,0 +1,46 @@
+"""A rule drops what is forwarded to MariaDB."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from harness import mutations
+from harness.addresses import MARIADB_PORT
+from harness.deployment import Deployment
+from harness.faults import Fault, Symptom
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+from harness.wireguard import INTERFACE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DroppedForward(Fault):
+    """The first rule of FORWARD drops MariaDB's packets, before the one that would let them pass."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
+        return "FORWARD drops MariaDB's packets"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "web reaches Redis, and MariaDB times out, also on connections that were open"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """What the doctor must name."""
+        return frozenset({"forward-dropped"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """What is dropped is not answered."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT,))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Insert the rule."""
+        dropped = f"-d {deployment.plan.mariadb}/32 -i {INTERFACE} -p tcp -m tcp --dport {MARIADB_PORT} -j DROP"
+        mutations.insert_rule(undo, deployment.wireguard_services, "filter", "FORWARD", dropped)
+
+
+CASES: tuple[Fault, ...] = (DroppedForward(),)

@@ -1,0 +1,76 @@
+"""wg0 is down and the route that would stop its traffic is gone: it leaves in the clear."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from harness import capture, disruptions
+from harness.addresses import TUNNEL_WEB
+from harness.deployment import Deployment, Gateway
+from harness.faults import Fault, Symptom
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+from harness.wireguard import INTERFACE
+
+_NOBODY = 77  # on tunnel-net; neither the compose file nor Docker gives it to anybody
+_NOBODYS_MAC = "02:00:00:00:00:01"  # locally administered; Docker's own begin with 02:42
+
+# The old state is kept where the command that restores it reads it; it is the same text that `ip` prints.
+_DEFAULT_ROUTE = ("ip", "-4", "route", "show", "default")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailOpen(Fault):
+    """What web sends to 10.100.0.11 takes the default route of its gateway, unencrypted."""
+
+    @property
+    def name(self) -> str:
+        """The fault's name."""
+        return "wg0 down with fail-open routing"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "web reaches no backend, and what it sends them can be read on the underlay"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """The rules that name it: why nothing arrives, and why it is not held back."""
+        return frozenset({"interface-down", "fail-open"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """It is sent to where nobody answers, not refused at once as it would be with the blackhole route."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT,))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Set wg0 down and delete the blackhole route, the default route led astray beforehand.
+
+        It goes on leading out of the gateway onto tunnel-net, but to a machine that nobody is: not to the host, which
+        would send on what is for 10.100.0.11 where it forwards packets at all.
+        """
+        gateway = deployment.wireguard_web
+        interface = capture.interface_of(gateway, deployment.plan.underlay_web)
+        undo.callback(disruptions.shake_hands_anew, deployment)
+        _lead_astray(undo, gateway, interface, str(deployment.plan.tunnel_net[_NOBODY]))
+
+        undo.callback(gateway.output, "ip", "link", "set", INTERFACE, "up")
+        gateway.output("ip", "link", "set", INTERFACE, "down")
+
+        for route in gateway.routes():
+            if route.kind == "blackhole" and route.destination == str(TUNNEL_WEB.network):
+                blackhole = ("blackhole", route.destination, "metric", str(route.metric))
+                undo.callback(gateway.output, "ip", "route", "replace", *blackhole)
+                gateway.output("ip", "route", "delete", *blackhole)
+
+
+def _lead_astray(undo: ExitStack, gateway: Gateway, interface: str, nobody: str) -> None:
+    neighbour = (nobody, "lladdr", _NOBODYS_MAC, "dev", interface)
+    undo.callback(gateway.run, "ip", "neighbour", "delete", *neighbour)
+    gateway.output("ip", "neighbour", "replace", *neighbour, "nud", "permanent")
+    for default in gateway.output(*_DEFAULT_ROUTE).splitlines():
+        undo.callback(gateway.output, "ip", "route", "replace", *default.split())
+        gateway.output("ip", "route", "replace", "default", "via", nobody, "dev", interface)
+
+
+CASES: tuple[Fault, ...] = (FailOpen(),)

@@ -1,0 +1,62 @@
+"""Web's gateway is restarted and web is not, so that web lives on in a namespace that leads nowhere."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from harness import disruptions
+from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES
+from harness.deployment import Deployment, Node
+from harness.faults import Fault, Symptom
+from harness.model import Outcome
+from harness.probes.tcp import TcpConnect
+
+_STOP_GRACE = 5  # seconds, as in the compose file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayRestartedAlone(Fault):
+    """`docker restart wireguard-web`: the new gateway is well, and nothing tells that web is cut off."""
+
+    @property
+    def name(self) -> str:
+        """The fault's name."""
+        return "web's gateway restarted alone"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "the tunnel is up and web runs, but its page does not answer and it has no network but its own loopback"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """The rule that names it."""
+        return frozenset({"namespace-orphaned"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """Where web is nothing is left but loopback."""
+        probe = TcpConnect("web", str(TUNNEL_SERVICES.ip), MARIADB_PORT)
+        return Symptom(probe=probe, outcomes=(Outcome.UNREACHABLE,))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Restart the gateway; the undo restarts those that it has left behind."""
+        undo.callback(_rejoin, deployment)
+        deployment.wireguard_web.container.restart(timeout=_STOP_GRACE)
+        disruptions.settle(deployment.wireguard_web)
+
+
+def _rejoin(deployment: Deployment) -> None:
+    gateway = deployment.wireguard_web
+    gateway.container.start()
+    for node in (deployment.probe_web, deployment.web):
+        if _namespace(node) != _namespace(gateway):
+            node.container.restart(timeout=_STOP_GRACE)
+        disruptions.settle(deployment.wireguard_web)
+
+
+def _namespace(node: Node) -> str:
+    return node.output("readlink", "/proc/self/ns/net").strip()
+
+
+CASES: tuple[Fault, ...] = (GatewayRestartedAlone(),)

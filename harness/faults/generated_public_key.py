@@ -1,0 +1,48 @@
+"""The public key was made by a second `wg genkey`, and derives from no private key that anybody has."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness import keys, mutations
+from harness.deployment import Deployment
+from harness.faults import Fault, Stage, Symptom
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+from harness.recreation import redeploy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedPublicKey(Fault):
+    """What services was given as web's public key was generated, not derived."""
+
+    stage: ClassVar[Stage] = Stage.BEFORE_UP
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
+        return "public key made by a second wg genkey"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "the tunnel never shakes hands and receives 0 B, though each file holds a key"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """What the doctor must name."""
+        return frozenset({"peer-key-mismatch"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """Nothing passes the tunnel."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Create services' gateway anew with that key."""
+        file = mutations.key_file(deployment, undo, keys.generate_private())
+        redeploy(deployment, undo, {"secrets": {"web_public_key": {"file": str(file)}}}, "wireguard-services")
+
+
+CASES: tuple[Fault, ...] = (GeneratedPublicKey(),)

@@ -1,0 +1,50 @@
+"""What is in a gateway's private key file is no key."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness import mutations
+from harness.deployment import Deployment
+from harness.faults import Fault, Stage, Symptom
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+from harness.recreation import redeploy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidPrivateKey(Fault):
+    """Of services' private key only the first `kept` characters are there."""
+
+    stage: ClassVar[Stage] = Stage.BEFORE_UP
+
+    kept: int
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
+        return "truncated private key" if self.kept else "empty private key file"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "services' gateway ends as soon as it starts, over and over, and web reaches nothing"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """What the doctor must name."""
+        return frozenset({"private-key-invalid"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """Nobody is at the other end of the tunnel."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Create services' gateway anew with that file."""
+        file = mutations.key_file(deployment, undo, deployment.credentials.keys.services.private[: self.kept])
+        redeploy(deployment, undo, {"secrets": {"services_private_key": {"file": str(file)}}}, "wireguard-services")
+
+
+CASES: tuple[Fault, ...] = (InvalidPrivateKey(kept=40), InvalidPrivateKey(kept=0))

@@ -1,0 +1,50 @@
+"""WG_FORWARD_PORTS has no entry for MariaDB's port."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.addresses import MARIADB_PORT
+from harness.deployment import Deployment
+from harness.faults import Fault, Stage, Symptom
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+from harness.recreation import redeploy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingForwardEntry(Fault):
+    """Services' gateway was never told to forward 3306."""
+
+    stage: ClassVar[Stage] = Stage.BEFORE_UP
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
+        return "MariaDB's forward entry is missing"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "web reaches Redis, and MariaDB is refused"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """What the doctor must name."""
+        return frozenset({"forward-rule-missing"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """The gateway refuses what is for itself."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.REFUSED,))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Create services' gateway anew with the other entries."""
+        declared = deployment.wireguard_services.forwards()
+        rest = " ".join(str(forward) for forward in declared if forward.port != MARIADB_PORT)
+        overlay = {"services": {"wireguard-services": {"environment": {"WG_FORWARD_PORTS": rest}}}}
+        redeploy(deployment, undo, overlay, "wireguard-services")
+
+
+CASES: tuple[Fault, ...] = (MissingForwardEntry(),)

@@ -1,0 +1,48 @@
+"""MariaDB came back on another address than everybody was told."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.deployment import Deployment
+from harness.faults import Fault, Stage, Symptom
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+from harness.recreation import redeploy
+
+_NO_FIXED_ADDRESS = "services: {mariadb: {networks: {services-net: !override {}}}}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedBackend(Fault):
+    """MariaDB has no fixed address, and Docker chose one."""
+
+    stage: ClassVar[Stage] = Stage.BEFORE_UP
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
+        return "MariaDB came back on another address"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "MariaDB is healthy, and neither web nor services can connect to it"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """What the doctor must name."""
+        return frozenset({"backend-address-moved"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """Nobody is at the address to which the gateway forwards."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Create MariaDB anew without its fixed address; its data stay in their volume."""
+        redeploy(deployment, undo, _NO_FIXED_ADDRESS, "mariadb")
+
+
+CASES: tuple[Fault, ...] = (MovedBackend(),)

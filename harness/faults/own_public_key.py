@@ -1,0 +1,48 @@
+"""A gateway was given its own public key as its peer's."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness import keys, mutations
+from harness.deployment import Deployment
+from harness.faults import Fault, Stage, Symptom
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+from harness.recreation import redeploy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPublicKey(Fault):
+    """Services was given its own public key where web's belongs."""
+
+    stage: ClassVar[Stage] = Stage.BEFORE_UP
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
+        return "a gateway is given its own public key as peer"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "services' gateway ends as soon as it starts, over and over, and web reaches nothing"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """What the doctor must name."""
+        return frozenset({"peer-key-is-own"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """Nobody is at the other end of the tunnel."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Create services' gateway anew with that key: a running WireGuard would pass such a peer over in silence."""
+        own = str(mutations.key_path(deployment, keys.SERVICES_PUBLIC))
+        redeploy(deployment, undo, {"secrets": {"web_public_key": {"file": own}}}, "wireguard-services")
+
+
+CASES: tuple[Fault, ...] = (OwnPublicKey(),)

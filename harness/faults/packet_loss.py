@@ -1,0 +1,85 @@
+"""The path between the gateways loses packets at random."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness import disruptions
+from harness.addresses import WIREGUARD_PORT
+from harness.deployment import Deployment
+from harness.faults import Fault, Symptom
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacketLoss(Fault):
+    """So much is lost, each way, that connections time out."""
+
+    percent: int
+
+    @property
+    def name(self) -> str:
+        """The fault's name."""
+        return f"{self.percent} % loss on the underlay"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "web's pages take seconds, and every now and then one says that a backend has timed out"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """The rule that names it."""
+        return frozenset({"packet-loss"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """Sooner or later a connection is not made in time."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT,))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Lose some of WireGuard's packets on arrival."""
+        _lose(deployment, undo, self.percent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TolerableLoss(Fault):
+    """What TCP makes up for: some packets come a little later."""
+
+    benign: ClassVar[bool] = True
+
+    percent: int
+
+    @property
+    def name(self) -> str:
+        """The change's name."""
+        return f"{self.percent} % loss"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "now and then a page of web takes a little longer"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """None: it is a nuisance."""
+        return frozenset()
+
+    @property
+    def tolerated(self) -> frozenset[str]:
+        """Whoever notices it may say so."""
+        return frozenset({"packet-loss"})
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Lose a few of WireGuard's packets on arrival."""
+        _lose(deployment, undo, self.percent)
+
+
+def _lose(deployment: Deployment, undo: ExitStack, percent: int) -> None:
+    at_random = f"-m statistic --mode random --probability {percent / 100}"
+    disruptions.obstruct(deployment, undo, f"-p udp -m udp --dport {WIREGUARD_PORT} {at_random}")
+
+
+CASES: tuple[Fault, ...] = (PacketLoss(percent=40), TolerableLoss(percent=5))

@@ -1,0 +1,43 @@
+"""Redis turns away every client that is not on loopback."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from harness import disruptions
+from harness.deployment import Deployment
+from harness.faults import Fault, Symptom
+from harness.model import Outcome
+from harness.probes.redis import RedisPing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisProtectedMode(Fault):
+    """Redis's own default where no password is set: it accepts, says `-DENIED` and hangs up."""
+
+    @property
+    def name(self) -> str:
+        """The fault's name."""
+        return "Redis in protected mode"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "Redis hangs up on web and services, while `redis-cli ping` in its own container says PONG"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """The rule that names it."""
+        return frozenset({"redis-protected-mode"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """An error where PONG is expected; or, where it has hung up before it was asked, nothing at all."""
+        return Symptom(probe=RedisPing("web"), outcomes=(Outcome.WRONG_SERVICE, Outcome.TIMED_OUT, Outcome.DENIED))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Switch it on in the running Redis."""
+        disruptions.set_redis(deployment, undo, "protected-mode", "yes")
+
+
+CASES: tuple[Fault, ...] = (RedisProtectedMode(),)

@@ -1,0 +1,48 @@
+"""Both ends use one key pair: web's private key was copied to services too."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness import keys, mutations
+from harness.deployment import Deployment
+from harness.faults import Fault, Stage, Symptom
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+from harness.recreation import redeploy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReusedKeyPair(Fault):
+    """Services' private key is web's."""
+
+    stage: ClassVar[Stage] = Stage.BEFORE_UP
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
+        return "both ends use one key pair"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "services' gateway takes web's key for its own and ends as soon as it starts; web reaches nothing"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """What the doctor must name."""
+        return frozenset({"key-reused"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """Nobody is at the other end of the tunnel."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Create services' gateway anew with web's private key."""
+        file = str(mutations.key_path(deployment, keys.WEB_PRIVATE))
+        redeploy(deployment, undo, {"secrets": {"services_private_key": {"file": file}}}, "wireguard-services")
+
+
+CASES: tuple[Fault, ...] = (ReusedKeyPair(),)

@@ -1,0 +1,55 @@
+"""A private key's file on the host can be read by everybody there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import compose, keys
+from harness.deployment import Deployment
+from harness.faults import Fault
+
+_READABLE = 0o644  # what an editor or a copy makes of it under the usual umask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretReadable(Fault):
+    """The mode of a secret file is wider than its owner."""
+
+    file: str = keys.WEB_PRIVATE
+
+    @property
+    def name(self) -> str:
+        """The fault's name."""
+        return "private key readable by all"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "all is well; `ls -l` shows that anybody on the host may read the key"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """The rule that names it."""
+        return frozenset({"secret-permissions"})
+
+    def unavailable(self, deployment: Deployment) -> str | None:
+        """Only its owner and root may change a file's mode."""
+        if os.geteuid() not in (0, self._path(deployment).stat().st_uid):
+            return "the secret files belong to root, and this process may not change their mode"
+        return None
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Widen the file's mode; the undo gives it the one that it had."""
+        path = self._path(deployment)
+        undo.callback(path.chmod, stat.S_IMODE(path.stat().st_mode))
+        path.chmod(_READABLE)
+
+    def _path(self, deployment: Deployment) -> Path:
+        return compose.secrets_directory(deployment.run.state) / self.file
+
+
+CASES: tuple[Fault, ...] = (SecretReadable(),)

@@ -1,0 +1,60 @@
+"""Web sends to where services' gateway is not."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from harness import mutations
+from harness.addresses import WIREGUARD_PORT
+from harness.deployment import Deployment
+from harness.faults import Fault, Symptom
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+
+_NOBODY = 99
+"""An address of tunnel-net that no container has: fixed ones are below 10, Docker's own choice is above 127."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongEndpoint(Fault):
+    """The endpoint's `part`, its address or its port, is wrong."""
+
+    part: str
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
+        return f"wrong endpoint {self.part}"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "web sends and receives 0 B, services receives nothing; whatever web asks for times out"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """What the doctor must name."""
+        return frozenset({"endpoint-wrong"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """Nothing passes the tunnel."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Give web another endpoint, and have services forget where web is, as one that has just been started.
+
+        Else the first thing that services sends would tell web the right endpoint again.
+        """
+        web, services = deployment.gateways
+        right = web.peer().endpoint
+        wrong = {
+            "address": f"{deployment.plan.tunnel_net[_NOBODY]}:{WIREGUARD_PORT}",
+            "port": f"{deployment.plan.underlay_services}:{WIREGUARD_PORT + 1}",
+        }[self.part]
+        mutations.keep_tunnel(deployment, undo)
+        mutations.add_peer_again(web, f"Endpoint = {right}", f"Endpoint = {wrong}")
+        mutations.add_peer_again(services, f"Endpoint = {services.peer().endpoint}", "")
+
+
+CASES: tuple[Fault, ...] = (WrongEndpoint(part="address"), WrongEndpoint(part="port"))

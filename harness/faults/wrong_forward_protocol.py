@@ -1,0 +1,46 @@
+"""MariaDB's port is forwarded for UDP, which nobody speaks to it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from harness import mutations
+from harness.addresses import MARIADB_PORT
+from harness.deployment import Deployment
+from harness.faults import Fault, Symptom
+from harness.model import Outcome
+from harness.probes.mariadb import MariaDBQuery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongForwardProtocol(Fault):
+    """All three rules of MariaDB's forward say udp."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
+        return "udp for tcp"
+
+    @property
+    def seen(self) -> str:
+        """What a user sees."""
+        return "web reaches Redis, and MariaDB is refused, though there is a rule for its port"
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """What the doctor must name."""
+        return frozenset({"forward-rule-wrong-protocol"})
+
+    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+        """The gateway refuses what is for itself."""
+        return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.REFUSED,))
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Rewrite the rules where they stand, as the gateway would have made them of a wrong entry."""
+        gateway = deployment.wireguard_services
+        for rule in mutations.rules_naming(gateway, MARIADB_PORT):
+            mutations.replace_rule(undo, gateway, rule, rule.specification.replace("-p tcp -m tcp ", "-p udp -m udp "))
+
+
+CASES: tuple[Fault, ...] = (WrongForwardProtocol(),)

@@ -1,0 +1,260 @@
+"""What several faults do to the gateways and their key files, each change with its exact undo.
+
+An undo looks before it acts: it puts back what is not there, where it was, and nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+from harness import compose, images, keys, lifecycle, netfilter
+from harness.addresses import TUNNEL_WEB
+from harness.budgets import HANDSHAKE
+from harness.deployment import Deployment, Gateway, Node
+from harness.errors import CommandError, DeploymentError, HarnessError
+from harness.model import NetfilterRule
+from harness.waiting import wait_until
+from harness.wireguard import INTERFACE
+
+_numbers = itertools.count(1)
+_RESTORE_TABLE = 'iptables-restore -w -c <<<"$RULES"'
+
+# --- netfilter rules -------------------------------------------------------------------------------
+
+
+def rules_naming(gateway: Gateway, port: int) -> tuple[NetfilterRule, ...]:
+    """Every rule for what goes to `port`: its DNAT, its MASQUERADE and its leave to be forwarded."""
+    return tuple(rule for rule in gateway.rules() if f" --dport {port} " in f"{rule.specification} ")
+
+
+def delete_rule(undo: ExitStack, gateway: Gateway, rule: NetfilterRule) -> None:
+    """Delete a rule; the undo puts it back at its place."""
+    position = _specifications(gateway, rule).index(rule.specification) + 1
+
+    def restore() -> None:
+        if rule.specification not in _specifications(gateway, rule):
+            _iptables(gateway, rule.table, "-I", rule.chain, str(position), *shlex.split(rule.specification))
+
+    undo.callback(restore)
+    _iptables(gateway, rule.table, "-D", rule.chain, str(position))
+
+
+def replace_rule(undo: ExitStack, gateway: Gateway, rule: NetfilterRule, specification: str) -> None:
+    """Put another rule in the place of one; the undo puts the old one back there."""
+    position = _specifications(gateway, rule).index(rule.specification) + 1
+
+    def restore() -> None:
+        if _specifications(gateway, rule)[position - 1 : position] == [specification]:
+            _iptables(gateway, rule.table, "-R", rule.chain, str(position), *shlex.split(rule.specification))
+
+    undo.callback(restore)
+    _iptables(gateway, rule.table, "-R", rule.chain, str(position), *shlex.split(specification))
+
+
+def insert_rule(undo: ExitStack, gateway: Gateway, table: str, chain: str, specification: str) -> None:
+    """Insert a rule before all others of its chain; the undo deletes that one."""
+    words = shlex.split(specification)
+
+    def remove() -> None:
+        if gateway.run("iptables", "-w", "-t", table, "-C", chain, *words).ok:
+            _iptables(gateway, table, "-D", chain, *words)
+
+    undo.callback(remove)
+    _iptables(gateway, table, "-I", chain, "1", *words)
+
+
+def flush_table(undo: ExitStack, gateway: Gateway, table: str) -> None:
+    """Delete every rule of a table, whosever it is; the undo puts the whole table back as it was."""
+    saved = gateway.look(*netfilter.SAVE, "-t", table)
+    before = _described(netfilter.parse_save(saved))
+
+    def restore() -> None:
+        if _described(gateway.rules(table)) != before:
+            # The rules come in the environment: a command that fails is shown with its arguments.
+            result = gateway.run("bash", "-c", _RESTORE_TABLE, environment={"RULES": saved})
+            if not result.ok:
+                raise CommandError(f"in {gateway.name}: {result}")
+
+    undo.callback(restore)
+    _iptables(gateway, table, "-F")
+
+
+def _described(rules: Iterable[NetfilterRule]) -> list[tuple[str, str]]:
+    return [(rule.chain, rule.specification) for rule in rules]
+
+
+def _specifications(gateway: Gateway, rule: NetfilterRule) -> list[str]:
+    return [found.specification for found in gateway.rules(rule.table, rule.chain)]
+
+
+def _iptables(gateway: Gateway, table: str, *arguments: str) -> None:
+    gateway.output("iptables", "-w", "-t", table, *arguments)
+
+
+# --- the tunnel ------------------------------------------------------------------------------------
+
+# The configuration holds the private key, so it never leaves the container; /run is a tmpfs, and gone with it.
+_KEEP = 'umask 077; wg showconf wg0 >"$1.new" && mv "$1.new" "$1"'
+_RESTORE = '[[ ! -e $1 ]] || { wg setconf wg0 "$1" && rm "$1"; }'
+_ADD_PEER_AGAIN = """
+set -euo pipefail
+configured=$(wg showconf wg0)
+peers=${configured#*"[Peer]"}
+wg set wg0 peer "$1" remove
+wg addconf wg0 <(printf '[Peer]%s\\n' "${peers/"$2"/"$3"}")
+"""
+
+
+def keep_tunnel(deployment: Deployment, undo: ExitStack) -> None:
+    """Have the undo give both ends the WireGuard configuration that they have now, and shake hands at once.
+
+    Services' end comes first, who only answers: a handshake that web begins before that is lost, and repeated only
+    after 5 s. An end that was created anew meanwhile is left as it is.
+    """
+    for gateway in deployment.gateways:  # undone in reverse
+        path = f"/run/gateway/kept-{os.getpid()}-{next(_numbers)}.conf"
+        undo.callback(gateway.output, "bash", "-c", _RESTORE, "bash", path)
+        gateway.output("bash", "-c", _KEEP, "bash", path)
+
+
+def add_peer_again(gateway: Gateway, was: str, becomes: str) -> None:
+    """Take the one peer away and add it with one line of its configuration changed, in wg(8)'s words.
+
+    `keep_tunnel` undoes it. What an end still knows of its peer would else blur what the fault does.
+    """
+    gateway.output("bash", "-c", _ADD_PEER_AGAIN, "bash", gateway.peer().public_key, was, becomes)
+
+
+def set_address(undo: ExitStack, gateway: Gateway, wanted: IPv4Interface | None) -> None:
+    """Give wg0 another address in place of the one it has, or none; the undo gives it the old one."""
+    before = _addresses(gateway)
+
+    def make(addresses: set[IPv4Interface]) -> None:
+        present = _addresses(gateway)
+        for address in present - addresses:
+            gateway.output("ip", "address", "del", str(address), "dev", INTERFACE)
+        for address in addresses - present:
+            gateway.output("ip", "address", "add", str(address), "dev", INTERFACE)
+
+    undo.callback(make, before)
+    make({wanted} if wanted else set())
+
+
+def _addresses(gateway: Gateway) -> set[IPv4Interface]:
+    return {found.address for found in gateway.addresses() if found.interface == INTERFACE}
+
+
+def start_responder(deployment: Deployment) -> None:
+    """Start services' gateway where it does not run, and have web shake hands when it can answer."""
+    services = deployment.wireguard_services
+    services.container.start()
+    wait_until(f"{services.name} to have its peer", lambda: _has_peer(services), bool, within=HANDSHAKE)
+    deployment.wireguard_web.renew_peer()
+
+
+def _has_peer(gateway: Gateway) -> bool:
+    try:
+        return bool(gateway.peer())
+    except HarnessError:
+        return False
+
+
+def underlay_interface(deployment: Deployment, gateway: Gateway) -> str:
+    """The gateway's interface on tunnel-net, which Docker may have given any name."""
+    for found in gateway.addresses():
+        if found.address.network == deployment.plan.tunnel_net:
+            return found.interface
+    raise DeploymentError(f"{gateway.name} is not on {deployment.plan.tunnel_net}")
+
+
+# --- key files -------------------------------------------------------------------------------------
+
+
+def key_path(deployment: Deployment, name: str) -> Path:
+    """Where one of `keys.FILES` is on this host."""
+    return compose.secrets_directory(deployment.run.state) / name
+
+
+def unwritable(deployment: Deployment, *names: str) -> str | None:
+    """Why key files cannot be changed in place, or None when they can."""
+    refused = [name for name in names if not os.access(key_path(deployment, name), os.W_OK)]
+    return f"this user may not change {', '.join(refused)}, which root owns" if refused else None
+
+
+def rewrite(undo: ExitStack, path: Path, text: str) -> None:
+    """Put another text into a file; the undo puts the old one back.
+
+    In place, because a container has the file itself mounted and would not see another one of the same name.
+    """
+    undo.callback(_overwrite, path, path.read_bytes())
+    _overwrite(path, f"{text}\n".encode())
+
+
+def _overwrite(path: Path, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.write(content)
+        file.truncate()
+
+
+def key_file(deployment: Deployment, undo: ExitStack, text: str) -> Path:
+    """A key file of its own next to the deployment's, 0600 and root's, as a gateway needs it; the undo removes it."""
+    directory = compose.secrets_directory(deployment.run.state)
+    path = directory / f"fault-{os.getpid()}-{next(_numbers)}.key"
+    undo.callback(path.unlink, missing_ok=True)
+    keys.write_file(path, text, mode=0o600)
+    if os.geteuid() != 0:
+        lifecycle.hand_over(deployment.engine)(directory, {path.name: 0})
+    return path
+
+
+# --- what only a privileged container may do in a node's network namespace --------------------------
+
+_WRITE = 'while [ $# -gt 1 ]; do echo "$2" >"/proc/sys/$1" || exit; shift 2; done'
+# The metric is what tells this route from any other.
+_BLACKHOLE = 'ip route add blackhole "$1" metric 9998'
+_NO_BLACKHOLE = "ip route del blackhole \"$1\" metric 9998 2>/dev/null || ! ip route show | grep 'metric 9998'"
+
+
+def set_sysctls(deployment: Deployment, undo: ExitStack, node: Node, values: Mapping[str, str]) -> None:
+    """Change sysctls of a node's network namespace, by their paths under /proc/sys; the undo puts the old ones back.
+
+    In the node itself /proc/sys is read-only.
+    """
+    before = {path: node.look("cat", f"/proc/sys/{path}").strip() for path in values}
+    undo.callback(_write_sysctls, deployment, node, before)
+    _write_sysctls(deployment, node, values)
+
+
+def _write_sysctls(deployment: Deployment, node: Node, values: Mapping[str, str]) -> None:
+    _privileged(deployment, node, _WRITE, *(word for pair in values.items() for word in pair))
+
+
+def contain_answers(deployment: Deployment, undo: ExitStack, node: Node) -> None:
+    """Keep what a node sends to the tunnel's addresses from leaving the engine's machine; the undo ends that.
+
+    Without a way back through the gateway such answers go to the engine's own host, and would be forwarded from
+    there if it forwards anything.
+    """
+    if not deployment.engine.client.info().get("IPv4Forwarding"):
+        return
+    tunnel = str(TUNNEL_WEB.network)
+    undo.callback(_privileged, deployment, node, _NO_BLACKHOLE, tunnel)
+    _privileged(deployment, node, _BLACKHOLE, tunnel)
+
+
+def _privileged(deployment: Deployment, node: Node, script: str, *arguments: str) -> None:
+    deployment.engine.client.containers.run(
+        images.chosen()["WIREGUARD_IMAGE"],
+        entrypoint=["sh", "-c", script, "sh"],
+        command=list(arguments),
+        network_mode=f"container:{node.container.id}",
+        privileged=True,
+        remove=True,
+        labels=deployment.run.labels(),
+    )
