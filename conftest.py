@@ -13,9 +13,11 @@ import pytest
 
 from harness import interrupts, lifecycle, reporting, scoring
 from harness.addresses import AddressPlan
+from harness.budgets import NO_RECOVERY, RECOVERY
 from harness.engine import Engine
 from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
 from harness.experiment import Experiment
+from harness.faults import Fault, catalogue
 from harness.progress import stamped
 from harness.redaction import without
 from harness.stage import Stage
@@ -36,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("deployment", "the deployment under test")
     group.addoption("--layout", choices=["dev"], default="dev", help="which layout to test (default: dev)")
     group.addoption("--plan", type=int, default=0, metavar="N", help="address plan of the first worker (default: 0)")
+    group.addoption("--with-fault", metavar="NAME", help="run on a deployment with this fault of the catalogue in it")
     group.addoption("--keep", action="store_true", help="leave the deployment up at the end")
     group.addoption("--reuse", action="store_true", help="use the deployment that is up, if it is unchanged and well")
 
@@ -48,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         plan=_plan(config),
         keep=config.getoption("--keep"),
         reuse=config.getoption("--reuse"),
+        fault=_fault(config),
         say=lambda line: _say(config, line),
     )
     if not _runs(config, SCENARIOS):
@@ -114,6 +118,7 @@ def experiment(deployment: Deployment, stage: Stage, pytestconfig: pytest.Config
         attach=reporting.attach,
         on_trial=lambda trial: scoring.record(trial, _worker(pytestconfig) or "main"),
         on_failure=lambda: _examine(stage),
+        patience=RECOVERY if stage.fault is None else NO_RECOVERY,
     )
 
 
@@ -202,6 +207,18 @@ def _plan(config: pytest.Config) -> AddressPlan:
         return AddressPlan(index=config.getoption("--plan") + number)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _fault(config: pytest.Config) -> Fault | None:
+    """The fault that every scenario of this run has to live with, if one was asked for."""
+    name = config.getoption("--with-fault")
+    if name is None:
+        return None
+    found = {fault.name: fault for fault in catalogue()}
+    if name not in found:
+        message = f"there is no fault {name!r}; there are: {'; '.join(sorted(found))}"
+        raise pytest.UsageError(message)
+    return found[name]
 
 
 def _say(config: pytest.Config, line: str) -> None:

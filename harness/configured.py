@@ -43,7 +43,7 @@ def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
     described = {name: containers.configured(name, configuration) for name in configuration.get("services", {})}
     raw = {name: _secret_pieces(name, configuration) for name in described}
     for name, pieces in raw.items():
-        vault.learn(pieces, described[name].environment)
+        vault.learn(pieces, described[name])
     nodes = tuple(
         NodeEvidence(
             service=name,

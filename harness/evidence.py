@@ -142,7 +142,7 @@ def load(path: Path) -> Snapshot:
     if not isinstance(bundle, dict) or bundle.get("kind") != _KIND:
         message = f"{path} is not a snapshot; `python -m harness snapshot -o FILE` makes one"
         raise ParseError(message)
-    if bundle.get("format") != _FORMAT:
+    if repr(bundle.get("format")) != repr(_FORMAT):  # True is equal to 1
         message = f"{path} is a snapshot of format {bundle.get('format')!r}, and this harness reads format {_FORMAT}"
         raise ParseError(message)
     try:

@@ -51,7 +51,7 @@ class _Running:
 
     @property
     def title(self) -> str:
-        return " and ".join(fault.name for fault in self.faults)
+        return " and ".join(fault.name for fault in self.faults) or "nothing"
 
     def note(self, snapshot: Snapshot, diagnosis: Diagnosis, took: float) -> None:
         self.during, self.diagnosis, self.looked = snapshot, diagnosis, took
@@ -117,6 +117,7 @@ class Experiment:
         attach: Callable[[str, str], None] = lambda _name, _text: None,
         on_trial: Callable[[Trial], None] = lambda _trial: None,
         on_failure: Callable[[], None] = lambda: None,
+        patience: Budget = RECOVERY,
     ) -> None:
         self.deployment = deployment
         self._step = step
@@ -124,6 +125,7 @@ class Experiment:
         self._attach = attach
         self._on_trial = on_trial
         self._on_failure = on_failure
+        self._patience = patience
         self._seal = Sealer()  # one for all snapshots, so that they can be compared
         self._running: _Running | None = None
         self._recovery: float | None = None
@@ -144,8 +146,8 @@ class Experiment:
         to differ from what was seen before. Afterwards everything has to be as it was, or the deployment is marked
         broken and `DeploymentError` says what differs.
         """
-        title = " and ".join(fault.name for fault in faults)
         running = _Running(faults=faults, deployment=self.deployment)
+        title = running.title
         try:
             with self.disturbance(title) as undo:
                 running.before = self._look(self.deployment)
@@ -163,9 +165,9 @@ class Experiment:
             self._on_trial(running.trial())
 
     def show_symptom(self, *, within: Budget = SYMPTOM) -> Observation | None:
-        """Wait for the symptom of the fault that is in; None where no client notices any."""
+        """Wait for the symptom of the fault that is in, of several the first; None where no client notices any."""
         running = self._current()
-        symptom = running.faults[-1].symptom(self.deployment)
+        symptom = running.faults[0].symptom(self.deployment)
         if symptom is None:
             return None
         seen = self.expect(symptom.probe).becomes(*symptom.outcomes, within=within)
@@ -184,6 +186,16 @@ class Experiment:
         if self._running:
             self._running.note(snapshot, diagnosis, took)
         return diagnosis
+
+    def check_up(self) -> Diagnosis:
+        """Have the doctor look at a deployment to which nothing was done; what it finds then is a false alarm."""
+        running = _Running(faults=(), deployment=self.deployment)
+        self._running = running
+        try:
+            return self.diagnose()
+        finally:
+            self._running = None
+            self._on_trial(running.trial())
 
     def _current(self) -> _Running:
         if self._running is None:
@@ -254,7 +266,7 @@ class Experiment:
                 f"the deployment to be healthy ({when})",
                 lambda: _complaints(self.deployment),
                 lambda complaints: not complaints,
-                within=RECOVERY,
+                within=self._patience,
             )
 
     def redeploy(self, undo: ExitStack, overlay: Overlay, *services: str, alone: bool = False) -> None:

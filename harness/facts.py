@@ -127,16 +127,23 @@ class Facts:
     def uses_tunnel(self, app: AppFacts) -> bool:
         """Whether an application was told to find a backend at the other end of the tunnel, or is the one that should."""
         behind = self.front is not None and app.container.joined == self.front.service
-        beside = [each.interface.network for each in app.container.attachments if each.interface]
+        # Where a network has the tunnel's addresses, which is a fault of its own, the network is meant.
+        beside = tuple(self._subnets_of(app))
         return (
             behind
             or app.service == "web"
             or any(
-                # Where a network has the tunnel's addresses, which is a fault of its own, the network is meant.
-                self.in_tunnel(host) and not any(IPv4Address(host or "") in network for network in beside)
+                self.in_tunnel(host) and not any(IPv4Address(host or "") in subnet for subnet in beside)
                 for host in _hosts(app)
             )
         )
+
+    def _subnets_of(self, node: NodeFacts) -> Iterator[IPv4Network]:
+        """The subnets of the networks that a node is on, whether it runs or not."""
+        names = {each.network for each in node.container.attachments}
+        for network in self.snapshot.networks:
+            if network.ours and network.name in names:
+                yield from (IPv4Network(subnet) for subnet in network.subnets)
 
     def in_tunnel(self, host: str | None) -> bool:
         """Whether a host is an address of the tunnel."""

@@ -131,14 +131,33 @@ def _with_roots(facts: Facts, found: list[Finding]) -> list[Finding]:
     reasons = {rule.id: rule.consequence_of for rule in rules()}
     return [
         replace(
-            finding, root=not any(other.rule in reasons[finding.rule] and _touch(finding, other) for other in found)
+            finding,
+            root=not any(other.rule in reasons[finding.rule] and _explains(facts, other, finding) for other in found),
         )
         for finding in found
     ]
 
 
-def _touch(finding: Finding, other: Finding) -> bool:
-    return finding is not other and (finding.node == other.node or bool(finding.paths & other.paths))
+def _explains(facts: Facts, other: Finding, finding: Finding) -> bool:
+    """Whether one finding lies where it can bring the other about.
+
+    On the same node it can. Elsewhere only along a path that both break, and only towards the application: what is
+    wrong with an application explains nothing about a gateway, and that nothing about a backend.
+    """
+    if other is finding:
+        return False
+    if other.node == finding.node:
+        return True
+    depth, other_depth = _depth(facts.node(finding.node)), _depth(facts.node(other.node))
+    nearer = other_depth > depth or other_depth == depth == _DEPTHS[Role.GATEWAY]
+    return nearer and bool(finding.paths & other.paths)
+
+
+_DEPTHS = {Role.APP: 0, Role.GATEWAY: 1, Role.BACKEND: 2}
+
+
+def _depth(node: NodeFacts | None) -> int:
+    return _DEPTHS[node.role] if node else 0
 
 
 def _undiagnosed(facts: Facts, findings: Iterable[Finding]) -> list[Finding]:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, unquote
 
 REMOVED = "[removed]"
 
 _PART = 8  # characters of a secret that nothing else begins or ends with by chance
 _KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])")
 _URL_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:/@\s]*):(?P<password>[^@\s]+)@")
-_SECRET_NAME = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|PRIVATE|PRESHARED|API_?KEY)", re.IGNORECASE)
+_HASH = re.compile(r"\*[0-9A-F]{40}(?![0-9A-Fa-f])|(?<= USING ')[^']+(?=')")  # as SHOW GRANTS has them
+_SECRET_NAME = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|_PASS$|_PWD$|REQUIREPASS|SECRET|TOKEN|PRIVATE|PRESHARED|CREDENTIAL|API_?KEY",
+    re.IGNORECASE,
+)
+_SHORTEST = 6  # characters: what is shorter, such as a 1 that allows an empty password, is part of everything
 _SEAL_LENGTH = 12
 
 
@@ -21,19 +28,35 @@ class Redactor:
     """Removes secrets from text: those that are known, and whatever looks like a key and is not a known public one."""
 
     def __init__(self, secrets: Iterable[str], public: Iterable[str]) -> None:
-        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self._secrets = sorted({form for secret in secrets if secret for form in _forms(secret)}, key=len, reverse=True)
         self._public = frozenset(public)
 
     def __call__(self, text: str) -> str:
         """The text without its secrets."""
         clean = _KEY.sub(lambda found: found[0] if found[0] in self._public else REMOVED, without(self._secrets, text))
-        return _URL_PASSWORD.sub(lambda found: f"{found['user']}:{REMOVED}@", clean)
+        return _HASH.sub(REMOVED, _URL_PASSWORD.sub(lambda found: f"{found['user']}:{REMOVED}@", clean))
 
     def variable(self, name: str, value: str) -> str:
         """A variable's value, which its name alone may say is secret; the path of a file never is."""
-        if value and _SECRET_NAME.search(name) and not name.endswith("_FILE"):
-            return REMOVED
-        return self(value)
+        return REMOVED if value and is_secret(name) else self(value)
+
+
+def is_secret(name: str) -> bool:
+    """Whether what goes by that name is secret; the path of a file never is."""
+    return bool(_SECRET_NAME.search(name)) and not name.upper().endswith("_FILE")
+
+
+def secrets_in(settings: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The secrets among variables or options: by their names, and the passwords of URLs."""
+    for name, value in settings:
+        found = [value] if is_secret(name) else [each["password"] for each in _URL_PASSWORD.finditer(value)]
+        yield from (form for each in found for form in (each, unquote(each)) if len(form) >= _SHORTEST)
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """A secret as it stands in plain text, in URLs and in JSON."""
+    escaped = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+    return (secret, quote(secret, safe=""), quote(secret), *escaped)
 
 
 def without(secrets: Iterable[str], text: str) -> str:

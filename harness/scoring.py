@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from harness import mutation
 from harness.trials import Trial
 
 RECORD = Path(__file__).resolve().parent.parent / "reports" / "score"
@@ -28,6 +29,11 @@ def add_to(add: Add) -> None:
         "score", _score, "How well the doctor named the faults of the last `pytest scenarios/test_diagnosis.py`."
     )
     score.add_argument("--json", action="store_true", help="print everything as JSON")
+    score.add_argument(
+        "--mutation", action="store_true", help="run the suite on every fault instead: which scenarios notice it?"
+    )
+    score.add_argument("--fault", action="append", default=[], metavar="NAME", help="only this fault, for --mutation")
+    score.add_argument("--jobs", type=int, default=2, metavar="N", help="deployments at once, for --mutation")
 
 
 def record(trial: Trial, worker: str) -> None:
@@ -51,6 +57,8 @@ def recorded() -> list[Trial]:
 
 
 def _score(options: argparse.Namespace) -> int:
+    if options.mutation:
+        return _mutate(options)
     try:
         trials = recorded()
     except ValueError as error:
@@ -62,6 +70,15 @@ def _score(options: argparse.Namespace) -> int:
     document = summed_up(trials)
     sys.stdout.write(f"{json.dumps(document, indent=2)}\n" if options.json else text(trials))
     return 0 if all(trial.right for trial in trials) else 1
+
+
+def _mutate(options: argparse.Namespace) -> int:
+    runs = mutation.run(options.fault, options.jobs)
+    if not options.fault:
+        mutation.write(runs)
+    document = mutation.summed_up(runs)
+    sys.stdout.write(f"{json.dumps(document, indent=2)}\n" if options.json else mutation.text(runs))
+    return 1 if document["survivors"] or (not options.fault and document["never_failed"]) else 0
 
 
 def summed_up(trials: Sequence[Trial]) -> dict[str, Any]:

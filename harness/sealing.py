@@ -6,11 +6,12 @@ So a deployment that the harness did not bring up, whose secrets it was never to
 from __future__ import annotations
 
 import base64
-import binascii
 import io
+import itertools
 import json
+import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,13 +23,14 @@ from harness.containers import Container
 from harness.engine import Engine
 from harness.errors import DeploymentError
 from harness.evidence import Piece
-from harness.redaction import Redactor, Sealer
+from harness.redaction import REMOVED, Redactor, Sealer, is_secret, secrets_in
 
 PRIVATE_KEY_FILE = "WG_PRIVATE_KEY_FILE"
 PRESHARED_KEY_FILE = "WG_PRESHARED_KEY_FILE"
 PEER_PUBLIC_KEY_FILE = "WG_PEER_PUBLIC_KEY_FILE"
 
 _SECRETS = "/run/secrets"
+_LISTED = re.compile(r"(?P<path>/.*) (?P<mode>[0-7]+) (?P<owner>\d+)")
 _DUMPS = ("dump", "dump-before")
 _INTERFACE_FIELDS = 5
 _PEER_FIELDS = 9
@@ -48,8 +50,10 @@ class Vault:
         """Removes all secrets that have been learnt so far."""
         return Redactor(self._secrets, self._public - self._secrets)
 
-    def learn(self, pieces: Mapping[str, Piece], environment: Mapping[str, str]) -> None:
-        """Note the secrets, and the keys that may be shown, of one node's raw pieces."""
+    def learn(self, pieces: Mapping[str, Piece], container: Container) -> None:
+        """Note the secrets, and the keys that may be shown, of one node: its raw pieces, its settings and command."""
+        environment = container.environment
+        self._secrets |= set(secrets_in((*environment.items(), *_options(container.command))))
         public_path = environment.get(PEER_PUBLIC_KEY_FILE, "")
         self._public.add(environment.get("WG_PEER_PUBLIC_KEY", ""))
         for path, content in _contents(pieces):
@@ -76,8 +80,7 @@ class Vault:
             elif name in _DUMPS:
                 sealed[name] = Piece(text="\n".join("\t".join(self._row(each)) for each in _rows(piece)))
             elif name == "secret-files":
-                described = self._described(piece.text, dict(_contents(pieces)), environment)
-                sealed[name] = Piece(text=json.dumps(described, indent=1))
+                sealed[name] = self._described(piece.text, dict(_contents(pieces)), environment)
             else:
                 sealed[name] = Piece(text=redact(piece.text))
         return sealed
@@ -85,7 +88,7 @@ class Vault:
     def describe(self, container: Container) -> Piece:
         """A container as a piece of evidence, its environment and words without secrets."""
         environment = {name: self.redact.variable(name, value) for name, value in container.environment.items()}
-        command = tuple(map(self.redact, container.command))
+        command = tuple(_without_options(container.command, self.redact))
         shown = replace(container, environment=environment, command=command, error=self.redact(container.error))
         return Piece(text=shown.to_json())
 
@@ -95,14 +98,19 @@ class Vault:
             return [self.redact("\t".join(fields))]
         return [self._seal(field) if number == secret else field for number, field in enumerate(fields)]
 
-    def _described(
-        self, listing: str, contents: Mapping[str, str], environment: Mapping[str, str]
-    ) -> list[dict[str, Any]]:
-        found = []
+    def _described(self, listing: str, contents: Mapping[str, str], environment: Mapping[str, str]) -> Piece:
+        described = []
         for line in dict.fromkeys(listing.splitlines()):
-            path, mode, owner = line.rsplit(" ", 2)
-            content = contents.get(path)
-            entry: dict[str, Any] = {"path": path, "mode": mode, "owner": int(owner), "readable": content is not None}
+            found = _LISTED.fullmatch(line)
+            if found is None:
+                return Piece(missing=f"instead of a path, a mode and an owner there is {self.redact(line)!r}")
+            path, content = found["path"], contents.get(found["path"])
+            entry: dict[str, Any] = {
+                "path": path,
+                "mode": found["mode"],
+                "owner": int(found["owner"]),
+                "readable": content is not None,
+            }
             if content is not None:
                 text = content.strip()
                 entry |= {"empty": not text, "seal": self._seal(text), "fault": _key_fault(text)}
@@ -110,8 +118,8 @@ class Vault:
                     entry["public"] = keys.derive_public(text)
                 if path == environment.get(PEER_PUBLIC_KEY_FILE) and text not in self._secrets:
                     entry["content"] = text
-            found.append(entry)
-        return found
+            described.append(entry)
+        return Piece(text=json.dumps(described, indent=1))
 
 
 def read_archived(engine: Engine, container: str) -> tuple[str, str]:
@@ -153,8 +161,27 @@ def _contents(pieces: Mapping[str, Piece]) -> Iterator[tuple[str, str]]:
         path, _, content = line.partition(" ")
         try:
             yield path, base64.b64decode(content).decode(errors="replace")
-        except binascii.Error:
+        except ValueError:
             continue
+
+
+def _options(command: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The options of a command with their values: `--name=value`, and `--name value`."""
+    for word, following in itertools.pairwise((*command, "")):
+        name, equals, value = word.partition("=")
+        yield name, value if equals else following
+
+
+def _without_options(command: Sequence[str], redact: Callable[[str], str]) -> Iterator[str]:
+    """A command without the values of those of its options that are secret."""
+    before = ""
+    for word in command:
+        name, equals, _ = word.partition("=")
+        if before.startswith("-") and "=" not in before and is_secret(before) and not word.startswith("-"):
+            yield REMOVED
+        else:
+            yield f"{name}={REMOVED}" if equals and is_secret(name) else redact(word)
+        before = word
 
 
 def _rows(piece: Piece | None) -> list[list[str]]:

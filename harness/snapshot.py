@@ -239,7 +239,7 @@ class Collector:
 
     def _sealed(self, traffic: dict[str, dict[str, tuple[int, int]]]) -> Snapshot:
         for service, pieces in self._texts.items():
-            self._vault.learn(pieces, self._containers[service].environment)
+            self._vault.learn(pieces, self._containers[service])
         nodes = tuple(self._node(service) for service in self._nodes)
         return Snapshot(
             layout=self._layout,

@@ -9,6 +9,8 @@ from harness import images, lifecycle, preflight
 from harness.addresses import AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
+from harness.errors import HarnessError
+from harness.faults import Fault
 
 Say = Callable[[str], None]
 
@@ -16,11 +18,15 @@ Say = Callable[[str], None]
 class Stage:
     """Holds one address plan for a session."""
 
-    def __init__(self, *, layout: str, plan: AddressPlan, keep: bool, reuse: bool, say: Say) -> None:
+    def __init__(  # noqa: PLR0913 (each is a choice of its own)
+        self, *, layout: str, plan: AddressPlan, keep: bool, reuse: bool, fault: Fault | None = None, say: Say
+    ) -> None:
         self.layout = layout
         self.plan = plan
         self.keep = keep
         self.reuse = reuse
+        self.fault = fault
+        """A fault that is in the deployment all the time: which scenarios notice it?"""
         self._say = say
         self._exit = ExitStack()
         self._deployment: Deployment | None = None
@@ -52,7 +58,14 @@ class Stage:
                 lifecycle.deployed(engine, self.plan, layout=self.layout, keep=self.keep, reuse=reuse, say=self._say)
             )
             self.secrets.update(self._deployment.credentials.secrets())
+            if self.fault is not None:
+                self._break(self._deployment, self.fault)
         return self._deployment
+
+    def _break(self, deployment: Deployment, fault: Fault) -> None:
+        if fault.apply(deployment, self._exit.enter_context(ExitStack())) is not None:
+            message = f"with the fault {fault.name!r} no deployment comes up"
+            raise HarnessError(message)
 
     @property
     def current(self) -> Deployment | None:
@@ -60,8 +73,9 @@ class Stage:
         return self._deployment
 
     def mark_broken(self, reason: str) -> None:
-        """The deployment is not what it was: nobody else may work on it."""
-        self._broken = reason
+        """The deployment is not what it was: nobody else may work on it, unless it is broken on purpose."""
+        if self.fault is None:
+            self._broken = reason
 
     def close(self, *, graceful: bool = True) -> None:
         """Take the deployment down, unless it is kept; one that is broken is never kept."""

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import recreation
+from harness import disruptions, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -43,6 +43,7 @@ class MariaDBOnLoopback(Fault):
         command = deployment.configuration()["services"]["mariadb"]["command"]
         overlay = {"services": {"mariadb": {"command": [*command, "--bind-address=127.0.0.1"]}}}
         recreation.redeploy(deployment, undo, overlay, "mariadb")
+        disruptions.settle(deployment.mariadb)  # until it listens, it refuses for another reason
 
 
 CASES: tuple[Fault, ...] = (MariaDBOnLoopback(),)
