@@ -30,7 +30,7 @@ PAIRS = (
     ("allowed IPs lack the peer, on web", "Redis is paused"),
     ("wrong endpoint address", "missing grant"),
     ("UDP port blocked", "MariaDB is stopped"),
-    ("underlay cut", "web is stopped"),
+    ("web is stopped", "underlay cut"),
     ("path MTU black hole", "a second path from web to services-net"),
     ("40 % loss on the underlay", "Redis in protected mode"),
     ("services' tunnel address is missing", "database password changed on the server"),
