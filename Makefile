@@ -10,7 +10,7 @@ WORKERS ?=
 export LAYOUT WORKERS
 
 .DEFAULT_GOAL := help
-.PHONY: help scenarios test setup up down status report lint types unit format sweep lock clean
+.PHONY: help scenarios test setup up down status doctor score mutation report lint types unit format sweep lock clean
 
 help: ## Show this help
 	@printf 'usage: make TARGET [LAYOUT=dev] [WORKERS=N] [ARGS="..."]\n\n'
@@ -51,6 +51,15 @@ unit: ## The harness's own tests, no Docker needed
 
 format: ## Format Python and shell
 	@tools/lint.sh --fix
+
+doctor: ## Say what is wrong with what is up, and what to do (ARGS="--attach NAME", ARGS="--compose FILE")
+	@tools/run.sh doctor $(ARGS)
+
+score: ## How well the doctor named the faults of the last run
+	@tools/run.sh score $(ARGS)
+
+mutation: ## Run the scenarios on every fault: which notices which? (about half an hour)
+	@tools/run.sh mutation $(ARGS)
 
 sweep: ## Remove what dead runs left behind (ARGS=--kept: kept deployments too)
 	@tools/run.sh sweep $(ARGS)

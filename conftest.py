@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import interrupts, lifecycle, reporting, scoring
+from harness import interrupts, lifecycle, reporting, scorepage, scoring
 from harness.addresses import AddressPlan
 from harness.budgets import NO_RECOVERY, RECOVERY
 from harness.engine import Engine
@@ -81,6 +81,29 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         pytest.exit(f"\n{error}", returncode=EXIT_PREREQUISITE)
     except HarnessError as error:
         pytest.exit(f"\n{error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Sum up how the doctor did, once all workers are done."""
+    config = session.config
+    if _worker(config) or config.option.collectonly or not _runs(config, SCENARIOS):
+        return
+    if trials := scoring.recorded():
+        scoring.write(trials)
+        reporting.add_page(
+            Path(config.option.allure_report_dir),
+            title="The doctor's score",
+            page=scorepage.page(trials),
+            passed=all(trial.right for trial in trials),
+            layout=config.getoption("--layout"),
+        )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes of waiting, so that other workers do the rest meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -19,6 +19,7 @@ from harness.budgets import HANDSHAKE
 from harness.deployment import Deployment, Gateway, Node
 from harness.errors import CommandError, DeploymentError, HarnessError
 from harness.model import NetfilterRule
+from harness.recreation import Overlay, redeploy
 from harness.waiting import wait_until
 from harness.wireguard import INTERFACE
 
@@ -155,7 +156,29 @@ def start_responder(deployment: Deployment) -> None:
     services = deployment.wireguard_services
     services.container.start()
     wait_until(f"{services.name} to have its peer", lambda: _has_peer(services), bool, within=HANDSHAKE)
-    deployment.wireguard_web.renew_peer()
+    shake_hands_after_absence(deployment)
+
+
+def redeploy_responder(deployment: Deployment, undo: ExitStack, overlay: Overlay) -> None:
+    """Create services' gateway anew with an overlay (`recreation.redeploy`); after the undo the ends shake hands."""
+    undo.callback(_shake_hands_if_due, deployment)
+    redeploy(deployment, undo, overlay, deployment.wireguard_services.service)
+
+
+def _shake_hands_if_due(deployment: Deployment) -> None:
+    if deployment.wireguard_web.peer().latest_handshake is None:
+        shake_hands_after_absence(deployment)
+
+
+def shake_hands_after_absence(deployment: Deployment) -> None:
+    """Have web begin a handshake with an end that was away for a while, and is there now.
+
+    While it was away web's kernel asked in vain for its link address. A handshake that waits for the last of those
+    three questions is thrown away unsent, and the next one comes 5 s later; so the kernel is to ask anew.
+    """
+    web = deployment.wireguard_web
+    web.output("ip", "neighbour", "flush", "to", str(deployment.plan.underlay_services))
+    web.renew_peer()
 
 
 def _has_peer(gateway: Gateway) -> bool:

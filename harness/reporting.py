@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from uuid import uuid4
 
 import allure
+from allure_commons.logger import AllureFileLogger
+from allure_commons.model2 import Attachment, Label, TestResult
 
 from harness.deployment import Deployment
 from harness.judgement import judge
@@ -39,6 +43,28 @@ def describe(*, epic: str, feature: str, story: str, layout: str, title: str, ca
 def attach(name: str, text: str) -> None:
     """Attach a text to the test at hand."""
     allure.attach(text, name=name, attachment_type=allure.attachment_type.TEXT)
+
+
+def add_page(results: Path, *, title: str, page: str, passed: bool, layout: str) -> None:
+    """Add a page of HTML to a run's results, as a test of its own; call it once, when all tests are done."""
+    name, moment = f"{uuid4()}-attachment.html", int(time.time() * 1000)
+    (results / name).write_text(page, encoding="utf-8")
+    labels = {"epic": f"{layout} layout", "feature": "Scores", "layout": layout}
+    AllureFileLogger(str(results)).report_result(  # type: ignore[no-untyped-call]
+        TestResult(
+            uuid=str(uuid4()),
+            historyId=title,
+            testCaseId=title,
+            fullName=title,
+            name=title,
+            status="passed" if passed else "failed",
+            stage="finished",
+            start=moment,
+            stop=moment,
+            labels=[Label(name=label, value=value) for label, value in labels.items()],
+            attachments=[Attachment(name=title, source=name, type="text/html")],
+        )
+    )
 
 
 def remove_secrets(results: Path, secrets: Iterable[str]) -> None:

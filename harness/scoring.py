@@ -14,11 +14,13 @@ from typing import Any
 from harness import mutation
 from harness.trials import Trial
 
-RECORD = Path(__file__).resolve().parent.parent / "reports" / "score"
+REPORTS = Path(__file__).resolve().parent.parent / "reports"
+RECORD = REPORTS / "score"
 """Where runs of `scenarios/test_diagnosis.py` leave a line for each trial."""
 
 EXIT_UNSEEN = 2
-_HEALTHY = "(healthy)"
+HEALTHY = "(healthy)"
+"""What a benign change, or nothing at all, is to be named."""
 
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 
@@ -67,8 +69,7 @@ def _score(options: argparse.Namespace) -> int:
     if not trials:
         sys.stderr.write("there is no record of the doctor's trials: run `pytest scenarios/test_diagnosis.py` first\n")
         return EXIT_UNSEEN
-    document = summed_up(trials)
-    sys.stdout.write(f"{json.dumps(document, indent=2)}\n" if options.json else text(trials))
+    sys.stdout.write(f"{json.dumps(summed_up(trials), indent=2)}\n" if options.json else text(trials))
     return 0 if all(trial.right for trial in trials) else 1
 
 
@@ -79,6 +80,11 @@ def _mutate(options: argparse.Namespace) -> int:
     document = mutation.summed_up(runs)
     sys.stdout.write(f"{json.dumps(document, indent=2)}\n" if options.json else mutation.text(runs))
     return 1 if document["survivors"] or (not options.fault and document["never_failed"]) else 0
+
+
+def write(trials: Sequence[Trial]) -> None:
+    """Keep the score as a document beside the report."""
+    (REPORTS / "score.json").write_text(f"{json.dumps(summed_up(trials), indent=1)}\n", encoding="utf-8")
 
 
 def summed_up(trials: Sequence[Trial]) -> dict[str, Any]:
@@ -103,7 +109,7 @@ def confusion(trials: Iterable[Trial]) -> dict[str, Counter[str]]:
 
 
 def _named(*roots: frozenset[str]) -> str:
-    return " + ".join(sorted(frozenset().union(*roots))) or _HEALTHY
+    return " + ".join(sorted(frozenset().union(*roots))) or HEALTHY
 
 
 def text(trials: Sequence[Trial]) -> str:

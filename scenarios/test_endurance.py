@@ -29,6 +29,7 @@ THE_WAIT = pytest.mark.timeout(400)  # seconds; pytest.ini's 300 leave a loaded 
 
 
 @THE_WAIT
+@pytest.mark.slow
 def test_sessions_that_ran_out_are_renewed(experiment: Experiment) -> None:
     """After 200 s without an underlay queries are answered within 10 s of its return, and the open connection lives.
 

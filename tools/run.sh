@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# What `make` calls: run.sh scenarios|test|up|down|status|sweep|report|lint|types|unit [ARGUMENT...]
+# What `make` calls: run.sh scenarios|test|up|down|status|doctor|score|mutation|sweep|report|lint|types|unit
+# [ARGUMENT...]
 #
 # LAYOUT names the deployment's layout, WORKERS the number of xdist workers. `scenarios`, `unit` and `test` hand
-# further arguments to pytest, `up`, `down`, `status` and `sweep` to `python -m harness`.
+# further arguments to pytest, the others to `python -m harness`.
 # Exit codes: 0; 10 where a prerequisite is missing; otherwise that of the step that failed.
 # (GNU make turns any of them into 2 and prints the code: "Error 10".)
 set -euo pipefail
@@ -99,6 +100,12 @@ down() { harness down "$@"; }
 
 status() { harness status "$@"; }
 
+doctor() { harness doctor "$@"; }
+
+score() { harness score "$@"; }
+
+mutation() { harness score --mutation "$@"; }
+
 sweep() { harness sweep "$@"; }
 
 up() {
@@ -111,10 +118,10 @@ main() {
   cd "$ROOT"
   shift || true
   case $what in
-    scenarios | unit | lint | types | up) set_up ;;
+    scenarios | unit | lint | types | up | mutation) set_up ;;
     test) set_up && what=everything ;;
-    report | sweep) ;;
-    down | status) set -- --layout "$LAYOUT" "$@" ;;
+    report | sweep | score) ;;
+    down | status | doctor) set -- --layout "$LAYOUT" "$@" ;;
     *) sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && return 64 ;;
   esac
   "$what" "$@"

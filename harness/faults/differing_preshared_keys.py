@@ -13,7 +13,6 @@ from harness.faults import Fault, Stage, Symptom
 from harness.keys import generate_preshared
 from harness.model import Outcome
 from harness.probes.mariadb import MariaDBQuery
-from harness.recreation import redeploy
 
 _WITHOUT = "services: {wireguard-services: {environment: {WG_PRESHARED_KEY_FILE: !reset null}}}"
 _ANOTHER = """
@@ -55,7 +54,7 @@ class DifferingPresharedKeys(Fault):
         if not self.one_sided:
             file = mutations.key_file(deployment, undo, generate_preshared())
             overlay = _ANOTHER.format(file=json.dumps(str(file)))
-        redeploy(deployment, undo, overlay, "wireguard-services")
+        mutations.redeploy_responder(deployment, undo, overlay)
 
 
 CASES: tuple[Fault, ...] = (DifferingPresharedKeys(one_sided=True), DifferingPresharedKeys(one_sided=False))

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness import mutations
 from harness.addresses import TUNNEL_WEB
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
 from harness.probes.mariadb import MariaDBQuery
-from harness.recreation import redeploy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class DuplicatedTunnelAddress(Fault):
         """Create services' gateway anew with web's address."""
         environment = {"WG_ADDRESS": str(TUNNEL_WEB)}
         overlay = {"services": {"wireguard-services": {"environment": environment}}}
-        redeploy(deployment, undo, overlay, "wireguard-services")
+        mutations.redeploy_responder(deployment, undo, overlay)
 
 
 CASES: tuple[Fault, ...] = (DuplicatedTunnelAddress(),)

@@ -11,7 +11,6 @@ from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
 from harness.probes.mariadb import MariaDBQuery
-from harness.recreation import redeploy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class GeneratedPublicKey(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that key."""
         file = mutations.key_file(deployment, undo, keys.generate_private())
-        redeploy(deployment, undo, {"secrets": {"web_public_key": {"file": str(file)}}}, "wireguard-services")
+        mutations.redeploy_responder(deployment, undo, {"secrets": {"web_public_key": {"file": str(file)}}})
 
 
 CASES: tuple[Fault, ...] = (GeneratedPublicKey(),)

@@ -11,7 +11,6 @@ from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
 from harness.probes.mariadb import MariaDBQuery
-from harness.recreation import redeploy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ class InvalidPrivateKey(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that file."""
         file = mutations.key_file(deployment, undo, deployment.credentials.keys.services.private[: self.kept])
-        redeploy(deployment, undo, {"secrets": {"services_private_key": {"file": str(file)}}}, "wireguard-services")
+        mutations.redeploy_responder(deployment, undo, {"secrets": {"services_private_key": {"file": str(file)}}})
 
 
 CASES: tuple[Fault, ...] = (InvalidPrivateKey(kept=40), InvalidPrivateKey(kept=0))

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness import mutations
 from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
 from harness.probes.mariadb import MariaDBQuery
-from harness.recreation import redeploy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class MalformedForwardEntry(Fault):
             for forward in deployment.wireguard_services.forwards()
         ]
         overlay = {"services": {"wireguard-services": {"environment": {"WG_FORWARD_PORTS": " ".join(entries)}}}}
-        redeploy(deployment, undo, overlay, "wireguard-services")
+        mutations.redeploy_responder(deployment, undo, overlay)
 
 
 CASES: tuple[Fault, ...] = (MalformedForwardEntry(),)

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness import mutations
 from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
 from harness.probes.mariadb import MariaDBQuery
-from harness.recreation import redeploy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class MissingForwardEntry(Fault):
         declared = deployment.wireguard_services.forwards()
         rest = " ".join(str(forward) for forward in declared if forward.port != MARIADB_PORT)
         overlay = {"services": {"wireguard-services": {"environment": {"WG_FORWARD_PORTS": rest}}}}
-        redeploy(deployment, undo, overlay, "wireguard-services")
+        mutations.redeploy_responder(deployment, undo, overlay)
 
 
 CASES: tuple[Fault, ...] = (MissingForwardEntry(),)

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness import mutations
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
 from harness.probes.mariadb import MariaDBQuery
-from harness.recreation import redeploy
 
 _ELSEWHERE = 98
 """An address of tunnel-net that no container has: fixed ones are below 10, Docker's own choice is above 127."""
@@ -45,7 +45,7 @@ class MovedGateway(Fault):
         """Create services' gateway anew there."""
         address = {"ipv4_address": str(deployment.plan.tunnel_net[_ELSEWHERE])}
         overlay = {"services": {"wireguard-services": {"networks": {"tunnel-net": address}}}}
-        redeploy(deployment, undo, overlay, "wireguard-services")
+        mutations.redeploy_responder(deployment, undo, overlay)
 
 
 CASES: tuple[Fault, ...] = (MovedGateway(),)

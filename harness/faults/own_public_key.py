@@ -11,7 +11,6 @@ from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
 from harness.probes.mariadb import MariaDBQuery
-from harness.recreation import redeploy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class OwnPublicKey(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that key: a running WireGuard would pass such a peer over in silence."""
         own = str(mutations.key_path(deployment, keys.SERVICES_PUBLIC))
-        redeploy(deployment, undo, {"secrets": {"web_public_key": {"file": own}}}, "wireguard-services")
+        mutations.redeploy_responder(deployment, undo, {"secrets": {"web_public_key": {"file": own}}})
 
 
 CASES: tuple[Fault, ...] = (OwnPublicKey(),)

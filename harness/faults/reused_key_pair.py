@@ -11,7 +11,6 @@ from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
 from harness.probes.mariadb import MariaDBQuery
-from harness.recreation import redeploy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class ReusedKeyPair(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with web's private key."""
         file = str(mutations.key_path(deployment, keys.WEB_PRIVATE))
-        redeploy(deployment, undo, {"secrets": {"services_private_key": {"file": file}}}, "wireguard-services")
+        mutations.redeploy_responder(deployment, undo, {"secrets": {"services_private_key": {"file": file}}})
 
 
 CASES: tuple[Fault, ...] = (ReusedKeyPair(),)
