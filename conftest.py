@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _worker(config):  # workers only add: one that cleaned would take the others' results away
         if config.option.allure_report_dir is None:  # nor does a run that writes elsewhere
             shutil.rmtree(results, ignore_errors=True)
-            shutil.rmtree(scoring.RECORD, ignore_errors=True)
+        scoring.begin()
         config.option.xmlpath = config.option.xmlpath or str(REPORTS / "junit.xml")
     config.option.allure_report_dir = config.option.allure_report_dir or str(results)
 
@@ -89,7 +89,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if _worker(config) or config.option.collectonly or not _runs(config, SCENARIOS):
         return
-    if trials := scoring.recorded():
+    if trials := scoring.recorded_now():
         scoring.write(trials)
         reporting.add_page(
             Path(config.option.allure_report_dir),
@@ -192,7 +192,7 @@ def pytest_runtest_makereport(
 
 def _examine(stage: Stage) -> None:
     """Have the doctor look at the deployment in which a test has just failed."""
-    if stage.current is None:
+    if stage.current is None or stage.fault is not None:  # what is broken on purpose is known
         return
     try:
         stage.root_cause = without(stage.secrets, reporting.attach_evidence(stage.current))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,7 +19,10 @@ from harness.trials import Trial
 
 REPORTS = Path(__file__).resolve().parent.parent / "reports"
 RECORD = REPORTS / "score"
-"""Where runs of `scenarios/test_diagnosis.py` leave a line for each trial."""
+"""Where runs of `scenarios/test_diagnosis.py` leave a line for each trial, a folder for each run."""
+
+_RUN = "HARNESS_SCORE_RUN"
+_KEPT = 10  # runs whose records are kept
 
 EXIT_UNSEEN = 2
 HEALTHY = "(healthy)"
@@ -38,17 +44,26 @@ def add_to(add: Add) -> None:
     score.add_argument("--jobs", type=int, default=2, metavar="N", help="deployments at once, for --mutation")
 
 
+def begin() -> None:
+    """Begin a run's record: what this process and the workers that it starts record belongs together."""
+    os.environ[_RUN] = f"{time.time_ns():020}"
+
+
 def record(trial: Trial, worker: str) -> None:
-    """Add a trial to the record; each worker has a file of its own."""
-    RECORD.mkdir(parents=True, exist_ok=True)
-    with (RECORD / f"{worker}.jsonl").open("a", encoding="utf-8") as file:
+    """Add a trial to the run's record; each worker has a file of its own."""
+    folder = RECORD / os.environ[_RUN]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{worker}.jsonl").open("a", encoding="utf-8") as file:
         file.write(f"{trial.to_json()}\n")
 
 
 def recorded() -> list[Trial]:
-    """All trials on record; raises `ValueError` with the file that holds something else."""
+    """All trials of the last run that had any; raises `ValueError` with the file that holds something else."""
+    runs = sorted(RECORD.iterdir()) if RECORD.is_dir() else []
+    for old in runs[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
     found = []
-    for path in sorted(RECORD.glob("*.jsonl")):
+    for path in sorted(runs[-1].glob("*.jsonl")) if runs else ():
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             try:
                 found.append(Trial.from_json(line))
@@ -56,6 +71,11 @@ def recorded() -> list[Trial]:
                 message = f"{path} line {number} is no trial: {error}"
                 raise ValueError(message) from error
     return found
+
+
+def recorded_now() -> list[Trial]:
+    """The trials of this very run."""
+    return recorded() if (RECORD / os.environ.get(_RUN, "none")).is_dir() else []
 
 
 def _score(options: argparse.Namespace) -> int:
