@@ -21,6 +21,7 @@ from harness.faults import Fault, catalogue
 from harness.progress import stamped
 from harness.redaction import without
 from harness.stage import Stage
+from harness.trials import Trial
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
@@ -139,7 +140,7 @@ def experiment(deployment: Deployment, stage: Stage, pytestconfig: pytest.Config
         reporting.step,
         stage.mark_broken,
         attach=reporting.attach,
-        on_trial=lambda trial: scoring.record(trial, _worker(pytestconfig) or "main"),
+        on_trial=lambda trial: _record(pytestconfig, trial),
         on_failure=lambda: _examine(stage),
         patience=RECOVERY if stage.fault is None else NO_RECOVERY,
     )
@@ -188,6 +189,12 @@ def pytest_runtest_makereport(
         report.longrepr = clean
     report.sections = [(title, without(stage.secrets, text)) for title, text in report.sections]
     return report
+
+
+def _record(config: pytest.Config, trial: Trial) -> None:
+    """Keep what became of a fault, for the score of this run's scenarios."""
+    if _runs(config, SCENARIOS):
+        scoring.record(trial, _worker(config) or "main")
 
 
 def _examine(stage: Stage) -> None:

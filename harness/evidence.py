@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,6 +78,12 @@ class NetworkEvidence:
     subnets: tuple[str, ...]
     project: str | None
     ours: bool
+
+    @property
+    def ipv4(self) -> tuple[IPv4Network, ...]:
+        """Its IPv4 subnets; raises `ValueError` for one that is none."""
+        found = (ip_network(subnet, strict=False) for subnet in self.subnets)
+        return tuple(subnet for subnet in found if isinstance(subnet, IPv4Network))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

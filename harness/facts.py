@@ -143,7 +143,7 @@ class Facts:
         names = {each.network for each in node.container.attachments}
         for network in self.snapshot.networks:
             if network.ours and network.name in names:
-                yield from (IPv4Network(subnet) for subnet in network.subnets)
+                yield from network.ipv4
 
     def in_tunnel(self, host: str | None) -> bool:
         """Whether a host is an address of the tunnel."""

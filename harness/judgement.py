@@ -119,7 +119,7 @@ def _finding(rule: Rule[Any], facts: Facts, case: Case) -> Finding:
         severity=rule.severity,
         root=True,
         cause=rule.cause.format(node=case.node, **case.values),
-        remedy=rule.remedy.format(node=case.node, **case.values),
+        remedy=rule.remedy.format(node=case.node, container=node.evidence.name if node else case.node, **case.values),
         evidence=case.evidence,
         hop=rule.hop,
         paths=paths,

@@ -161,7 +161,8 @@ class Sample:
     def kill_tunnel(self, *, handshake: int = 0) -> None:
         """Have nothing pass between the gateways: no handshake (or an old one), nothing that arrives, web cut off."""
         for service in GATEWAYS:
-            self.change(service, "dump", f"\t{HANDSHAKE}\t", f"\t{handshake}\t")
+            if handshake != HANDSHAKE and f"\t{HANDSHAKE}\t" in self.pieces[service]["dump"]:
+                self.change(service, "dump", f"\t{HANDSHAKE}\t", f"\t{handshake}\t")
         for sizes in self.traffic.values():
             sizes |= {"small": (0, 0), "large": (0, 0)}
         self.traffic[f"{FRONT}>{BACK}"] = {"small": (3000, 0), "large": (1480, 0)}

@@ -62,8 +62,9 @@ class Rule(Generic[S]):
     """One way to be wrong.
 
     `over` gives the subjects, each judged by `when`, which may raise `UnseenError`: then this subject is unknown.
-    `cause` and `remedy` are templates. `consequence_of` names the rules that explain a finding of this one where they
-    share a node or a path; `hop` is where on the way the packet is stopped.
+    `cause` and `remedy` are templates, in which {node} is the service's name and {container} that of its container.
+    `consequence_of` names the rules that explain a finding of this one where they share a node or a path; `hop` is
+    where on the way the packet is stopped.
     """
 
     id: str

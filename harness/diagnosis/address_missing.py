@@ -34,7 +34,7 @@ RULES = (
         over=_over,
         when=_when,
         cause="wg0 of {node} lacks its tunnel address {wanted}",
-        remedy="docker exec {node} ip address add {wanted} dev wg0",
+        remedy="docker exec {container} ip address add {wanted} dev wg0",
         consequence_of=STOPS_A_CONTAINER,
     ),
 )

@@ -35,7 +35,7 @@ RULES = (
         over=_over,
         when=_when,
         cause="in {node} nothing lies under the tunnel's route: with wg0 down, what is meant for it leaves in the clear, {by}",
-        remedy="docker exec {node} ip route replace blackhole {subnet} metric 9999",
+        remedy="docker exec {container} ip route replace blackhole {subnet} metric 9999",
         consequence_of=STOPS_A_CONTAINER,
     ),
 )

@@ -41,7 +41,7 @@ RULES = (
         over=_over,
         when=_when,
         cause="in {node} the DNAT rule of port {port} is never reached: the packets are taken before it by: {taken}",
-        remedy="docker exec {node} iptables -t nat -D PREROUTING {taken}",
+        remedy="docker exec {container} iptables -t nat -D PREROUTING {taken}",
         consequence_of=STOPS_A_CONTAINER,
     ),
 )

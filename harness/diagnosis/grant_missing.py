@@ -60,6 +60,6 @@ RULES = (
         over=_over,
         when=_when,
         cause="the user {user} lacks {lacking} on the database {database} of {node}",
-        remedy="docker exec {node} mariadb -e \"GRANT ALL PRIVILEGES ON {database}.* TO '{user}'@'%'\" (as root)",
+        remedy="docker exec {container} mariadb -e \"GRANT ALL PRIVILEGES ON {database}.* TO '{user}'@'%'\" (as root)",
     ),
 )

@@ -30,6 +30,6 @@ RULES = (
         over=_over,
         when=_when,
         cause="wg0 of {node} is down",
-        remedy="docker exec {node} ip link set wg0 up",
+        remedy="docker exec {container} ip link set wg0 up",
     ),
 )

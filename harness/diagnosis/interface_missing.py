@@ -31,7 +31,7 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} runs and has no wg0",
-        remedy="docker logs {node} says why; docker restart {node} builds it anew (and whatever shares its namespace moves along)",
+        remedy="docker logs {container} says why; docker restart {container} builds it anew (and whatever shares its namespace moves along)",
         consequence_of=KILLS_A_TUNNEL - {"interface-missing", "container-down"},
     ),
 )

@@ -57,7 +57,7 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} forwards port {port} without MASQUERADE on {interface}: the backend answers to a tunnel address that it has no way to",
-        remedy="docker exec {node} iptables -t nat -A POSTROUTING -o {interface} -p tcp -d {destination} --dport {port} -j MASQUERADE",
+        remedy="docker exec {container} iptables -t nat -A POSTROUTING -o {interface} -p tcp -d {destination} --dport {port} -j MASQUERADE",
         consequence_of=STOPS_A_CONTAINER
         | {"forward-rule-wrong-destination", "forward-rule-shadowed", "forward-rule-missing"},
     ),

@@ -37,7 +37,7 @@ RULES = (
         over=_over,
         when=_when,
         cause="no route of {node} leads through wg0 to the other end, {other}",
-        remedy="docker exec {node} ip route add {subnet} dev wg0 (an address with the subnet's prefix length makes it by itself)",
+        remedy="docker exec {container} ip route add {subnet} dev wg0 (an address with the subnet's prefix length makes it by itself)",
         consequence_of=STOPS_A_CONTAINER
         | {"address-missing", "interface-down", "interface-missing", "address-duplicated"},
     ),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network
 
 from harness.diagnosis import Case, Rule
-from harness.evidence import NetworkEvidence
 from harness.facts import Facts
 from harness.model import Hop
 
@@ -17,18 +16,14 @@ Pair = tuple[str, IPv4Network, str, IPv4Network]
 def _over(facts: Facts) -> Iterator[Pair]:
     ours = [each for each in facts.snapshot.networks if each.ours]
     theirs = [each for each in facts.snapshot.networks if not each.ours]
-    subnets = [(f"network {each.name}", subnet) for each in ours for subnet in _subnets(each)]
+    subnets = [(f"network {each.name}", subnet) for each in ours for subnet in each.ipv4]
     for name, subnet in subnets:
         for other in theirs:
-            yield from ((name, subnet, f"network {other.name}", foreign) for foreign in _subnets(other))
+            yield from ((name, subnet, f"network {other.name}", foreign) for foreign in other.ipv4)
     if facts.tunnel is not None:
         subnets.append(("the tunnel", facts.tunnel))
     for (one, first), (two, second) in itertools.combinations(subnets, 2):
         yield one, first, two, second
-
-
-def _subnets(network: NetworkEvidence) -> list[IPv4Network]:
-    return [subnet for text in network.subnets if isinstance(subnet := ip_network(text, strict=False), IPv4Network)]
 
 
 def _when(facts: Facts, pair: Pair) -> Iterator[Case]:

@@ -32,6 +32,6 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} is on {network}, where the backends are: the web side has a way to them past the tunnel",
-        remedy="docker network disconnect {network} {node}, and remove {network} from {node} in the compose file",
+        remedy="docker network disconnect {network} {container}, and remove {network} from {node} in the compose file",
     ),
 )
