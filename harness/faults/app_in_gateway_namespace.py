@@ -18,20 +18,9 @@ class AppInGatewayNamespace(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "services joined to its gateway by network_mode"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "services runs and reaches its backends, but nobody reaches services: not by name, address or tunnel"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"app-inside-gateway"})
+    name = "services joined to its gateway by network_mode"
+    seen = "services runs and reaches its backends, but nobody reaches services: not by name, address or tunnel"
+    roots = frozenset({"app-inside-gateway"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nobody has the address of services."""

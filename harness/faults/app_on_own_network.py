@@ -24,20 +24,9 @@ class AppOnOwnNetwork(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "web is on a network of its own"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web's page cannot be reached, and web itself finds no network that leads to 10.100.0.11"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"app-outside-gateway"})
+    name = "web is on a network of its own"
+    seen = "web's page cannot be reached, and web itself finds no network that leads to 10.100.0.11"
+    roots = frozenset({"app-outside-gateway"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """From where web is no route leads into the tunnel."""

@@ -19,20 +19,9 @@ class BackendAddressAtWeb(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "web is told the backend's own address"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web says that its database does not answer, while Redis is well"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"setting-contradicted"})
+    name = "web is told the backend's own address"
+    seen = "web says that its database does not answer, while Redis is well"
+    roots = frozenset({"setting-contradicted"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Docker keeps its networks apart, by silence or by a refusal."""

@@ -18,20 +18,9 @@ class BackendPublished(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "MariaDB published on 0.0.0.0"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "all is well, for everybody who can reach the host"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"port-exposed"})
+    name = "MariaDB published on 0.0.0.0"
+    seen = "all is well, for everybody who can reach the host"
+    roots = frozenset({"port-exposed"})
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create MariaDB anew with its port published, on whichever port of the host Docker finds free."""

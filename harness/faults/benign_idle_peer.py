@@ -21,20 +21,9 @@ class IdlePeer(Fault):
 
     benign: ClassVar[bool] = True
 
-    @property
-    def name(self) -> str:
-        """The change's name."""
-        return "an extra idle peer"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "nothing"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
+    name = "an extra idle peer"
+    seen = "nothing"
+    roots = frozenset()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Add a peer to the running wg0."""

@@ -19,20 +19,9 @@ class AnotherKeepalive(Fault):
 
     seconds: int = 15
 
-    @property
-    def name(self) -> str:
-        """The change's name."""
-        return "another keepalive"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "nothing"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
+    name = "another keepalive"
+    seen = "nothing"
+    roots = frozenset()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Change the interval of the running wg0."""

@@ -32,20 +32,9 @@ class KeyRotated(Fault):
 
     benign: ClassVar[bool] = True
 
-    @property
-    def name(self) -> str:
-        """The change's name."""
-        return "a key pair rotated properly on both ends"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "nothing"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
+    name = "a key pair rotated properly on both ends"
+    seen = "nothing"
+    roots = frozenset()
 
     def unavailable(self, deployment: Deployment) -> str | None:
         """The files of the keys have to be written."""

@@ -19,20 +19,13 @@ class AnotherMtu(Fault):
 
     mtu: int = 1380
 
+    seen = "nothing"
+    roots = frozenset()
+
     @property
     def name(self) -> str:
         """The change's name."""
         return f"MTU {self.mtu}"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "nothing"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Change the MTU of both running interfaces."""

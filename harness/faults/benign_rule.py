@@ -19,20 +19,9 @@ class UnrelatedRule(Fault):
 
     benign: ClassVar[bool] = True
 
-    @property
-    def name(self) -> str:
-        """The change's name."""
-        return "an extra unrelated iptables rule"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "nothing"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
+    name = "an extra unrelated iptables rule"
+    seen = "nothing"
+    roots = frozenset()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Put the rule before services' gateway's own."""

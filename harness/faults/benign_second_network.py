@@ -19,20 +19,9 @@ class SecondNetwork(Fault):
 
     benign: ClassVar[bool] = True
 
-    @property
-    def name(self) -> str:
-        """The change's name."""
-        return "a second network on an app"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "nothing"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
+    name = "a second network on an app"
+    seen = "nothing"
+    roots = frozenset()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Attach services to a network that is made for it; the undo detaches it and removes the network."""

@@ -19,20 +19,9 @@ class WorkerRestarted(Fault):
 
     benign: ClassVar[bool] = True
 
-    @property
-    def name(self) -> str:
-        """The change's name."""
-        return "a restarted worker"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "nothing; a job waits for a second or two"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
+    name = "a restarted worker"
+    seen = "nothing; a job waits for a second or two"
+    roots = frozenset()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Restart it; the undo starts it, had that been interrupted half-way."""

@@ -21,6 +21,8 @@ class CapabilityMissing(Fault):
     gateway: str
     """The service's name."""
 
+    roots = frozenset({"capability-missing"})
+
     @property
     def name(self) -> str:
         """The fault's name."""
@@ -30,11 +32,6 @@ class CapabilityMissing(Fault):
     def seen(self) -> str:
         """What a user sees."""
         return f"{self.gateway} restarts over and over, and web reaches neither MariaDB nor Redis"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"capability-missing"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """There is no tunnel."""

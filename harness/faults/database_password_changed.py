@@ -17,20 +17,9 @@ from harness.probes.mariadb import MariaDBQuery
 class DatabasePasswordChanged(Fault):
     """What is connected stays so; every new login is denied, on both sides of the tunnel."""
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "database password changed on the server"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web and services say that the database denies their login"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"credentials-rejected"})
+    name = "database password changed on the server"
+    seen = "web and services say that the database denies their login"
+    roots = frozenset({"credentials-rejected"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """The password that everybody holds is the wrong one."""

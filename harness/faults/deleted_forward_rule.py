@@ -17,20 +17,9 @@ from harness.probes.mariadb import MariaDBQuery
 class DeletedForwardRule(Fault):
     """MariaDB's DNAT rule, which was declared and made, is gone."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "MariaDB's DNAT rule is deleted"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web reaches Redis, and MariaDB is refused, though its port is declared"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"forward-rule-missing"})
+    name = "MariaDB's DNAT rule is deleted"
+    seen = "web reaches Redis, and MariaDB is refused, though its port is declared"
+    roots = frozenset({"forward-rule-missing"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """The gateway refuses what is for itself."""

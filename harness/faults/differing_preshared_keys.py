@@ -29,20 +29,13 @@ class DifferingPresharedKeys(Fault):
 
     one_sided: bool
 
+    seen = "the tunnel never shakes hands, though all public keys are right"
+    roots = frozenset({"preshared-key-mismatch"})
+
     @property
     def name(self) -> str:
         """Its name in the catalogue."""
         return "preshared key on one side only" if self.one_sided else "preshared keys differ"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "the tunnel never shakes hands, though all public keys are right"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"preshared-key-mismatch"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nothing passes the tunnel."""

@@ -16,20 +16,9 @@ from harness.probes.mariadb import MariaDBQuery
 class DisabledForwarding(Fault):
     """net.ipv4.ip_forward is 0 in the namespace of services' gateway."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "ip_forward is 0"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "the tunnel shakes hands and every rule is there, and whatever web asks for times out"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"forwarding-disabled"})
+    name = "ip_forward is 0"
+    seen = "the tunnel shakes hands and every rule is there, and whatever web asks for times out"
+    roots = frozenset({"forwarding-disabled"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """What is not for the gateway itself is dropped."""

@@ -18,20 +18,9 @@ from harness.wireguard import INTERFACE
 class DroppedForward(Fault):
     """The first rule of FORWARD drops MariaDB's packets, before the one that would let them pass."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "FORWARD drops MariaDB's packets"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web reaches Redis, and MariaDB times out, also on connections that were open"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"forward-dropped"})
+    name = "FORWARD drops MariaDB's packets"
+    seen = "web reaches Redis, and MariaDB times out, also on connections that were open"
+    roots = frozenset({"forward-dropped"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """What is dropped is not answered."""

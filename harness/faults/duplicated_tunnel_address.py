@@ -20,20 +20,9 @@ class DuplicatedTunnelAddress(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "both ends have the same tunnel address"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "the tunnel shakes hands and no connection through it is ever made"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"address-duplicated"})
+    name = "both ends have the same tunnel address"
+    seen = "the tunnel shakes hands and no connection through it is ever made"
+    roots = frozenset({"address-duplicated"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Services drops what comes from an address that is its own."""

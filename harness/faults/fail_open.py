@@ -24,20 +24,9 @@ _DEFAULT_ROUTE = ("ip", "-4", "route", "show", "default")
 class FailOpen(Fault):
     """What web sends to 10.100.0.11 takes the default route of its gateway, unencrypted."""
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "wg0 down with fail-open routing"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web reaches no backend, and what it sends them can be read on the underlay"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rules that name it: why nothing arrives, and why it is not held back."""
-        return frozenset({"interface-down", "fail-open"})
+    name = "wg0 down with fail-open routing"
+    seen = "web reaches no backend, and what it sends them can be read on the underlay"
+    roots = frozenset({"interface-down", "fail-open"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """It is sent to where nobody answers, not refused at once as it would be with the blackhole route."""

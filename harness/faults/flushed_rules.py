@@ -16,20 +16,9 @@ from harness.probes.mariadb import MariaDBQuery
 class FlushedRules(Fault):
     """All rules of the nat table are gone, those of Docker's name server among them."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "NAT rules flushed at run time"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "open connections go on, and each new one of web's is refused"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"forward-rule-missing"})
+    name = "NAT rules flushed at run time"
+    seen = "open connections go on, and each new one of web's is refused"
+    roots = frozenset({"forward-rule-missing"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """The gateway refuses what is for itself."""

@@ -19,20 +19,9 @@ class ForeignNetwork(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "another docker network owns the subnet"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "`docker compose up` ends with `Pool overlaps with other one on this address space`"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"subnet-overlap"})
+    name = "another docker network owns the subnet"
+    seen = "`docker compose up` ends with `Pool overlaps with other one on this address space`"
+    roots = frozenset({"subnet-overlap"})
 
     def unavailable(self, deployment: Deployment) -> str | None:
         """It needs a plan of its own."""

@@ -19,20 +19,9 @@ _STOP_GRACE = 5  # seconds, as in the compose file
 class GatewayRestartedAlone(Fault):
     """`docker restart wireguard-web`: the new gateway is well, and nothing tells that web is cut off."""
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "web's gateway restarted alone"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "the tunnel is up and web runs, but its page does not answer and it has no network but its own loopback"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"namespace-orphaned"})
+    name = "web's gateway restarted alone"
+    seen = "the tunnel is up and web runs, but its page does not answer and it has no network but its own loopback"
+    roots = frozenset({"namespace-orphaned"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Where web is nothing is left but loopback."""

@@ -19,20 +19,9 @@ class GeneratedPublicKey(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "public key made by a second wg genkey"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "the tunnel never shakes hands and receives 0 B, though each file holds a key"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"peer-key-mismatch"})
+    name = "public key made by a second wg genkey"
+    seen = "the tunnel never shakes hands and receives 0 B, though each file holds a key"
+    roots = frozenset({"peer-key-mismatch"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nothing passes the tunnel."""

@@ -16,20 +16,9 @@ from harness.probes.mariadb import MariaDBQuery
 class GrantMissing(Fault):
     """Its rights to the database are revoked."""
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "missing grant"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web and services say that access to the database is denied, though the password is right"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"grant-missing"})
+    name = "missing grant"
+    seen = "web and services say that access to the database is denied, though the password is right"
+    roots = frozenset({"grant-missing"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """MariaDB's error 1044, after the login."""

@@ -21,20 +21,13 @@ class InvalidPrivateKey(Fault):
 
     kept: int
 
+    seen = "services' gateway ends as soon as it starts, over and over, and web reaches nothing"
+    roots = frozenset({"private-key-invalid"})
+
     @property
     def name(self) -> str:
         """Its name in the catalogue."""
         return "truncated private key" if self.kept else "empty private key file"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "services' gateway ends as soon as it starts, over and over, and web reaches nothing"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"private-key-invalid"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nobody is at the other end of the tunnel."""

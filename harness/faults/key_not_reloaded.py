@@ -20,20 +20,9 @@ _TAKE_KEY = 'wg set wg0 private-key "$WG_PRIVATE_KEY_FILE"'
 class KeyNotReloaded(Fault):
     """Both files and web have the new key; services' running gateway has the old one."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "key file changed but not reloaded"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "since web's key was changed the tunnel no longer shakes hands, though every file is right"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"key-not-reloaded"})
+    name = "key file changed but not reloaded"
+    seen = "since web's key was changed the tunnel no longer shakes hands, though every file is right"
+    roots = frozenset({"key-not-reloaded"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nothing passes the tunnel."""

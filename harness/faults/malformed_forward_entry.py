@@ -20,20 +20,9 @@ class MalformedForwardEntry(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "malformed forward entry"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "services' gateway ends as soon as it starts, over and over, and web reaches nothing"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"forward-setting-malformed"})
+    name = "malformed forward entry"
+    seen = "services' gateway ends as soon as it starts, over and over, and web reaches nothing"
+    roots = frozenset({"forward-setting-malformed"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nobody is at the other end of the tunnel."""

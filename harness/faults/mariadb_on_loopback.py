@@ -19,20 +19,9 @@ class MariaDBOnLoopback(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "MariaDB listens on loopback only"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "MariaDB refuses every connection, while its own health check passes"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"backend-not-listening"})
+    name = "MariaDB listens on loopback only"
+    seen = "MariaDB refuses every connection, while its own health check passes"
+    roots = frozenset({"backend-not-listening"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """The host is there and its port is not."""

@@ -20,20 +20,9 @@ class MissingForwardEntry(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "MariaDB's forward entry is missing"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web reaches Redis, and MariaDB is refused"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"forward-rule-missing"})
+    name = "MariaDB's forward entry is missing"
+    seen = "web reaches Redis, and MariaDB is refused"
+    roots = frozenset({"forward-rule-missing"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """The gateway refuses what is for itself."""

@@ -26,20 +26,9 @@ _IDLE = Budget(seconds=20, reason="web sends nothing by itself but for a health 
 class MissingKeepalive(Fault):
     """Web's persistent keepalive is off behind a filter that lets in only what answers a packet of web's."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "no keepalive behind NAT"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web reaches everything, and services cannot reach web's gateway until web has sent something again"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"keepalive-missing"})
+    name = "no keepalive behind NAT"
+    seen = "web reaches everything, and services cannot reach web's gateway until web has sent something again"
+    roots = frozenset({"keepalive-missing"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Web's gateway, which has no such port for the tunnel, refuses while it can be reached at all."""

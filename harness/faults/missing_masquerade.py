@@ -19,20 +19,13 @@ class MissingMasquerade(Fault):
 
     misplaced: bool
 
+    seen = "web reaches Redis, and MariaDB times out, though its packets arrive there"
+    roots = frozenset({"return-path-missing"})
+
     @property
     def name(self) -> str:
         """Its name in the catalogue."""
         return "MASQUERADE on the wrong interface" if self.misplaced else "no MASQUERADE"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web reaches Redis, and MariaDB times out, though its packets arrive there"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"return-path-missing"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """The answers go elsewhere."""

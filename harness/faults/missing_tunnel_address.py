@@ -20,20 +20,13 @@ class MissingTunnelAddress(Fault):
 
     end: str
 
+    seen = "the tunnel shakes hands and no connection through it is ever made"
+    roots = frozenset({"address-missing"})
+
     @property
     def name(self) -> str:
         """Its name in the catalogue."""
         return f"{_OWNERS[self.end]} tunnel address is missing"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "the tunnel shakes hands and no connection through it is ever made"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"address-missing"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """The blackhole route takes what web asks, or what services answers."""

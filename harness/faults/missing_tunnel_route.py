@@ -18,20 +18,9 @@ from harness.probes.mariadb import MariaDBQuery
 class MissingTunnelRoute(Fault):
     """Web's tunnel address is right, and a /32."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "tunnel address is a /32 without a route"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "the tunnel shakes hands, and web is told at once that 10.100.0.11 cannot be reached"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"route-missing"})
+    name = "tunnel address is a /32 without a route"
+    seen = "the tunnel shakes hands, and web is told at once that 10.100.0.11 cannot be reached"
+    roots = frozenset({"route-missing"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """The blackhole route takes what web asks."""

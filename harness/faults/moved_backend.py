@@ -21,20 +21,9 @@ class MovedBackend(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "MariaDB came back on another address"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "MariaDB is healthy, and neither web nor services can connect to it"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"backend-address-moved"})
+    name = "MariaDB came back on another address"
+    seen = "MariaDB is healthy, and neither web nor services can connect to it"
+    roots = frozenset({"backend-address-moved"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nobody is at the address to which the gateway forwards."""

@@ -22,20 +22,9 @@ class MovedGateway(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "services' gateway recreated on a new underlay address"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "since services' gateway was created anew the tunnel does not shake hands, though it is healthy"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"endpoint-wrong"})
+    name = "services' gateway recreated on a new underlay address"
+    seen = "since services' gateway was created anew the tunnel does not shake hands, though it is healthy"
+    roots = frozenset({"endpoint-wrong"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nothing passes the tunnel."""

@@ -19,20 +19,9 @@ class NameInsteadOfAddress(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "mariadb instead of 10.100.0.11 at web"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web says that the name of its database cannot be resolved, while Redis is well"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"name-unresolvable"})
+    name = "mariadb instead of 10.100.0.11 at web"
+    seen = "web says that the name of its database cannot be resolved, while Redis is well"
+    roots = frozenset({"name-unresolvable"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Web's own words, or none in time where a name server upstream is silent."""

@@ -27,6 +27,8 @@ class OutOfMemory(Fault):
 
     service: str = "services"
 
+    roots = frozenset({"out-of-memory"})
+
     @property
     def name(self) -> str:
         """The fault's name."""
@@ -36,11 +38,6 @@ class OutOfMemory(Fault):
     def seen(self) -> str:
         """What a user sees."""
         return f"{self.service} restarts over and over, and its log does not say why"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"out-of-memory"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """It never comes as far as to listen."""

@@ -23,20 +23,9 @@ class OverlappingTunnel(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "services-net overlaps the tunnel"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "services' gateway refuses to start, over and over, and the deployment never becomes healthy"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"subnet-overlap"})
+    name = "services-net overlaps the tunnel"
+    seen = "services' gateway refuses to start, over and over, and the deployment never becomes healthy"
+    roots = frozenset({"subnet-overlap"})
 
     def unavailable(self, deployment: Deployment) -> str | None:
         """It needs a plan of its own, and the tunnel's subnet as that of a Docker network."""

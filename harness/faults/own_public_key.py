@@ -19,20 +19,9 @@ class OwnPublicKey(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "a gateway is given its own public key as peer"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "services' gateway ends as soon as it starts, over and over, and web reaches nothing"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"peer-key-is-own"})
+    name = "a gateway is given its own public key as peer"
+    seen = "services' gateway ends as soon as it starts, over and over, and web reaches nothing"
+    roots = frozenset({"peer-key-is-own"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nobody is at the other end of the tunnel."""

@@ -20,20 +20,13 @@ class PacketLoss(Fault):
 
     percent: int
 
+    seen = "web's pages take seconds, and every now and then one says that a backend has timed out"
+    roots = frozenset({"packet-loss"})
+
     @property
     def name(self) -> str:
         """The fault's name."""
         return f"{self.percent} % loss on the underlay"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web's pages take seconds, and every now and then one says that a backend has timed out"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"packet-loss"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Sooner or later a connection is not made in time."""
@@ -52,25 +45,14 @@ class TolerableLoss(Fault):
 
     percent: int
 
+    seen = "now and then a page of web takes a little longer"
+    roots = frozenset()
+    tolerated = frozenset({"packet-loss"})
+
     @property
     def name(self) -> str:
         """The change's name."""
         return f"{self.percent} % loss"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "now and then a page of web takes a little longer"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """None: it is a nuisance."""
-        return frozenset()
-
-    @property
-    def tolerated(self) -> frozenset[str]:
-        """Whoever notices it may say so."""
-        return frozenset({"packet-loss"})
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Lose a few of WireGuard's packets on arrival."""

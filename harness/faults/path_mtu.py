@@ -21,20 +21,9 @@ class PathMtuBlackHole(Fault):
 
     mtu: int = 1280  # what IPv6 guarantees, and many a tunnel beneath the tunnel offers
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "path MTU black hole"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "handshakes, logins and small answers pass, and large pages and results hang"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"path-mtu"})
+    name = "path MTU black hole"
+    seen = "handshakes, logins and small answers pass, and large pages and results hang"
+    roots = frozenset({"path-mtu"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """A login succeeds, and a large answer to it never comes."""

@@ -16,20 +16,9 @@ from harness.probes.redis import RedisPing
 class RedisOnLoopback(Fault):
     """`bind 127.0.0.1`, as many distributions' own redis.conf has it."""
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "Redis listens on loopback only"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "Redis refuses every connection, while its own health check passes"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"backend-not-listening"})
+    name = "Redis listens on loopback only"
+    seen = "Redis refuses every connection, while its own health check passes"
+    roots = frozenset({"backend-not-listening"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """The host is there and its port is not."""

@@ -16,20 +16,9 @@ from harness.probes.redis import RedisPing
 class RedisProtectedMode(Fault):
     """Redis's own default where no password is set: it accepts, says `-DENIED` and hangs up."""
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "Redis in protected mode"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "Redis hangs up on web and services, while `redis-cli ping` in its own container says PONG"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"redis-protected-mode"})
+    name = "Redis in protected mode"
+    seen = "Redis hangs up on web and services, while `redis-cli ping` in its own container says PONG"
+    roots = frozenset({"redis-protected-mode"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """An error where PONG is expected; or, where it has hung up before it was asked, nothing at all."""

@@ -17,20 +17,9 @@ from harness.probes.redis import RedisPing
 class RedisWantsPassword(Fault):
     """`requirepass`: what is connected stays so, every new client is asked."""
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "Redis wants a password that the apps do not have"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web and services say that Redis rejects their password"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"credentials-rejected"})
+    name = "Redis wants a password that the apps do not have"
+    seen = "web and services say that Redis rejects their password"
+    roots = frozenset({"credentials-rejected"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """NOAUTH."""

@@ -19,20 +19,9 @@ class ReusedKeyPair(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "both ends use one key pair"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "services' gateway takes web's key for its own and ends as soon as it starts; web reaches nothing"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"key-reused"})
+    name = "both ends use one key pair"
+    seen = "services' gateway takes web's key for its own and ends as soon as it starts; web reaches nothing"
+    roots = frozenset({"key-reused"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nobody is at the other end of the tunnel."""

@@ -18,20 +18,9 @@ from harness.probes.tcp import TcpConnect
 class SecondPath(Fault):
     """`docker network connect`: everything goes on working, and some of it in the clear."""
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "a second path from web to services-net"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "all is well; web also reaches the backends by their own addresses, unencrypted"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"tunnel-bypassed"})
+    name = "a second path from web to services-net"
+    seen = "all is well; web also reaches the backends by their own addresses, unencrypted"
+    roots = frozenset({"tunnel-bypassed"})
 
     def symptom(self, deployment: Deployment) -> Symptom:
         """What nobody on web's side should reach answers."""

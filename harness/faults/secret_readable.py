@@ -21,20 +21,9 @@ class SecretReadable(Fault):
 
     file: str = keys.WEB_PRIVATE
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "private key readable by all"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "all is well; `ls -l` shows that anybody on the host may read the key"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"secret-permissions"})
+    name = "private key readable by all"
+    seen = "all is well; `ls -l` shows that anybody on the host may read the key"
+    roots = frozenset({"secret-permissions"})
 
     def unavailable(self, deployment: Deployment) -> str | None:
         """Only its owner and root may change a file's mode."""

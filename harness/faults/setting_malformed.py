@@ -22,6 +22,8 @@ class SettingMalformed(Fault):
     setting: str
     value: str
 
+    roots = frozenset({"setting-malformed"})
+
     @property
     def name(self) -> str:
         """The fault's name."""
@@ -31,11 +33,6 @@ class SettingMalformed(Fault):
     def seen(self) -> str:
         """What a user sees."""
         return f"{self.service} restarts over and over, and its log says that {self.setting} is {self.value}"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"setting-malformed"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """It never comes as far as to serve anybody."""

@@ -22,6 +22,8 @@ class SettingMisnamed(Fault):
     wrong: str
     right: str
 
+    roots = frozenset({"setting-misnamed"})
+
     @property
     def name(self) -> str:
         """The fault's name."""
@@ -31,11 +33,6 @@ class SettingMisnamed(Fault):
     def seen(self) -> str:
         """What a user sees."""
         return f"{self.service} restarts over and over, and its log names {self.wrong} or {self.right}"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"setting-misnamed"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """It never comes as far as to serve anybody."""

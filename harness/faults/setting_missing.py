@@ -21,6 +21,8 @@ class SettingMissing(Fault):
     service: str
     setting: str
 
+    roots = frozenset({"setting-missing"})
+
     @property
     def name(self) -> str:
         """The fault's name."""
@@ -30,11 +32,6 @@ class SettingMissing(Fault):
     def seen(self) -> str:
         """What a user sees."""
         return f"{self.service} restarts over and over, and its log says that {self.setting} is not set"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"setting-missing"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """It never comes as far as to serve anybody."""

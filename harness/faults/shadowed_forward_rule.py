@@ -18,20 +18,9 @@ from harness.wireguard import INTERFACE
 class ShadowedForwardRule(Fault):
     """The first rule of PREROUTING sends MariaDB's port to Redis; the right one after it is never reached."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "another rule shadows the DNAT"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "MariaDB's rule is there and counts no packet, and MariaDB times out"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"forward-rule-shadowed"})
+    name = "another rule shadows the DNAT"
+    seen = "MariaDB's rule is there and counts no packet, and MariaDB times out"
+    roots = frozenset({"forward-rule-shadowed"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """FORWARD lets nothing pass to that destination for this port."""

@@ -18,20 +18,9 @@ _GRACE = 5  # seconds, the compose file's stop_grace_period
 class StoppedGateway(Fault):
     """The peer of web's gateway does not run."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "peer gateway stopped"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "services and its backends are well, and whatever web asks for times out"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"container-down"})
+    name = "peer gateway stopped"
+    seen = "services and its backends are well, and whatever web asks for times out"
+    roots = frozenset({"container-down"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nobody is at the other end of the tunnel."""

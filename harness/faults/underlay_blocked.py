@@ -19,6 +19,8 @@ class UnderlayBlocked(Fault):
 
     only_wireguard: bool
 
+    roots = frozenset({"peer-unreachable"})
+
     @property
     def name(self) -> str:
         """The fault's name."""
@@ -29,11 +31,6 @@ class UnderlayBlocked(Fault):
         """What a user sees."""
         still = ", though the gateways can ping each other" if self.only_wireguard else ""
         return f"web reaches no backend, and no handshake comes about any more{still}"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"peer-unreachable"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Silence."""

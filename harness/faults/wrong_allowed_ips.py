@@ -18,20 +18,13 @@ class WrongAllowedIps(Fault):
 
     end: str
 
+    seen = "the tunnel shakes hands and no connection through it is ever made"
+    roots = frozenset({"allowed-ips-missing"})
+
     @property
     def name(self) -> str:
         """Its name in the catalogue."""
         return f"allowed IPs lack the peer, on {self.end}"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "the tunnel shakes hands and no connection through it is ever made"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"allowed-ips-missing"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """On web nothing is sent, which the kernel's WireGuard says aloud; on services nothing is let in."""

@@ -20,20 +20,9 @@ class WrongDatabasePassword(Fault):
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 
-    @property
-    def name(self) -> str:
-        """The fault's name."""
-        return "wrong database password"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web says that the database denies its login, while services is well"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The rule that names it."""
-        return frozenset({"credentials-rejected"})
+    name = "wrong database password"
+    seen = "web says that the database denies its login, while services is well"
+    roots = frozenset({"credentials-rejected"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Web's own words; nobody else has that password."""

@@ -22,20 +22,13 @@ class WrongEndpoint(Fault):
 
     part: str
 
+    seen = "web sends and receives 0 B, services receives nothing; whatever web asks for times out"
+    roots = frozenset({"endpoint-wrong"})
+
     @property
     def name(self) -> str:
         """Its name in the catalogue."""
         return f"wrong endpoint {self.part}"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web sends and receives 0 B, services receives nothing; whatever web asks for times out"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"endpoint-wrong"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nothing passes the tunnel."""

@@ -17,20 +17,9 @@ from harness.probes.mariadb import MariaDBQuery
 class WrongForwardDestination(Fault):
     """All three rules of MariaDB's forward name Redis's address."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "forward to a wrong destination"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web reaches Redis, and MariaDB is refused, though services reaches it"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"forward-rule-wrong-destination"})
+    name = "forward to a wrong destination"
+    seen = "web reaches Redis, and MariaDB is refused, though services reaches it"
+    roots = frozenset({"forward-rule-wrong-destination"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Redis's machine has no such port."""

@@ -17,20 +17,9 @@ from harness.probes.mariadb import MariaDBQuery
 class WrongForwardProtocol(Fault):
     """All three rules of MariaDB's forward say udp."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return "udp for tcp"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "web reaches Redis, and MariaDB is refused, though there is a rule for its port"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"forward-rule-wrong-protocol"})
+    name = "udp for tcp"
+    seen = "web reaches Redis, and MariaDB is refused, though there is a rule for its port"
+    roots = frozenset({"forward-rule-wrong-protocol"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """The gateway refuses what is for itself."""

@@ -24,20 +24,13 @@ class WrongPeerKey(Fault):
 
     end: str
 
+    seen = "the tunnel never shakes hands and receives 0 B; whatever web asks for times out"
+    roots = frozenset({"peer-key-mismatch"})
+
     @property
     def name(self) -> str:
         """Its name in the catalogue."""
         return f"{self.end} holds a wrong {_OTHER_END[self.end]} key"
-
-    @property
-    def seen(self) -> str:
-        """What a user sees."""
-        return "the tunnel never shakes hands and receives 0 B; whatever web asks for times out"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """What the doctor must name."""
-        return frozenset({"peer-key-mismatch"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
         """Nothing passes the tunnel."""
