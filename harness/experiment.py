@@ -108,7 +108,7 @@ class Expectation:
 class Experiment:
     """One scenario's hold on a deployment that it may break."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what the session does with what happens here)
         self,
         deployment: Deployment,
         step: Step,

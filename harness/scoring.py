@@ -94,9 +94,7 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _mutate(options: argparse.Namespace) -> int:
-    runs = mutation.run(options.fault, options.jobs)
-    if not options.fault:
-        mutation.write(runs)
+    runs = mutation.run(options.fault, options.jobs, mutation.write)
     document = mutation.summed_up(runs)
     sys.stdout.write(f"{json.dumps(document, indent=2)}\n" if options.json else mutation.text(runs))
     return 1 if document["survivors"] or (not options.fault and document["never_failed"]) else 0
@@ -135,9 +133,9 @@ def _named(*roots: frozenset[str]) -> str:
 def text(trials: Sequence[Trial]) -> str:
     """The score for people."""
     document = summed_up(trials)
+    named = f"{document['right']} of {document['faults']} faults named exactly"
     lines = [
-        f"{document['right']} of {document['faults']} faults named exactly, "
-        f"{document['false_alarms']} false alarms in {document['benign']} benign changes and healthy looks",
+        f"{named}, {document['false_alarms']} false alarms in {document['benign']} benign changes and healthy looks",
         "",
         f"{'':<2}{'fault':<58}{'symptom':>9}{'doctor':>9}{'recovery':>10}  named",
     ]

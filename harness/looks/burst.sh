@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Datagrams into the tunnel: burst.sh ADDRESS SIZE COUNT, where SIZE is `small` or `large` (as wg0's MTU allows).
 # Port 9 (discard) is never declared, so they end at the other gateway. They go out in small groups: all at once they
 # would overflow a queue and count as lost.

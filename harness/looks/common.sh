@@ -1,3 +1,4 @@
+# shellcheck shell=sh # read after section.sh
 # Secret files by what may be known of them, and their content, which the collector seals and drops.
 secret_files() {
   for file in /run/secrets/* "${WG_PRIVATE_KEY_FILE:-}" "${WG_PRESHARED_KEY_FILE:-}" "${WG_PEER_PUBLIC_KEY_FILE:-}"; do

@@ -1,3 +1,4 @@
+# shellcheck shell=sh # read after section.sh
 # A gateway: WireGuard, addresses, routes, netfilter.
 sysctls() {
   grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/rp_filter

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # What every look begins with. Each section is one question: a line with a record separator and its
 # name, what the command printed, and a unit separator with its exit status.
 section() {
