@@ -6,20 +6,22 @@ catalogue.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
+from typing import Any, Self
 from xml.etree import ElementTree as ET
 
 from harness import command
-from harness.errors import HarnessError
+from harness.errors import CommandError, HarnessError
 from harness.faults import Fault, catalogue
 from harness.progress import say
+from harness.waiting import pause
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "reports" / "mutation.json"
@@ -28,70 +30,95 @@ _LEFT_OUT = (
     "scenarios/test_diagnosis.py",  # diagnosis is switched off: the scenarios themselves have to notice
     "scenarios/test_gateway_refusals.py",  # gateways by themselves, which no fault of a deployment reaches
 )
-_TIMEOUT = 1800.0  # seconds for the suite on one broken deployment, where much waits in vain
+_LOOK_EVERY = 0.5  # seconds between two looks at suites that take minutes
+_CLEARING = 120.0  # seconds for a suite that is interrupted to take its deployment down
 _FIRST_PLAN = 60
 _TEST_TIMEOUT = 60  # seconds for one scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The suite on a deployment with one fault: which scenarios failed, of how many that were run.
+    """The suite on a deployment with one fault: which scenarios were run, and which of them failed.
 
-    `failed` is None where the deployment did not even come up.
+    Where the deployment does not even come up, every scenario fails.
     """
 
     fault: str
-    failed: tuple[str, ...] | None
+    failed: tuple[str, ...]
     ran: tuple[str, ...]
-
-    @property
-    def killed(self) -> bool:
-        """Whether any scenario noticed the fault."""
-        return self.failed is None or bool(self.failed)
 
 
 def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None]) -> list[Run]:
-    """Run the suite with each fault, `jobs` at a time, each on address plans of its own.
+    """Run the suite with each fault, `jobs` at a time, each on an address plan of its own.
 
-    `done` is handed what there is whenever a fault is through: the whole takes long. Raises `HarnessError` for a name that is no fault.
+    `done` is handed what there is whenever a fault is through: the whole takes long. Raises `HarnessError` for a name
+    that is no fault, and for a suite that could not be run.
     """
     faults = {fault.name: fault for fault in catalogue() if not fault.benign}
     if unknown := [name for name in names if name not in faults]:
         message = f"there is no fault {', '.join(map(repr, unknown))}; there are: {'; '.join(sorted(faults))}"
         raise HarnessError(message)
-    chosen = [faults[name] for name in names] or list(faults.values())
-    plans: SimpleQueue[int] = SimpleQueue()
-    for number in range(jobs):
-        plans.put(_FIRST_PLAN + number)
+    waiting = [faults[name] for name in names] or list(faults.values())
+    free = list(range(_FIRST_PLAN, _FIRST_PLAN + jobs))
+    running: list[_Suite] = []
     found: list[Run] = []
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="mutation") as pool:
-        for each in as_completed([pool.submit(_run_one, fault, plans) for fault in chosen]):
-            found.append(each.result())
-            done(found)
+    with ExitStack() as undo:
+        while waiting or running:
+            while waiting and free:
+                running.append(undo.enter_context(_Suite(waiting.pop(0), free.pop(0))))
+            pause(_LOOK_EVERY)
+            for suite in [each for each in running if each.over]:
+                running.remove(suite)
+                free.append(suite.plan)
+                found.append(suite.result())
+                done(found)
     return sorted(found, key=lambda each: each.fault)
 
 
-def _run_one(fault: Fault, plans: SimpleQueue[int]) -> Run:
-    plan = plans.get()
-    results = ROOT / "reports" / f"mutation-{plan}.xml"
-    results.unlink(missing_ok=True)
-    argv = [sys.executable, "-m", "pytest", "scenarios/", *(f"--ignore={path}" for path in _LEFT_OUT)]
-    argv += ["-m", "not slow", "-q", "--plan", str(plan), "--with-fault", fault.name, f"--junitxml={results}"]
-    argv += [f"--timeout={_TEST_TIMEOUT}", f"--alluredir={ROOT / 'reports' / f'mutation-{plan}-results'}"]
-    try:
-        command.run(argv, timeout=_TIMEOUT, cwd=ROOT, check=False)
-        found = _read(fault.name, results)
-    finally:
-        results.unlink(missing_ok=True)
-        plans.put(plan)
-    noticed = "the deployment did not come up" if found.failed is None else f"{len(found.failed)} of {len(found.ran)}"
-    say(f"{fault.name}: {noticed}")
-    return found
+class _Suite:
+    """The suite at work on a deployment with one fault in it; interrupted, should the block be left before its end."""
+
+    def __init__(self, fault: Fault, plan: int) -> None:
+        self._fault = fault
+        self.plan = plan
+        self._results = ROOT / "reports" / f"mutation-{plan}.xml"
+        self._log = ROOT / "reports" / f"mutation-{plan}.log"
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._results.unlink(missing_ok=True)
+        argv = [sys.executable, "-m", "pytest", "scenarios/", *(f"--ignore={path}" for path in _LEFT_OUT)]
+        argv += ["-m", "not slow", "-q", "--plan", str(self.plan), "--with-fault", self._fault.name]
+        argv += [f"--timeout={_TEST_TIMEOUT}", f"--junitxml={self._results}"]
+        argv += [f"--alluredir={ROOT / 'reports' / f'mutation-{self.plan}-results'}"]
+        self._process = self._exit.enter_context(command.background(argv, log=self._log, cwd=ROOT))
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        with self._exit:
+            if self._process.running:
+                self._process.send(signal.SIGINT)  # it takes its deployment down
+                with contextlib.suppress(CommandError):
+                    self._process.wait(timeout=_CLEARING)
+
+    @property
+    def over(self) -> bool:
+        """Whether it is through."""
+        return not self._process.running
+
+    def result(self) -> Run:
+        """What it found; raises `HarnessError` when no scenario was run."""
+        found = _read(self._fault.name, self._results)
+        if not found.ran:
+            message = f"with the fault {self._fault.name!r} the suite could not be run:\n{self._process.output[-2000:]}"
+            raise HarnessError(message)
+        say(f"{found.fault}: {len(found.failed)} of {len(found.ran)} scenarios notice it")
+        return found
 
 
 def _read(fault: str, results: Path) -> Run:
     if not results.is_file():
-        return Run(fault=fault, failed=None, ran=())
+        return Run(fault=fault, failed=(), ran=())
     cases = ET.parse(results).getroot().iter("testcase")  # noqa: S314 (this very run wrote it)
     failed, ran = [], []
     for case in cases:
@@ -107,10 +134,10 @@ def _read(fault: str, results: Path) -> Run:
 def summed_up(runs: Sequence[Run]) -> dict[str, Any]:
     """The score as a document."""
     ran = sorted({name for each in runs for name in each.ran})
-    noticed = {name for each in runs for name in each.failed or ()}
+    noticed = {name for each in runs for name in each.failed}
     return {
-        "faults": {each.fault: list(each.failed) if each.failed is not None else "did not come up" for each in runs},
-        "survivors": [each.fault for each in runs if not each.killed],
+        "faults": {each.fault: list(each.failed) for each in runs},
+        "survivors": [each.fault for each in runs if not each.failed],
         "scenarios": len(ran),
         "never_failed": [name for name in ran if name not in noticed],
     }
@@ -126,12 +153,9 @@ def text(runs: Sequence[Run]) -> str:
     document = summed_up(runs)
     lines = ["fault -> scenarios that fail"]
     for each in runs:
-        if each.failed is None:
-            lines.append(f"  {each.fault}: the deployment does not come up")
-            continue
         shown = ", ".join(each.failed[:3]) + (f" and {len(each.failed) - 3} more" if len(each.failed) > 3 else "")  # noqa: PLR2004 (enough to see which)
-        lines.append(f"{'  ' if each.killed else 'X '}{each.fault}: {shown or 'nothing notices it'}")
-    killed = sum(each.killed for each in runs)
+        lines.append(f"{'  ' if each.failed else 'X '}{each.fault}: {shown or 'nothing notices it'}")
+    killed = sum(bool(each.failed) for each in runs)
     lines += ["", f"{killed} of {len(runs)} faults are noticed by a scenario"]
     lines += [f"{len(document['never_failed'])} of {document['scenarios']} scenarios are failed by no fault:"]
     lines += [f"  {name}" for name in document["never_failed"]]

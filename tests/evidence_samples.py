@@ -144,14 +144,17 @@ class Sample:
         self.missing[service][piece] = reason
 
     def fail(self, app: str, backend: str, step: str, **said: object) -> None:
-        """Have an application come no further with a backend than to a step."""
-        with self.edited(app, "backends") as reaches:
-            entry = reaches[backend]
-            steps = entry["reached"]
-            assert step in steps or step == "setting"
-            entry["reached"] = steps[: steps.index(step)] if step in steps else []
-            entry.pop("grants", None)
-            reaches[backend] = entry | {"failed": step} | (said or CUT_OFF)
+        """Have an application come no further with a backend than to a step; what already failed before that stays."""
+        reaches = json.loads(self.pieces[app]["backends"])
+        entry = reaches[backend]
+        reached = entry["reached"]
+        assert step in reached or step == "setting" or "failed" in entry
+        if "failed" in entry and step not in reached:
+            return
+        entry["reached"] = reached[: reached.index(step)] if step in reached else []
+        entry.pop("grants", None)
+        reaches[backend] = entry | {"failed": step} | (said or CUT_OFF)
+        self.pieces[app]["backends"] = json.dumps(reaches)
 
     def fail_tunnel(self, **said: object) -> None:
         """Have web reach nothing through the tunnel."""

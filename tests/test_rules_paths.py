@@ -215,7 +215,8 @@ def a_forward_is_written_otherwise(sample: Sample) -> None:
 
 @cases.makes("forward-setting-malformed")
 def a_forward_is_declared_twice(sample: Sample) -> None:
-    sample.tell(BACK, WG_FORWARD_PORTS="3306:tcp:10.101.0.2 3306:tcp:10.101.0.4")
+    twice = "3306:tcp:10.101.0.2 3306:tcp:10.101.0.4"
+    sample.tell(BACK, WG_FORWARD_PORTS=f"{twice} 6379:tcp:10.101.0.4 8001:tcp:10.101.0.5")
     sample.stop(BACK)
     sample.kill_tunnel()
 

@@ -54,6 +54,7 @@ RULES = (
         when=_when,
         cause="{node} drops {meaning} port {port}: {verdict}",
         remedy="remove that rule, or where it is the policy, put the gateway's own rules back: docker compose up -d --force-recreate {node}",
-        consequence_of=STOPS_A_CONTAINER | {"forward-rule-missing", "forward-rule-shadowed"},
+        consequence_of=STOPS_A_CONTAINER
+        | {"forward-rule-missing", "forward-rule-shadowed", "forward-rule-wrong-destination"},
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.diagnosis import KILLS_A_TUNNEL, Case, Rule
+from harness.diagnosis import STOPS_A_CONTAINER, Case, Rule
 from harness.facts import Facts
 from harness.model import Hop
 from harness.nodefacts import GatewayFacts
@@ -32,6 +32,6 @@ RULES = (
         when=_when,
         cause="{node} runs and has no wg0",
         remedy="docker logs {container} says why; docker restart {container} builds it anew (and whatever shares its namespace moves along)",
-        consequence_of=KILLS_A_TUNNEL - {"interface-missing", "container-down"},
+        consequence_of=STOPS_A_CONTAINER,
     ),
 )

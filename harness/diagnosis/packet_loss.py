@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis import KILLS_A_TUNNEL, Case, Rule
-from harness.facts import End, Facts
+from harness.evidence import UnseenError
+from harness.facts import End, Facts, Path
 from harness.model import Hop, Severity
 
 _SIGNIFICANT = 0.02  # of about a hundred packets: two are no accident on one host, where none is ever lost
@@ -24,13 +25,20 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
     evidence = (
         f"of {sent} bytes that {end.gateway.service} sent into the tunnel {arrived} arrived at {end.other.service}"
     )
-    paths = facts.tunnelled if lost >= _HARMFUL else frozenset[str]()
     yield Case(
         node=end.gateway.service,
         evidence=(evidence,),
-        paths=paths,
+        paths=facts.tunnelled if lost >= _HARMFUL else frozenset(path.id for path in facts.paths if _is_late(path)),
         values={"lost": f"{lost:.0%}", "other": end.other.service},
     )
+
+
+def _is_late(path: Path) -> bool:
+    """Whether an application waited in vain, as it does now and then where packets are lost."""
+    try:
+        return path.tunnelled and path.reach.timed_out
+    except UnseenError:
+        return False
 
 
 RULES = (

@@ -1,0 +1,172 @@
+"""What works, and can be reached by too many; and deployments of other shapes, which are well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.evidence import NetworkEvidence
+from tests.evidence_samples import APPS, BACK, CELERY, FRONT, GATEWAYS, MARIADB, OTHER_KEY, REDIS, SERVICES, WEB, Sample
+
+from . import broken, fine
+
+
+def _publish(sample: Sample, service: str, port: int, host: str) -> None:
+    published: list[dict[str, Any]] = sample.containers[service]["published"]
+    published.append({"port": port, "protocol": "tcp", "host": host, "host_port": str(port)})
+
+
+def _attach(sample: Sample, service: str, network: str, address: str) -> None:
+    attachment = {"network": network, "address": address, "prefix": 24, "wanted": None}
+    sample.containers[service]["attachments"].append(attachment)
+
+
+def _copy(sample: Sample, service: str, copy: str, attachments: list[dict[str, Any]]) -> None:
+    sample.pieces[copy], sample.missing[copy] = dict(sample.pieces[service]), dict(sample.missing[service])
+    sample.containers[copy] = sample.containers[service] | {
+        "environment": dict(sample.environment(service)),
+        "attachments": list(attachments),
+    }
+
+
+def _mode(sample: Sample, service: str, name: str, mode: str) -> None:
+    with sample.edited(service, "secret-files") as files:
+        next(each for each in files if each["path"].endswith(name))["mode"] = mode
+
+
+@broken("port-exposed")
+def mariadb_is_published_for_everybody(sample: Sample) -> None:
+    _publish(sample, MARIADB, 3306, "0.0.0.0")
+
+
+@broken("port-exposed")
+def redis_is_published_on_one_address_of_the_host(sample: Sample) -> None:
+    _publish(sample, REDIS, 6379, "192.0.2.7")
+
+
+@broken("port-exposed")
+def mariadb_is_published_by_ipv6(sample: Sample) -> None:
+    _publish(sample, MARIADB, 3306, "::")
+
+
+@broken("port-exposed")
+def the_gateway_publishes_mariadbs_port(sample: Sample) -> None:
+    _publish(sample, BACK, 3306, "0.0.0.0")
+
+
+@fine
+def mariadb_is_published_on_loopback(sample: Sample) -> None:
+    _publish(sample, MARIADB, 3306, "127.0.0.1")
+    _publish(sample, REDIS, 6379, "::1")
+
+
+@fine
+def web_is_published_for_everybody_as_web_servers_are(sample: Sample) -> None:
+    _publish(sample, FRONT, 443, "0.0.0.0")
+    _publish(sample, FRONT, 80, "::")
+
+
+@fine
+def services_is_published_for_everybody_as_in_production(sample: Sample) -> None:
+    _publish(sample, SERVICES, 8001, "0.0.0.0")
+
+
+@broken("tunnel-bypassed")
+def webs_gateway_is_on_the_backends_network(sample: Sample) -> None:
+    _attach(sample, FRONT, "services-net", "10.101.0.140")
+
+
+@broken("tunnel-bypassed")
+def the_backends_are_on_the_web_sides_network(sample: Sample) -> None:
+    _attach(sample, MARIADB, "tunnel-net", "172.20.0.140")
+
+
+@fine
+def services_is_on_a_second_network(sample: Sample) -> None:
+    sample.networks.append(NetworkEvidence(name="monitoring", subnets=("10.55.0.0/24",), project=None, ours=True))
+    _attach(sample, SERVICES, "monitoring", "10.55.0.2")
+    _attach(sample, FRONT, "monitoring", "10.55.0.3")
+
+
+@broken("secret-permissions")
+def services_private_key_can_be_read_by_all(sample: Sample) -> None:
+    _mode(sample, BACK, "wg_private_key", "644")
+
+
+@broken("secret-permissions")
+def the_databases_password_can_be_read_by_a_group(sample: Sample) -> None:
+    _mode(sample, MARIADB, "db_password", "640")
+
+
+@fine
+def secrets_that_even_their_owner_can_only_read(sample: Sample) -> None:
+    _mode(sample, WEB, "db_password", "400")
+    _mode(sample, BACK, "wg_peer_public_key", "444")
+
+
+# --- other shapes
+
+
+@fine
+def several_networks_of_which_some_lead_to_no_backend(sample: Sample) -> None:
+    sample.networks += [
+        NetworkEvidence(name=f"extra-{number}", subnets=(f"10.60.{number}.0/24",), project=None, ours=True)
+        for number in range(3)
+    ]
+    for number, service in enumerate((BACK, MARIADB, *APPS[:2])):
+        _attach(sample, service, f"extra-{number % 3}", f"10.60.{number % 3}.{number + 2}")
+
+
+@fine
+def a_database_that_is_no_container(sample: Sample) -> None:
+    """As in production, where it is on another host: applications and forward lead to its address."""
+    sample.drop(MARIADB)
+    external = "192.0.2.33"
+    sample.tell(BACK, WG_FORWARD_PORTS=sample.environment(BACK)["WG_FORWARD_PORTS"].replace("10.101.0.2", external))
+    rules = sample.pieces[BACK]["rules"].replace("10.101.0.2", external).splitlines(keepends=True)
+    changed = [line.replace(" -o eth0", " -o eth1") if external in line else line for line in rules]
+    sample.pieces[BACK] |= {"rules": "".join(changed), "rules-before": "".join(changed)}
+    for app in (SERVICES, CELERY):
+        sample.tell(app, DATABASE_HOST=external)
+
+
+@fine
+def idle_peers_on_both_ends(sample: Sample) -> None:
+    for gateway in GATEWAYS:
+        sample.pieces[gateway]["dump"] += f"wg0\t{OTHER_KEY}\t(none)\t(none)\t10.100.0.200/32\t0\t0\t0\toff\n"
+
+
+@fine
+def a_second_wireguard_interface(sample: Sample) -> None:
+    """Somebody's own, with keys and peers of which the deployment knows nothing."""
+    line = f"wg1\tsealed:000000000000\t{OTHER_KEY}\t51900\toff\n"
+    peer = f"wg1\t{OTHER_KEY.lower()}\t(none)\t(none)\t10.200.0.0/24\t0\t0\t0\toff\n"
+    sample.pieces[BACK]["dump"] = line + peer + sample.pieces[BACK]["dump"]
+
+
+@fine
+def gateways_on_two_machines(sample: Sample) -> None:
+    """No network in common, and an endpoint that is an address of the other machine."""
+    for container in sample.containers.values():
+        container["attachments"] = [each for each in container["attachments"] if each["network"] != "tunnel-net"]
+    _attach(sample, FRONT, "web-side", "172.20.0.2")
+    _attach(sample, BACK, "services-side", "172.20.0.3")
+    sample.tell(FRONT, WG_PEER_ENDPOINT="203.0.113.5:51820")
+    sample.change(FRONT, "dump", "172.20.0.3:51820", "203.0.113.5:51820")
+    sample.networks = [each for each in sample.networks if each.name != "tunnel-net"]
+
+
+@fine
+def no_health_checks_at_all(sample: Sample) -> None:
+    for container in sample.containers.values():
+        container["health"] = None
+
+
+@fine
+def a_second_application_behind_the_tunnel(sample: Sample) -> None:
+    _copy(sample, WEB, "flower", sample.containers[WEB]["attachments"])
+
+
+@fine
+def an_application_of_the_services_side_that_forwards_nothing(sample: Sample) -> None:
+    attachment = {"network": "services-net", "address": "10.101.0.7", "prefix": 24, "wanted": None}
+    _copy(sample, CELERY, "flower", [attachment])
