@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,11 @@ def read(files: Sequence[Path], environment: Path | None) -> dict[str, Any]:
 
 
 def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
-    """A configuration as evidence. Secret files that can be read here are looked at, and sealed."""
+    """A configuration as evidence. Secret files that can be read here are looked at, and sealed.
+
+    Raises `ConfigurationError` for a subnet that is none, of which Compose takes no notice.
+    """
+    _check_subnets(configuration)
     vault = sealing.Vault((), Sealer())
     described = {name: containers.configured(name, configuration) for name in configuration.get("services", {})}
     raw = {name: _secret_pieces(name, configuration) for name in described}
@@ -73,6 +78,20 @@ def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
         networks=networks,
         static=True,
     )
+
+
+def _check_subnets(configuration: Mapping[str, Any]) -> None:
+    for name, network in (configuration.get("networks") or {}).items():
+        for entry in ((network or {}).get("ipam") or {}).get("config") or []:
+            subnet = str(entry.get("subnet", "::/0"))
+            try:
+                ip_network(subnet, strict=False)
+            except ValueError as error:
+                message = f"the network {name} has a subnet that is none: {error}"
+                raise ConfigurationError(message) from error
+            if "/" not in subnet:
+                message = f"the subnet of the network {name}, {subnet}, has no prefix length"
+                raise ConfigurationError(message)
 
 
 def _secret_pieces(service: str, configuration: Mapping[str, Any]) -> dict[str, Piece]:

@@ -166,15 +166,7 @@ def _snapshot(bundle: dict[str, Any]) -> Snapshot:
         taken_at=datetime.fromisoformat(bundle["taken_at"]),
         static=_is(bool, bundle["static"]),
         problems=_texts(bundle["problems"]),
-        networks=tuple(
-            NetworkEvidence(
-                name=_is(str, each["name"]),
-                subnets=_texts(each["subnets"]),
-                project=None if each["project"] is None else _is(str, each["project"]),
-                ours=_is(bool, each["ours"]),
-            )
-            for each in _is(list, bundle["networks"])
-        ),
+        networks=tuple(map(_network, _is(list, bundle["networks"]))),
         traffic={
             _is(str, way): {_is(str, size): (_bytes(sent), _bytes(arrived)) for size, (sent, arrived) in sizes.items()}
             for way, sizes in _is(dict, bundle["traffic"]).items()
@@ -188,6 +180,17 @@ def _snapshot(bundle: dict[str, Any]) -> Snapshot:
             for node in _is(list, bundle["nodes"])
         ),
     )
+
+
+def _network(loaded: Mapping[str, Any]) -> NetworkEvidence:
+    network = NetworkEvidence(
+        name=_is(str, loaded["name"]),
+        subnets=_texts(loaded["subnets"]),
+        project=None if loaded["project"] is None else _is(str, loaded["project"]),
+        ours=_is(bool, loaded["ours"]),
+    )
+    _ = network.ipv4  # each subnet has to be one
+    return network
 
 
 def _piece(loaded: object) -> Piece:

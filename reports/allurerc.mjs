@@ -7,7 +7,7 @@ const IteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf([].values(
 IteratorPrototype.toArray ??= function toArray() { return [...this]; };
 
 // Fewer tests than this in a full run means that some never ran: a crashed worker's never reach Allure.
-const MINIMUM_TESTS = 200;
+const MINIMUM_TESTS = 350;
 
 const onLayout = (layout) => ({ labels }) =>
   labels.some(({ name, value }) => name === "layout" && value === layout);

@@ -69,6 +69,7 @@ def test_a_bundle_round_trips(tmp_path: Path) -> None:
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 pieces = st.dictionaries(texts, st.builds(Piece, text=texts) | st.builds(Piece, missing=texts), max_size=3)
+subnets = st.builds("{}/{}".format, st.ip_addresses(v=4), st.integers(0, 32)) | st.just("fd00::/64")
 numbers = st.integers(min_value=0, max_value=2**63)
 
 
@@ -83,7 +84,7 @@ numbers = st.integers(min_value=0, max_value=2**63)
             st.builds(
                 NetworkEvidence,
                 name=texts,
-                subnets=st.lists(texts, max_size=2).map(tuple),
+                subnets=st.lists(subnets, max_size=2).map(tuple),
                 project=st.none() | texts,
                 ours=st.booleans(),
             ),
@@ -240,10 +241,11 @@ def test_every_place_is_tried() -> None:
         (json.dumps(HEALTHY | {"layout": "\ud800"}).encode(), "damaged"),
         (json.dumps(HEALTHY | {"taken_at": "yesterday"}).encode(), "damaged"),
         (json.dumps(HEALTHY | {"networks": {"a": 1}}).encode(), "damaged"),
+        (json.dumps(HEALTHY).replace("10.7.0.0/24", "10.7.0.0/33").encode(), "damaged"),
         (json.dumps(HEALTHY | {"traffic": {"a>b": {"small": [1]}}}).encode(), "damaged"),
         (json.dumps(HEALTHY | {"traffic": {"a>b": {"small": [1, -2]}}}).encode(), "damaged"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_a_file_that_is_no_bundle_is_one_sentence(
     doctor: Doctor, bundle: Callable[[object], Path], content: bytes, said: str

@@ -25,8 +25,8 @@ def _when(_facts: Facts, pair: Pair) -> Iterator[Case]:
         return  # they share a namespace, and rightly all its addresses
     for address in sorted(_addresses(first) & _addresses(second)):
         evidence = (f"{first.service} has {address}", f"{second.service} has {address}")
-        node = second.service if isinstance(second, GatewayFacts) else first.service
-        yield Case(node=node, evidence=evidence, values={"address": address, "other": first.service})
+        node, other = (second, first) if isinstance(second, GatewayFacts) else (first, second)
+        yield Case(node=node.service, evidence=evidence, values={"address": address, "other": other.service})
 
 
 def _addresses(node: NodeFacts) -> set[IPv4Address]:
