@@ -13,13 +13,12 @@ from contextlib import ExitStack
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from harness import compose, images, keys, lifecycle, netfilter
+from harness import compose, images, keys, lifecycle, netfilter, recreation
 from harness.addresses import TUNNEL_WEB
 from harness.budgets import HANDSHAKE
 from harness.deployment import Deployment, Gateway, Node
 from harness.errors import CommandError, DeploymentError, HarnessError
 from harness.model import NetfilterRule
-from harness.recreation import Overlay, redeploy
 from harness.waiting import wait_until
 from harness.wireguard import INTERFACE
 
@@ -156,29 +155,7 @@ def start_responder(deployment: Deployment) -> None:
     services = deployment.wireguard_services
     services.container.start()
     wait_until(f"{services.name} to have its peer", lambda: _has_peer(services), bool, within=HANDSHAKE)
-    shake_hands_after_absence(deployment)
-
-
-def redeploy_responder(deployment: Deployment, undo: ExitStack, overlay: Overlay) -> None:
-    """Create services' gateway anew with an overlay (`recreation.redeploy`); after the undo the ends shake hands."""
-    undo.callback(_shake_hands_if_due, deployment)
-    redeploy(deployment, undo, overlay, deployment.wireguard_services.service)
-
-
-def _shake_hands_if_due(deployment: Deployment) -> None:
-    if deployment.wireguard_web.peer().latest_handshake is None:
-        shake_hands_after_absence(deployment)
-
-
-def shake_hands_after_absence(deployment: Deployment) -> None:
-    """Have web begin a handshake with an end that was away for a while, and is there now.
-
-    While it was away web's kernel asked in vain for its link address. A handshake that waits for the last of those
-    three questions is thrown away unsent, and the next one comes 5 s later; so the kernel is to ask anew.
-    """
-    web = deployment.wireguard_web
-    web.output("ip", "neighbour", "flush", "to", str(deployment.plan.underlay_services))
-    web.renew_peer()
+    recreation.shake_hands_after_absence(deployment)
 
 
 def _has_peer(gateway: Gateway) -> bool:

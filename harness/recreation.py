@@ -57,7 +57,19 @@ def _replace(deployment: Deployment, services: Sequence[str], project: ComposePr
             lambda seen: seen == "ready" or not (whole or seen == "starting"),
             within=HANDSHAKE,
         )
-        _forget_session(initiator)
+        if _readiness(initiator) == "ready":
+            shake_hands_after_absence(deployment)
+
+
+def shake_hands_after_absence(deployment: Deployment) -> None:
+    """Have web begin a handshake with an end that was away for a while, and is there now.
+
+    While it was away web's kernel asked in vain for its link address. A handshake that waits for the last of those
+    three questions is thrown away unsent, and the next one comes 5 s later; so the kernel is to ask anew.
+    """
+    web = deployment.wireguard_web
+    web.output("ip", "neighbour", "flush", "to", str(deployment.plan.underlay_services))
+    web.renew_peer()
 
 
 def _recreate(project: ComposeProject, services: Sequence[str], *, whole: bool) -> None:

@@ -25,6 +25,7 @@ _RUN = "HARNESS_SCORE_RUN"
 _KEPT = 10  # runs whose records are kept
 
 EXIT_UNSEEN = 2
+_UNKNOWN = "(unknown)"
 HEALTHY = "(healthy)"
 """What a benign change, or nothing at all, is to be named."""
 
@@ -122,12 +123,19 @@ def confusion(trials: Iterable[Trial]) -> dict[str, Counter[str]]:
     matrix: dict[str, Counter[str]] = {}
     for trial in trials:
         row = _named(trial.expected, trial.tolerated & (trial.found or frozenset()))
-        matrix.setdefault(row, Counter())[_named(trial.found or frozenset())] += 1
+        matrix.setdefault(row, Counter())[_found(trial)] += 1
     return matrix
 
 
 def _named(*roots: frozenset[str]) -> str:
     return " + ".join(sorted(frozenset().union(*roots))) or HEALTHY
+
+
+def _found(trial: Trial) -> str:
+    """What was named: nothing is health only where the doctor looked and saw."""
+    if trial.found is None:
+        return "(the doctor was not asked)"
+    return _UNKNOWN if trial.status == "unknown" and not trial.found else _named(trial.found)
 
 
 def text(trials: Sequence[Trial]) -> str:
@@ -147,10 +155,9 @@ def text(trials: Sequence[Trial]) -> str:
 
 
 def _line(trial: Trial) -> str:
-    named = _named(trial.found) if trial.found is not None else "(the doctor was not asked)"
     mark = "  " if trial.right else "X "
     times = "".join(f"{_seconds(each):>{width}}" for each, width in _columns(trial))
-    return f"{mark}{trial.fault[:57]:<58}{times}  {named}"
+    return f"{mark}{trial.fault[:57]:<58}{times}  {_found(trial)}"
 
 
 def _columns(trial: Trial) -> tuple[tuple[float | None, int], ...]:

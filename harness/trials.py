@@ -46,4 +46,7 @@ class Trial:
         for name in ("expected", "tolerated", "found", "errors"):
             if record[name] is not None:
                 record[name] = frozenset(map(str, record[name]))
+        for name in ("symptom", "diagnosis", "recovery"):
+            if not isinstance(record[name], int | float | None):
+                raise TypeError(f"{name} is no number of seconds")
         return cls(**record)

@@ -111,8 +111,14 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
     ),
     "MariaDB's port is not forwarded": ("forward-rule-missing", [("3306:tcp:10.101.${PLAN:-0}.2 ", "")]),
     "nothing is forwarded": ("forward-rule-missing", [(f"WG_FORWARD_PORTS: {_FORWARDS}", 'WG_FORWARD_PORTS: ""')]),
-    "MariaDB's port leads to nobody": ("forward-rule-wrong-destination", [("3306:tcp:10.101.${PLAN:-0}.2", "3306:tcp:10.101.0.9")]),
-    "MariaDB's port leads to Redis": ("forward-rule-wrong-destination", [("3306:tcp:10.101.${PLAN:-0}.2", "3306:tcp:10.101.0.4")]),
+    "MariaDB's port leads to nobody": (
+        "forward-rule-wrong-destination",
+        [("3306:tcp:10.101.${PLAN:-0}.2", "3306:tcp:10.101.0.9")],
+    ),
+    "MariaDB's port leads to Redis": (
+        "forward-rule-wrong-destination",
+        [("3306:tcp:10.101.${PLAN:-0}.2", "3306:tcp:10.101.0.4")],
+    ),
     "MariaDB's port is forwarded for udp": ("forward-rule-wrong-protocol", [("3306:tcp:", "3306:udp:")]),
     "an entry has dashes": ("forward-setting-malformed", [("3306:tcp:", "3306-tcp-")]),
     "an entry has a name": ("forward-setting-malformed", [("6379:tcp:10.101.${PLAN:-0}.4", "6379:tcp:redis")]),
@@ -135,7 +141,10 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
     "the database's port has a letter": ("setting-malformed", [("${DATABASE_PORT:-3306}", "33O6")]),
     "a tunnel address has no prefix length": ("setting-malformed", [("10.100.0.11/24", "10.100.0.11")]),
     "a broker's URL has no host": ("setting-malformed", [("redis://10.100.0.11:6379/0", "redis://:6379/0")]),
-    "web is told the backend's own address": ("setting-contradicted", [(WEB_ENVIRONMENT, "DATABASE_HOST: 10.101.0.2\n")]),
+    "web is told the backend's own address": (
+        "setting-contradicted",
+        [(WEB_ENVIRONMENT, "DATABASE_HOST: 10.101.0.2\n")],
+    ),
     "web is told a port that is not forwarded": (
         "setting-contradicted",
         [(WEB_ENVIRONMENT, f'{WEB_ENVIRONMENT}      DATABASE_PORT: "3307"\n')],
@@ -144,9 +153,18 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
     "the broker is told by its name": ("name-unresolvable", [("redis://10.100.0.11:6379/0", "redis://redis:6379/0")]),
     "the endpoint is nobody's address": ("endpoint-wrong", [("172.20.${PLAN:-0}.3:51820", "172.20.0.9:51820")]),
     "the endpoint has another port": ("endpoint-wrong", [("172.20.${PLAN:-0}.3:51820", "172.20.0.3:51821")]),
-    "web allows another address": ("allowed-ips-missing", [("WG_PEER_ALLOWED_IPS: 10.100.0.11/32", "WG_PEER_ALLOWED_IPS: 10.100.0.12/32")]),
-    "services allows another network": ("allowed-ips-missing", [("WG_PEER_ALLOWED_IPS: 10.100.0.10/32", "WG_PEER_ALLOWED_IPS: 10.1.0.0/16")]),
-    "both ends have one address": ("address-duplicated", [("WG_ADDRESS: 10.100.0.11/24", "WG_ADDRESS: 10.100.0.10/24")]),
+    "web allows another address": (
+        "allowed-ips-missing",
+        [("WG_PEER_ALLOWED_IPS: 10.100.0.11/32", "WG_PEER_ALLOWED_IPS: 10.100.0.12/32")],
+    ),
+    "services allows another network": (
+        "allowed-ips-missing",
+        [("WG_PEER_ALLOWED_IPS: 10.100.0.10/32", "WG_PEER_ALLOWED_IPS: 10.1.0.0/16")],
+    ),
+    "both ends have one address": (
+        "address-duplicated",
+        [("WG_ADDRESS: 10.100.0.11/24", "WG_ADDRESS: 10.100.0.10/24")],
+    ),
     "Redis has MariaDB's address": (
         "address-duplicated",
         [('services-net: {ipv4_address: "10.101.${PLAN:-0}.4"}', 'services-net: {ipv4_address: "10.101.0.2"}')],
@@ -175,7 +193,9 @@ FINE: dict[str, list[Edit]] = {
     "services finds MariaDB by its name": [("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "mariadb")],
     "a port more is forwarded": [("8001:tcp:", "9000:udp:10.101.0.9 8001:tcp:")],
     "MariaDB is published on loopback": [(_MARIADB_NET, _MARIADB_NET + '    ports: ["127.0.0.1:3306:3306"]\n')],
-    "a wider network is allowed": [("WG_PEER_ALLOWED_IPS: 10.100.0.10/32", 'WG_PEER_ALLOWED_IPS: "10.100.0.0/24, 10.9.0.0/16"')],
+    "a wider network is allowed": [
+        ("WG_PEER_ALLOWED_IPS: 10.100.0.10/32", 'WG_PEER_ALLOWED_IPS: "10.100.0.0/24, 10.9.0.0/16"')
+    ],
     "web has settings of its own": [(WEB_ENVIRONMENT, f"{WEB_ENVIRONMENT}      DEBUG: '1'\n")],
     "wireguard-go is left out where the kernel has WireGuard": [("  devices: [/dev/net/tun]\n", "")],
 }
@@ -226,9 +246,7 @@ def test_a_public_key_that_does_not_derive_is_named(doctor: Judge, key_directory
         (keys.PRESHARED, "c2hvcnQ=", "key-file-invalid"),
     ],
 )
-def test_a_key_that_is_none_is_named(
-    doctor: Judge, key_directory: Path, name: str, content: str, rule: str
-) -> None:
+def test_a_key_that_is_none_is_named(doctor: Judge, key_directory: Path, name: str, content: str, rule: str) -> None:
     """Empty, too short, no base64: by the file's meaning, without its content."""
     (key_directory / name).write_text(content, encoding="ascii")
     status, document = doctor()
@@ -246,7 +264,10 @@ def test_one_key_pair_for_both_ends_is_named(doctor: Judge, key_directory: Path)
 
 def test_a_gateway_that_is_its_own_peer_is_named(doctor: Judge, key_directory: Path) -> None:
     """Services' gateway is given services' public key."""
-    edit = ("{source: web_public_key, target: wg_peer_public_key}", "{source: services_public_key, target: wg_peer_public_key}")
+    edit = (
+        "{source: web_public_key, target: wg_peer_public_key}",
+        "{source: services_public_key, target: wg_peer_public_key}",
+    )
     assert key_directory
     status, document = doctor(edit)
     assert (status, roots(document)) == (1, {"peer-key-is-own"})
@@ -293,7 +314,11 @@ def test_no_secret_of_a_configuration_is_shown(doctor: Judge, tmp_path: Path, en
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("services: [", "compose cannot read"), ("", "compose cannot read"), ("services: {a: {image: 7, x: }}", "compose cannot read")],
+    [
+        ("services: [", "compose cannot read"),
+        ("", "compose cannot read"),
+        ("services: {a: {image: 7, x: }}", "compose cannot read"),
+    ],
 )
 def test_a_file_that_is_no_compose_file_is_unknown(
     compose_cli: None,  # noqa: ARG001 (skips without it)

@@ -13,6 +13,8 @@ from harness.errors import DeploymentError, WaitTimeoutError
 from harness.experiment import Experiment
 from harness.model import Budget
 
+IMPATIENT = Budget(seconds=0.05, poll=0.01, reason="nothing is real here")
+
 
 class Bench:
     """An experiment on a deployment of which only the health is known: `complaints`, empty when all is well."""
@@ -21,7 +23,7 @@ class Bench:
         self.complaints = ""
         self.broken: list[str] = []
         self.steps: list[str] = []
-        self.experiment = Experiment(cast("Any", self), self.step, self.broken.append)
+        self.experiment = Experiment(cast("Any", self), self.step, self.broken.append, patience=IMPATIENT)
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -33,7 +35,6 @@ class Bench:
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(experiment, "_complaints", lambda deployment: deployment.complaints)
-    monkeypatch.setattr(experiment, "RECOVERY", Budget(seconds=0.05, poll=0.01, reason="nothing is real here"))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield Bench()
     signal.signal(signal.SIGINT, before)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import mutations
+from harness import mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.keys import generate_preshared
@@ -47,7 +47,7 @@ class DifferingPresharedKeys(Fault):
         if not self.one_sided:
             file = mutations.key_file(deployment, undo, generate_preshared())
             overlay = _ANOTHER.format(file=json.dumps(str(file)))
-        mutations.redeploy_responder(deployment, undo, overlay)
+        recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 
 
 CASES: tuple[Fault, ...] = (DifferingPresharedKeys(one_sided=True), DifferingPresharedKeys(one_sided=False))

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import mutations
+from harness import recreation
 from harness.addresses import TUNNEL_WEB
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
@@ -32,7 +32,7 @@ class DuplicatedTunnelAddress(Fault):
         """Create services' gateway anew with web's address."""
         environment = {"WG_ADDRESS": str(TUNNEL_WEB)}
         overlay = {"services": {"wireguard-services": {"environment": environment}}}
-        mutations.redeploy_responder(deployment, undo, overlay)
+        recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 
 
 CASES: tuple[Fault, ...] = (DuplicatedTunnelAddress(),)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import keys, mutations
+from harness import keys, mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -30,7 +30,9 @@ class GeneratedPublicKey(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that key."""
         file = mutations.key_file(deployment, undo, keys.generate_private())
-        mutations.redeploy_responder(deployment, undo, {"secrets": {"web_public_key": {"file": str(file)}}})
+        recreation.redeploy(
+            deployment, undo, {"secrets": {"web_public_key": {"file": str(file)}}}, "wireguard-services"
+        )
 
 
 CASES: tuple[Fault, ...] = (GeneratedPublicKey(),)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import mutations
+from harness import mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -36,7 +36,9 @@ class InvalidPrivateKey(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that file."""
         file = mutations.key_file(deployment, undo, deployment.credentials.keys.services.private[: self.kept])
-        mutations.redeploy_responder(deployment, undo, {"secrets": {"services_private_key": {"file": str(file)}}})
+        recreation.redeploy(
+            deployment, undo, {"secrets": {"services_private_key": {"file": str(file)}}}, "wireguard-services"
+        )
 
 
 CASES: tuple[Fault, ...] = (InvalidPrivateKey(kept=40), InvalidPrivateKey(kept=0))

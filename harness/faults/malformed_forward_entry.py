@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import mutations
+from harness import recreation
 from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
@@ -35,7 +35,7 @@ class MalformedForwardEntry(Fault):
             for forward in deployment.wireguard_services.forwards()
         ]
         overlay = {"services": {"wireguard-services": {"environment": {"WG_FORWARD_PORTS": " ".join(entries)}}}}
-        mutations.redeploy_responder(deployment, undo, overlay)
+        recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 
 
 CASES: tuple[Fault, ...] = (MalformedForwardEntry(),)

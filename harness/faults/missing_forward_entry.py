@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import mutations
+from harness import recreation
 from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
@@ -33,7 +33,7 @@ class MissingForwardEntry(Fault):
         declared = deployment.wireguard_services.forwards()
         rest = " ".join(str(forward) for forward in declared if forward.port != MARIADB_PORT)
         overlay = {"services": {"wireguard-services": {"environment": {"WG_FORWARD_PORTS": rest}}}}
-        mutations.redeploy_responder(deployment, undo, overlay)
+        recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 
 
 CASES: tuple[Fault, ...] = (MissingForwardEntry(),)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import mutations
+from harness import recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -34,7 +34,7 @@ class MovedGateway(Fault):
         """Create services' gateway anew there."""
         address = {"ipv4_address": str(deployment.plan.tunnel_net[_ELSEWHERE])}
         overlay = {"services": {"wireguard-services": {"networks": {"tunnel-net": address}}}}
-        mutations.redeploy_responder(deployment, undo, overlay)
+        recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 
 
 CASES: tuple[Fault, ...] = (MovedGateway(),)

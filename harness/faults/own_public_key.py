@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import keys, mutations
+from harness import keys, mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -30,7 +30,7 @@ class OwnPublicKey(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that key: a running WireGuard would pass such a peer over in silence."""
         own = str(mutations.key_path(deployment, keys.SERVICES_PUBLIC))
-        mutations.redeploy_responder(deployment, undo, {"secrets": {"web_public_key": {"file": own}}})
+        recreation.redeploy(deployment, undo, {"secrets": {"web_public_key": {"file": own}}}, "wireguard-services")
 
 
 CASES: tuple[Fault, ...] = (OwnPublicKey(),)

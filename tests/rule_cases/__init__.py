@@ -1,55 +1,17 @@
-"""What can be wrong with a deployment, as changes of the healthy sample, and what looks wrong and is not.
+"""More of what can be wrong with a deployment, in shapes unlike those of `test_rules_tunnel` and `test_rules_paths`.
 
 Each case is a function that changes a `Sample`; its name says what happened. `@broken` gives the roots that the
-doctor has to name for it, all of them and no others; after `@fine` it has to find nothing, or only the warnings given.
+doctor has to name for it, all of them and no others; after `@fine` it has to find nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from tests.evidence_samples import BACK, FRONT, HANDSHAKE, WEB, Sample
+from tests.sample_cases import Cases
 
-Change = Callable[[Sample], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleCase:
-    """One change of the healthy sample, and the roots that it has to give."""
-
-    name: str
-    roots: frozenset[str]
-    healthy: bool
-    change: Change
-
-    def __str__(self) -> str:
-        return self.name
-
-
-CASES: list[RuleCase] = []
-
-
-def broken(*roots: str, warning: bool = False) -> Callable[[Change], Change]:
-    """Register a fault by its roots; a `warning` leaves the deployment healthy."""
-
-    def registered(change: Change) -> Change:
-        CASES.append(
-            RuleCase(name=_sentence(change), roots=frozenset(roots), healthy=warning, change=change),
-        )
-        return change
-
-    return registered
-
-
-def fine(change: Change) -> Change:
-    """Register a change that a healthy deployment bears, the nearest neighbour of a fault."""
-    CASES.append(RuleCase(name=_sentence(change), roots=frozenset(), healthy=True, change=change))
-    return change
-
-
-def _sentence(change: Change) -> str:
-    return change.__name__.replace("_", " ")
+cases = Cases()
+broken = cases.makes
+fine = cases.spares("no fault")
 
 
 def without_gateway(sample: Sample, gateway: str, *, status: str = "restarting", log: str = "") -> None:

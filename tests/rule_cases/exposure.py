@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.evidence import NetworkEvidence
-from tests.evidence_samples import APPS, BACK, CELERY, FRONT, GATEWAYS, MARIADB, OTHER_KEY, REDIS, SERVICES, WEB, Sample
+from tests.evidence_samples import APPS, BACK, CELERY, FRONT, MARIADB, OTHER_KEY, REDIS, SERVICES, WEB, Sample
 
 from . import broken, fine
 
@@ -31,11 +31,6 @@ def _copy(sample: Sample, service: str, copy: str, attachments: list[dict[str, A
 def _mode(sample: Sample, service: str, name: str, mode: str) -> None:
     with sample.edited(service, "secret-files") as files:
         next(each for each in files if each["path"].endswith(name))["mode"] = mode
-
-
-@broken("port-exposed")
-def mariadb_is_published_for_everybody(sample: Sample) -> None:
-    _publish(sample, MARIADB, 3306, "0.0.0.0")
 
 
 @broken("port-exposed")
@@ -87,16 +82,6 @@ def services_is_on_a_second_network(sample: Sample) -> None:
     _attach(sample, FRONT, "monitoring", "10.55.0.3")
 
 
-@broken("secret-permissions")
-def services_private_key_can_be_read_by_all(sample: Sample) -> None:
-    _mode(sample, BACK, "wg_private_key", "644")
-
-
-@broken("secret-permissions")
-def the_databases_password_can_be_read_by_a_group(sample: Sample) -> None:
-    _mode(sample, MARIADB, "db_password", "640")
-
-
 @fine
 def secrets_that_even_their_owner_can_only_read(sample: Sample) -> None:
     _mode(sample, WEB, "db_password", "400")
@@ -114,25 +99,6 @@ def several_networks_of_which_some_lead_to_no_backend(sample: Sample) -> None:
     ]
     for number, service in enumerate((BACK, MARIADB, *APPS[:2])):
         _attach(sample, service, f"extra-{number % 3}", f"10.60.{number % 3}.{number + 2}")
-
-
-@fine
-def a_database_that_is_no_container(sample: Sample) -> None:
-    """As in production, where it is on another host: applications and forward lead to its address."""
-    sample.drop(MARIADB)
-    external = "192.0.2.33"
-    sample.tell(BACK, WG_FORWARD_PORTS=sample.environment(BACK)["WG_FORWARD_PORTS"].replace("10.101.0.2", external))
-    rules = sample.pieces[BACK]["rules"].replace("10.101.0.2", external).splitlines(keepends=True)
-    changed = [line.replace(" -o eth0", " -o eth1") if external in line else line for line in rules]
-    sample.pieces[BACK] |= {"rules": "".join(changed), "rules-before": "".join(changed)}
-    for app in (SERVICES, CELERY):
-        sample.tell(app, DATABASE_HOST=external)
-
-
-@fine
-def idle_peers_on_both_ends(sample: Sample) -> None:
-    for gateway in GATEWAYS:
-        sample.pieces[gateway]["dump"] += f"wg0\t{OTHER_KEY}\t(none)\t(none)\t10.100.0.200/32\t0\t0\t0\toff\n"
 
 
 @fine

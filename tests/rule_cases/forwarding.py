@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.evidence_samples import BACK, MARIADB, REDIS, REFUSED, SERVICES, WEB, Sample, forward_rules
+from tests.evidence_samples import BACK, MARIADB, REFUSED, WEB, Sample, forward_rules
 
 from . import broken, cut, fine, without_gateway
 
@@ -21,31 +21,9 @@ def _before(sample: Sample, rule: str, *new: str) -> None:
 
 def _declare(sample: Sample, port: int, entry: str) -> None:
     entries = [
-        entry if each.startswith(f"{port}:") else each
-        for each in sample.environment(BACK)["WG_FORWARD_PORTS"].split()
+        entry if each.startswith(f"{port}:") else each for each in sample.environment(BACK)["WG_FORWARD_PORTS"].split()
     ]
     sample.tell(BACK, WG_FORWARD_PORTS=" ".join(each for each in entries if each))
-
-
-@broken("forward-rule-missing")
-def mariadbs_dnat_rule_was_deleted(sample: Sample) -> None:
-    sample.change(BACK, "rules", _DNAT, "")
-    _refused(sample, "database")
-
-
-@broken("forward-rule-missing")
-def all_nat_rules_were_flushed(sample: Sample) -> None:
-    sample.without_lines(BACK, "rules", "-A PREROUTING")
-    sample.without_lines(BACK, "rules", "MASQUERADE")
-    _refused(sample, "database", "broker", "10.100.0.11:8001")
-
-
-@broken("forward-rule-missing")
-def mariadbs_port_is_not_declared(sample: Sample) -> None:
-    _declare(sample, 3306, "")
-    for rule in (_DNAT, _MASQUERADE, _ACCEPT):
-        sample.change(BACK, "rules", rule, "")
-    _refused(sample, "database")
 
 
 @broken("forward-rule-missing")
@@ -70,47 +48,11 @@ def a_rule_that_nobody_declared(sample: Sample) -> None:
     _before(sample, _DNAT, forward_rules(9000, "10.101.0.9")[0])
 
 
-@fine
-def a_dnat_rule_in_a_chain_of_its_own(sample: Sample) -> None:
-    sample.change(BACK, "rules", ":DOCKER_OUTPUT - [0:0]\n", ":DOCKER_OUTPUT - [0:0]\n:TUNNEL - [0:0]\n")
-    sample.change(BACK, "rules", _DNAT, _DNAT.replace("PREROUTING", "TUNNEL") + "[9:9] -A PREROUTING -i wg0 -j TUNNEL\n")
-
-
-@fine
-def one_dnat_rule_with_a_multiport_match(sample: Sample) -> None:
-    many = "-p tcp -m multiport --dports 3306,3307"
-    sample.change(
-        BACK, "rules", _DNAT, f"[9:540] -A PREROUTING -i wg0 {many} -j DNAT --to-destination 10.101.0.2\n"
-    )
-
-
-@broken("forward-rule-wrong-destination")
-def mariadbs_port_leads_to_an_address_where_nobody_is(sample: Sample) -> None:
-    _declare(sample, 3306, "3306:tcp:10.101.0.9")
-    sample.change(BACK, "rules", "10.101.0.2:3306", "10.101.0.9:3306")
-    sample.change(BACK, "rules", "10.101.0.2/32", "10.101.0.9/32")
-    cut(sample, "database")
-
-
-@broken("forward-rule-wrong-destination")
-def mariadbs_port_leads_to_redis(sample: Sample) -> None:
-    _declare(sample, 3306, "3306:tcp:10.101.0.4")
-    sample.change(BACK, "rules", "10.101.0.2:3306", "10.101.0.4:3306")
-    sample.change(BACK, "rules", "10.101.0.2/32", "10.101.0.4/32")
-    _refused(sample, "database")
-
-
 @broken("forward-rule-wrong-destination")
 def the_rule_alone_leads_elsewhere(sample: Sample) -> None:
     """The setting is right: somebody changed the rule."""
     sample.change(BACK, "rules", "10.101.0.2:3306", "10.101.0.9:3306")
     cut(sample, "database")
-
-
-@broken("forward-rule-wrong-destination")
-def the_rule_leads_to_another_port_of_mariadb(sample: Sample) -> None:
-    sample.change(BACK, "rules", "--to-destination 10.101.0.2:3306", "--to-destination 10.101.0.2:3307")
-    _refused(sample, "database")
 
 
 @fine
@@ -119,30 +61,8 @@ def a_rule_that_keeps_the_port(sample: Sample) -> None:
 
 
 @broken("forward-rule-wrong-protocol")
-def mariadbs_port_is_forwarded_for_udp(sample: Sample) -> None:
-    _declare(sample, 3306, "3306:udp:10.101.0.2")
-    for old, new in zip(
-        (_DNAT, _MASQUERADE, _ACCEPT), forward_rules(3306, "10.101.0.2", protocol="udp"), strict=True
-    ):
-        sample.change(BACK, "rules", old, new)
-    _refused(sample, "database")
-
-
-@broken("forward-rule-wrong-protocol")
 def the_rule_alone_is_for_udp(sample: Sample) -> None:
     sample.change(BACK, "rules", _DNAT, forward_rules(3306, "10.101.0.2", protocol="udp")[0])
-    _refused(sample, "database")
-
-
-@fine
-def a_port_that_is_forwarded_for_udp_too(sample: Sample) -> None:
-    sample.tell(BACK, WG_FORWARD_PORTS=sample.environment(BACK)["WG_FORWARD_PORTS"] + " 3306:udp:10.101.0.2")
-    _before(sample, _DNAT, forward_rules(3306, "10.101.0.2", protocol="udp")[0])
-
-
-@broken("forward-rule-shadowed")
-def an_earlier_rule_accepts_the_packets(sample: Sample) -> None:
-    _before(sample, _DNAT, "[3:180] -A PREROUTING -p tcp -m tcp --dport 3306 -j ACCEPT\n")
     _refused(sample, "database")
 
 
@@ -175,17 +95,6 @@ def an_earlier_rule_for_another_interface(sample: Sample) -> None:
     _before(sample, _DNAT, "[0:0] -A PREROUTING -i eth1 -p tcp -m tcp --dport 3306 -j ACCEPT\n")
 
 
-@fine
-def an_earlier_rule_that_leads_to_the_backend_too(sample: Sample) -> None:
-    _before(sample, _DNAT, "[3:180] -A PREROUTING -d 10.100.0.11/32 -p tcp -j LOG\n", _DNAT)
-
-
-@broken("forward-dropped")
-def a_rule_drops_what_is_for_mariadb(sample: Sample) -> None:
-    _before(sample, _ANSWERS, "[3:180] -A FORWARD -d 10.101.0.2/32 -j DROP\n")
-    cut(sample, "database")
-
-
 @broken("forward-dropped")
 def a_chain_of_the_users_refuses_what_is_for_redis(sample: Sample) -> None:
     sample.change(BACK, "rules", ":OUTPUT ACCEPT [0:0]\n[1320", ":OUTPUT ACCEPT [0:0]\n:MINE - [0:0]\n[1320")
@@ -195,18 +104,6 @@ def a_chain_of_the_users_refuses_what_is_for_redis(sample: Sample) -> None:
         "[3:180] -A FORWARD -j MINE\n[3:180] -A MINE -p tcp -m tcp --dport 6379 -j REJECT --reject-with tcp-reset\n",
     )
     _refused(sample, "broker")
-
-
-@broken("forward-dropped")
-def the_rule_that_accepts_is_gone(sample: Sample) -> None:
-    sample.change(BACK, "rules", _ACCEPT, "")
-    cut(sample, "database")
-
-
-@broken("forward-dropped")
-def the_answers_are_dropped(sample: Sample) -> None:
-    sample.change(BACK, "rules", _ANSWERS, "")
-    cut(sample, "database", "broker", "10.100.0.11:8001")
 
 
 @broken("forward-dropped")
@@ -233,20 +130,9 @@ def a_rule_that_drops_something_else(sample: Sample) -> None:
 
 
 @fine
-def a_rule_that_drops_what_cannot_be_judged_while_all_is_well(sample: Sample) -> None:
-    _before(sample, _ANSWERS, "[0:0] -A FORWARD -m string --string evil --algo bm --to 65535 -j DROP\n")
-
-
-@fine
 def a_gateway_that_forwards_everything(sample: Sample) -> None:
     sample.change(BACK, "rules", ":FORWARD DROP", ":FORWARD ACCEPT")
     sample.change(BACK, "rules", _ACCEPT, "")
-
-
-@broken("forwarding-disabled")
-def ip_forward_is_0(sample: Sample) -> None:
-    sample.change(BACK, "sysctls", "ip_forward:1", "ip_forward:0")
-    cut(sample, "database", "broker", "10.100.0.11:8001")
 
 
 @broken("forwarding-disabled")
@@ -262,32 +148,9 @@ def mariadbs_port_is_not_masqueraded(sample: Sample) -> None:
 
 
 @broken("return-path-missing")
-def nothing_is_masqueraded(sample: Sample) -> None:
-    sample.without_lines(BACK, "rules", "MASQUERADE")
-    cut(sample, "database", "broker", "10.100.0.11:8001")
-
-
-@broken("return-path-missing")
-def masqueraded_on_the_wrong_interface(sample: Sample) -> None:
-    sample.change(BACK, "rules", _MASQUERADE, _MASQUERADE.replace("eth0", "eth1"))
-    cut(sample, "database")
-
-
-@broken("return-path-missing")
 def mariadb_has_a_route_to_the_tunnel_by_somebody_else(sample: Sample) -> None:
     mariadbs_port_is_not_masqueraded(sample)
     sample.pieces[MARIADB]["kernel-routes"] += "eth0\t0000640A\t0900650A\t0003\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
-
-
-@fine
-def mariadb_has_a_route_back_to_the_tunnel(sample: Sample) -> None:
-    sample.change(BACK, "rules", _MASQUERADE, "")
-    sample.pieces[MARIADB]["kernel-routes"] += "eth0\t0000640A\t0300650A\t0003\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
-
-
-@fine
-def snat_instead_of_masquerade(sample: Sample) -> None:
-    sample.change(BACK, "rules", _MASQUERADE, _MASQUERADE.replace("MASQUERADE", "SNAT --to-source 10.101.0.3"))
 
 
 @fine
@@ -298,32 +161,6 @@ def everything_that_leaves_is_masqueraded(sample: Sample) -> None:
 
 
 @broken("forward-setting-malformed")
-def services_gateway_does_not_start_because_of_an_entry(sample: Sample) -> None:
-    _declare(sample, 3306, "3306-tcp-10.101.0.2")
-    without_gateway(sample, BACK, log="gateway: WG_FORWARD_PORTS: 3306-tcp-10.101.0.2\n")
-
-
-@broken("forward-setting-malformed")
-def one_port_is_declared_twice(sample: Sample) -> None:
-    _declare(sample, 8001, "8001:tcp:10.101.0.5 3306:tcp:10.101.0.9")
-    without_gateway(sample, BACK)
-
-
-@broken("forward-setting-malformed")
 def an_entry_has_a_name_for_an_address(sample: Sample) -> None:
     _declare(sample, 6379, "6379:tcp:redis")
     without_gateway(sample, BACK)
-
-
-@broken("backend-address-moved")
-def mariadb_came_back_on_another_address(sample: Sample) -> None:
-    sample.containers[MARIADB]["attachments"][0] |= {"address": "10.101.0.130", "wanted": None}
-    for app in (SERVICES, "celery", WEB):
-        cut(sample, "database", app=app)
-
-
-@broken("backend-address-moved")
-def redis_was_given_an_address_where_nobody_looks_for_it(sample: Sample) -> None:
-    sample.containers[REDIS]["attachments"][0] |= {"address": "10.101.0.44", "wanted": "10.101.0.44"}
-    for app in (SERVICES, "celery", WEB):
-        cut(sample, "broker", app=app)

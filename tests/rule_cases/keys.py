@@ -41,14 +41,6 @@ def web_holds_a_key_that_is_not_services(sample: Sample) -> None:
 
 
 @broken("peer-key-mismatch")
-def services_holds_a_key_that_is_not_webs(sample: Sample) -> None:
-    sample.change(BACK, "dump", WEB_KEY, OTHER_KEY)
-    sample.change(BACK, "dump", "172.20.0.2:51820", "(none)")
-    _file(sample, BACK, "wg_peer_public_key", content=OTHER_KEY)
-    sample.kill_tunnel()
-
-
-@broken("peer-key-mismatch")
 def both_hold_wrong_keys(sample: Sample) -> None:
     web_holds_a_key_that_is_not_services(sample)
     sample.change(BACK, "dump", WEB_KEY, OTHER_KEY.lower())
@@ -72,72 +64,8 @@ def a_key_pair_rotated_on_both_ends(sample: Sample) -> None:
 
 
 @fine
-def an_old_peer_that_nobody_took_away(sample: Sample) -> None:
-    sample.pieces[BACK]["dump"] += f"wg0\t{OTHER_KEY}\t(none)\t(none)\t10.100.0.50/32\t0\t0\t0\toff\n"
-
-
-@fine
-def keys_that_are_given_as_settings(sample: Sample) -> None:
-    sample.tell(BACK, WG_PEER_PUBLIC_KEY_FILE=None, WG_PEER_PUBLIC_KEY=WEB_KEY)
-    _without_file(sample, BACK, "wg_peer_public_key")
-
-
-@broken("preshared-key-mismatch")
-def a_preshared_key_on_one_side_only(sample: Sample) -> None:
-    sample.tell(BACK, WG_PRESHARED_KEY_FILE=None)
-    _without_file(sample, BACK, "wg_preshared_key")
-    sample.change(BACK, "dump", PSK_SEAL, "(none)")
-    sample.kill_tunnel()
-
-
-@broken("preshared-key-mismatch")
-def another_preshared_key_on_each_side(sample: Sample) -> None:
-    _file(sample, FRONT, "wg_preshared_key", seal=OTHER_SEAL)
-    sample.change(FRONT, "dump", PSK_SEAL, OTHER_SEAL)
-    sample.kill_tunnel()
-
-
-@fine
-def no_preshared_key_on_either_side(sample: Sample) -> None:
-    for gateway in (FRONT, BACK):
-        sample.tell(gateway, WG_PRESHARED_KEY_FILE=None)
-        _without_file(sample, gateway, "wg_preshared_key")
-        sample.change(gateway, "dump", PSK_SEAL, "(none)")
-
-
-@fine
 def another_preshared_key_with_a_peer_that_is_idle(sample: Sample) -> None:
     sample.pieces[FRONT]["dump"] += f"wg0\t{OTHER_KEY}\t{OTHER_SEAL}\t(none)\t10.100.0.50/32\t0\t0\t0\toff\n"
-
-
-@broken("private-key-invalid")
-def a_truncated_private_key(sample: Sample) -> None:
-    _file(sample, BACK, "wg_private_key", fault=_SHORT, public=None, seal=OTHER_SEAL)
-    without_gateway(sample, BACK, log="gateway: WG_PRIVATE_KEY_FILE is no key\n")
-
-
-@broken("private-key-invalid")
-def an_empty_private_key_at_web(sample: Sample) -> None:
-    _file(sample, FRONT, "wg_private_key", fault="has 0 bytes where a key has 32", empty=True, public=None, seal="(none)")
-    without_gateway(sample, FRONT, log="gateway: WG_PRIVATE_KEY_FILE is empty\n")
-
-
-@broken("private-key-invalid")
-def a_private_key_that_is_not_there(sample: Sample) -> None:
-    _without_file(sample, BACK, "wg_private_key")
-    without_gateway(sample, BACK, log="gateway: WG_PRIVATE_KEY_FILE: no such file\n")
-
-
-@broken("key-file-invalid")
-def a_public_key_that_is_none(sample: Sample) -> None:
-    _file(sample, BACK, "wg_peer_public_key", fault="is not base64", content="nonsense")
-    without_gateway(sample, BACK, log="gateway: WG_PEER_PUBLIC_KEY_FILE is no key\n")
-
-
-@broken("key-file-invalid")
-def a_preshared_key_that_is_cut_off(sample: Sample) -> None:
-    _file(sample, BACK, "wg_preshared_key", fault=_SHORT, seal=OTHER_SEAL)
-    without_gateway(sample, BACK, log="gateway: WG_PRESHARED_KEY_FILE is no key\n")
 
 
 @broken("key-file-invalid")
@@ -147,22 +75,10 @@ def a_peer_key_that_is_not_there(sample: Sample) -> None:
 
 
 @broken("peer-key-is-own")
-def services_is_given_its_own_public_key(sample: Sample) -> None:
-    _file(sample, BACK, "wg_peer_public_key", content=SERVICES_KEY)
-    without_gateway(sample, BACK, log="gateway: WG_PEER_PUBLIC_KEY_FILE holds this end's own public key\n")
-
-
-@broken("peer-key-is-own")
 def web_is_given_its_own_public_key_as_a_setting(sample: Sample) -> None:
     sample.tell(FRONT, WG_PEER_PUBLIC_KEY_FILE=None, WG_PEER_PUBLIC_KEY=WEB_KEY)
     _without_file(sample, FRONT, "wg_peer_public_key")
     without_gateway(sample, FRONT, log="gateway: WG_PEER_PUBLIC_KEY is this end's own public key\n")
-
-
-@broken("key-reused")
-def both_ends_have_one_key_pair_and_services_does_not_start(sample: Sample) -> None:
-    _file(sample, BACK, "wg_private_key", public=WEB_KEY, seal=WEB_SEAL)
-    without_gateway(sample, BACK, log="gateway: WG_PEER_PUBLIC_KEY_FILE holds this end's own public key\n")
 
 
 @broken("key-reused")
@@ -174,11 +90,6 @@ def both_ends_have_one_key_pair_and_run(sample: Sample) -> None:
     sample.change(BACK, "dump", SERVICES_KEY, WEB_KEY)
     sample.change(BACK, "dump", SERVICES_SEAL, WEB_SEAL)
     sample.change(BACK, "dump", "172.20.0.2:51820", "(none)")
-
-
-@broken("key-not-reloaded")
-def a_private_key_that_was_changed_and_not_reloaded(sample: Sample) -> None:
-    _file(sample, BACK, "wg_private_key", public=OTHER_KEY, seal=OTHER_SEAL)
 
 
 @broken("key-not-reloaded")

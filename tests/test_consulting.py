@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+
+from . import test_rules_paths as paths
+from . import test_rules_tunnel as tunnel
+from .evidence_samples import REDIS, Sample
+from .sample_cases import Change
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command; exit status and both outputs."""
+    monkeypatch.setattr("harness.interrupts.as_keyboard_interrupt", lambda _say: None)
+
+    def ran(*arguments: str) -> tuple[int, str, str]:
+        try:
+            status = cli.main(arguments)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return ran
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "headline"),
+    [
+        (lambda _sample: None, 0, "healthy"),
+        (tunnel.nobody_keeps_the_way_open, 0, "healthy, with warnings: keepalive-missing"),
+        (paths.a_dnat_rule_was_deleted, 1, "faulty: forward-rule-missing"),
+        (lambda sample: sample.lose(REDIS, "sockets"), 2, "unknown: not everything could be seen"),
+    ],
+    ids=["healthy", "warning", "faulty", "unknown"],
+)
+def test_the_exit_status_says_what_the_headline_does(
+    run: Run, tmp_path: Path, change: Change, status: int, headline: str
+) -> None:
+    """0 healthy, 1 faulty, 2 not seen; the same for people and as JSON."""
+    sample = Sample()
+    change(sample)
+    path = tmp_path / "bundle.json"
+    path.write_text(sample.snapshot().to_json(), encoding="utf-8")
+    code, out, err = run("doctor", "--snapshot", str(path))
+    assert (code, out.splitlines()[0], err) == (status, headline, "")
+    assert run("doctor", "--snapshot", str(path), "--json")[0] == status
+
+
+@pytest.mark.parametrize("arguments", [["--plan", "3"], ["--attach", "web"], ["--project", "shop"]])
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_without_an_engine_nothing_is_known(run: Run, tmp_path: Path, arguments: list[str]) -> None:
+    """No engine answers: both commands exit with 2, say so, and leave no file behind."""
+    output = tmp_path / "bundle.json"
+    for command in (["doctor"], ["snapshot", "-o", str(output)]):
+        status, out, err = run(*command, *arguments)
+        assert (status, out) == (2, "")
+        assert err.startswith("unknown: ")
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--snapshot", "a", "--compose", "b"],
+        ["--snapshot", "a", "--attach", "b"],
+        ["--plan", "100"],
+        ["--env-file", "a"],
+    ],
+)
+def test_what_cannot_be_meant_is_refused(run: Run, arguments: list[str]) -> None:
+    """Two sources at once, a plan that does not exist, an environment of nothing: usage errors, exit 2."""
+    status, out, err = run("doctor", *arguments)
+    assert (status, out) == (2, "")
+    assert err

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness import cli, mutation
+from harness.errors import HarnessError
+from harness.mutation import Run
+
+LOUD = Run(fault="MariaDB is stopped", failed=("test_a::one", "test_a::two"), ran=("test_a::one", "test_a::two"))
+SILENT = Run(fault="no keepalive behind NAT", failed=(), ran=("test_a::one", "test_b::three"))
+MANY = Run(
+    fault="wg0 down", failed=tuple(f"test_c::{n}" for n in range(5)), ran=tuple(f"test_c::{n}" for n in range(5))
+)
+
+JUNIT = """\
+<?xml version="1.0" encoding="utf-8"?>
+<testsuites><testsuite name="pytest" tests="5">
+<testcase classname="scenarios.test_tunnel" name="test_up" time="0.1" />
+<testcase classname="scenarios.test_tunnel" name="test_ping[web]"><failure message="no">text</failure></testcase>
+<testcase classname="scenarios.test_redis_access" name="test_set"><error message="failed on setup">text</error></testcase>
+<testcase classname="scenarios.test_redis_access" name="test_kernel"><skipped message="no kernel" /></testcase>
+</testsuite></testsuites>
+"""
+
+
+def test_a_fault_that_nobody_notices_survives() -> None:
+    """The suite's defects: faults that no scenario fails on, and scenarios that no fault fails."""
+    document = mutation.summed_up([LOUD, SILENT, MANY])
+    assert document["survivors"] == ["no keepalive behind NAT"]
+    assert document["scenarios"] == 8
+    assert document["never_failed"] == ["test_b::three"]
+    assert document["faults"]["MariaDB is stopped"] == ["test_a::one", "test_a::two"]
+
+
+def test_a_scenario_that_any_fault_fails_is_no_defect() -> None:
+    """That another fault leaves it alone does not count against it."""
+    assert "test_a::one" not in mutation.summed_up([SILENT, LOUD])["never_failed"]
+
+
+def test_people_see_which_scenarios_fail() -> None:
+    """A line for each fault with the first three, the survivors marked, and a list of what never fails."""
+    assert mutation.text([LOUD, SILENT, MANY]).splitlines() == [
+        "fault -> scenarios that fail",
+        "  MariaDB is stopped: test_a::one, test_a::two",
+        "X no keepalive behind NAT: nothing notices it",
+        "  wg0 down: test_c::0, test_c::1, test_c::2 and 2 more",
+        "",
+        "2 of 3 faults are noticed by a scenario",
+        "1 of 8 scenarios are failed by no fault:",
+        "  test_b::three",
+    ]
+
+
+def test_results_are_read(tmp_path: Path) -> None:
+    """Failures and errors of the set-up are noticed alike; what was skipped was not run."""
+    path = tmp_path / "junit.xml"
+    path.write_text(JUNIT, encoding="utf-8")
+    found = mutation._read("a fault", path)
+    assert found.failed == ("test_tunnel::test_ping[web]", "test_redis_access::test_set")
+    assert found.ran == ("test_tunnel::test_up", *found.failed)
+
+
+def test_a_suite_without_results_ran_nothing(tmp_path: Path) -> None:
+    """No file: then no scenario failed either, and the caller has to see that nothing was run."""
+    found = mutation._read("a fault", tmp_path / "none.xml")
+    assert (found.failed, found.ran) == ((), ())
+
+
+@pytest.mark.parametrize("name", ["no such fault", "an extra idle peer"])
+def test_a_fault_that_is_none_is_named(name: str) -> None:
+    """Before anything is started; benign changes are none, for nobody may notice them."""
+    with pytest.raises(HarnessError, match=f"there is no fault '{name}'; there are: .*MariaDB is stopped"):
+        mutation.run([name], 1, lambda _runs: None)
+
+
+@pytest.mark.parametrize(
+    ("runs", "options", "status"),
+    [
+        ([LOUD], [], 0),
+        ([LOUD, SILENT], [], 1),
+        ([LOUD, Run(fault="b", failed=("test_a::one",), ran=("test_a::one", "test_d::four"))], [], 1),
+        ([Run(fault="b", failed=("test_a::one",), ran=("test_a::one", "test_d::four"))], ["--fault", "b"], 0),
+        ([SILENT], ["--fault", "x"], 1),
+    ],
+)
+def test_the_exit_status_says_whether_anything_survives(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    runs: list[Run],
+    options: list[str],
+    status: int,
+) -> None:
+    """1 for a survivor, or a scenario that no fault of the whole catalogue fails; of single faults nobody can tell."""
+
+    def run(names: Sequence[str], jobs: int, _done: Callable[[Sequence[Run]], None]) -> list[Run]:
+        assert (list(names), jobs) == (options[1:], 3)
+        return runs
+
+    monkeypatch.setattr("harness.interrupts.as_keyboard_interrupt", lambda _say: None)
+    monkeypatch.setattr(mutation, "run", run)
+    assert cli.main(["score", "--mutation", "--jobs", "3", "--json", *options]) == status
+    assert json.loads(capsys.readouterr().out) == mutation.summed_up(runs)
+    assert cli.main(["score", "--mutation", "--jobs", "3", *options]) == status
+    assert capsys.readouterr().out == mutation.text(runs)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from harness.judgement import judge
+from harness.prescription import prescription, summary
+
+from . import test_rules_paths as paths
+from . import test_rules_tunnel as tunnel
+from .evidence_samples import BACK, REDIS, Sample, forward_rules
+
+
+def test_health_is_said_in_a_word_and_a_line_a_path() -> None:
+    """Nothing is found: the headline, and every path that was tried."""
+    diagnosis = Sample().diagnosis
+    assert prescription(diagnosis).splitlines() == [
+        "healthy",
+        "",
+        *(f"{app}→{kind}: ok" for app in ("services", "celery", "web") for kind in ("database", "broker")),
+        "web→8001: ok",
+    ]
+    assert summary(diagnosis) == "the doctor finds nothing wrong"
+
+
+def test_a_root_is_written_with_cause_evidence_and_remedy() -> None:
+    """The whole of it, as people read it: cause, the very lines, what to do, and the hop that fails."""
+    sample = Sample()
+    sample.tell(BACK, WG_FORWARD_PORTS="3306:tcp:10.101.0.77 6379:tcp:10.101.0.4 8001:tcp:10.101.0.5")
+    for part in forward_rules(3306, "10.101.0.2"):
+        sample.change(BACK, "rules", part, part.replace("10.101.0.2", "10.101.0.77"))
+    sample.fail("web", "database", "connect")
+    text = prescription(sample.diagnosis)
+    assert text.startswith(
+        "faulty: forward-rule-wrong-destination\n"
+        "\n"
+        "forward-rule-wrong-destination, wireguard-services\n"
+        "  cause     wireguard-services forwards port 3306 to 10.101.0.77:3306, and mariadb is not there\n"
+        "  evidence  wireguard-services: [62:3720] nat PREROUTING -i wg0 -p tcp -m tcp --dport 3306 "
+        "-j DNAT --to-destination 10.101.0.77:3306\n"
+        "            mariadb: 10.101.0.2, port 3306\n"
+        "  remedy    have WG_FORWARD_PORTS of wireguard-services contain 3306:tcp:10.101.0.2, "
+        "then: docker compose up -d --force-recreate wireguard-services\n"
+        "\n"
+    )
+    assert "web→database:\n  ok    application and its network namespace\n" in text
+    assert "  FAILS DNAT  wireguard-services forwards port 3306" in text
+    assert "  ?     backend  not reached\n" in text
+    assert "web→broker: ok\n" in text
+    assert summary(sample.diagnosis).startswith("forward-rule-wrong-destination: wireguard-services forwards")
+
+
+def test_roots_come_before_what_follows() -> None:
+    """Consequences are a list of their own after all roots."""
+    sample = Sample()
+    paths.a_forward_is_written_otherwise(sample)
+    text = prescription(sample.diagnosis)
+    assert text.startswith("faulty: forward-setting-malformed\n\nforward-setting-malformed, wireguard-services\n")
+    before, _, after = text.partition("what follows from it:\n")
+    assert "  container-down (wireguard-services): " in after
+    assert "container-down" not in before
+
+
+def test_what_could_not_be_seen_is_listed() -> None:
+    """Unknown is neither health nor a fault, and says why."""
+    sample = Sample()
+    sample.lose(REDIS, "sockets", "timed out after 5 s")
+    text = prescription(sample.diagnosis)
+    assert text.startswith("unknown: not everything could be seen\n")
+    line = "sockets of redis could not be seen: timed out after 5 s"
+    assert f"what could not be seen:\n  {line}\n" in text
+    assert summary(sample.diagnosis) == f"the doctor could not observe: {line}"
+
+
+def test_a_warning_is_one() -> None:
+    """A deployment that works is healthy with its warnings, which are marked."""
+    sample = Sample()
+    tunnel.nobody_keeps_the_way_open(sample)
+    text = prescription(sample.diagnosis)
+    assert text.startswith(
+        "healthy, with warnings: keepalive-missing\n\nkeepalive-missing, wireguard-web (a warning)\n"
+    )
+
+
+def test_a_configuration_says_that_nothing_was_tried() -> None:
+    """Nobody takes a look at files for a look at what runs."""
+    sample = Sample()
+    for container in sample.containers.values():
+        container["status"] = "configured"
+
+    text = prescription(judge(sample.snapshot(static=True)))
+    assert text == "healthy\n\nthis is the configuration alone: nothing of it was tried\n"
+
+
+def test_every_remedy_is_something_to_do() -> None:
+    """All cases: each root has a cause, evidence and a remedy on lines of their own, and no placeholder is left."""
+    for case in (*tunnel.cases.broken, *paths.cases.broken):
+        sample = Sample()
+        case.change(sample)
+        diagnosis = sample.diagnosis
+        text = prescription(diagnosis)
+        roots = [finding for finding in diagnosis.findings if finding.root]
+        assert (
+            text.count("\n  cause     ") == text.count("\n  remedy    ") == text.count("\n  evidence  ") == len(roots)
+        )
+        assert f"{roots[0].rule}, {roots[0].node}" in text.splitlines()[2]
+        assert "None" not in "".join(finding.cause + finding.remedy for finding in diagnosis.findings)
