@@ -135,6 +135,8 @@ def deployment(stage: Stage) -> Deployment:
 @pytest.fixture
 def experiment(deployment: Deployment, stage: Stage, pytestconfig: pytest.Config) -> Experiment:
     """The deployment, to be broken and mended."""
+    if stage.ill is not None:
+        pytest.fail(stage.ill)
     return Experiment(
         deployment,
         reporting.step,
@@ -211,7 +213,7 @@ def _examine(stage: Stage) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say for each test that failed what the doctor found at that moment."""
     failed = [*terminalreporter.stats.get("failed", []), *terminalreporter.stats.get("error", [])]
-    causes = {report.nodeid: dict(report.user_properties).get(ROOT_CAUSE) for report in failed}
+    causes = {report.nodeid: dict(getattr(report, "user_properties", ())).get(ROOT_CAUSE) for report in failed}
     if any(causes.values()):
         terminalreporter.section("root causes")
         for nodeid, cause in causes.items():

@@ -8,19 +8,19 @@ from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from harness.containerfacts import NodeFacts
 from harness.evidence import UnseenError
 from harness.redaction import REMOVED
 
 T = TypeVar("T")
-
-from harness.containerfacts import NodeFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """How far an application came with one backend: the steps `reached`, and the one that `failed`, if any.
 
-    `code` is MariaDB's error number, `kind` the client library's name for the error.
+    `code` is MariaDB's error number, `kind` the client library's name for the error; `read_only` is what the backend
+    says of itself.
     """
 
     reached: tuple[str, ...]
@@ -34,6 +34,7 @@ class Reach:
     port: int | None
     setting: str | None
     grants: tuple[str, ...]
+    read_only: bool
 
     @property
     def connected(self) -> bool:
@@ -89,4 +90,5 @@ def _reach(entry: Mapping[str, Any]) -> Reach:
         port=entry.get("port"),
         setting=entry.get("setting"),
         grants=tuple(map(str, entry.get("grants", ()))),
+        read_only=bool(entry.get("read_only")),
     )

@@ -82,7 +82,9 @@ def _gateway(gateway: GatewayFacts) -> Iterator[tuple[str, str]]:
     for route in gateway.routes:
         yield f"route {route.kind} {route.destination} {route.metric}", f"{named(route.device or '')} {route.gateway}"
     for setting in gateway.evidence.text("sysctls").splitlines():
-        yield "sysctl", "" if "conf/" in setting else setting  # those of an interface come and go with it
+        name, _, value = setting.rpartition(":")
+        if "/conf/" not in name or "/conf/all/" in name:  # those of an interface come and go with it
+            yield f"sysctl {name}", value
     interface = gateway.interface
     yield INTERFACE, f"{interface.public_key} {interface.listen_port}" if interface else "absent"
     for peer in gateway.peers:

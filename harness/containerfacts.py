@@ -50,6 +50,18 @@ class Listener:
         return self.address is None or self.address in (IPv4Address(0), address)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process; `state` is the letter of proc(5), such as `S` (sleeps) or `T` (was stopped by a signal)."""
+
+    id: int
+    name: str
+    state: str
+
+
+_STAT = re.compile(r"(?P<id>\d+) \((?P<name>.*)\) (?P<state>[A-Za-z]) ")
+
+
 class NodeFacts:
     """One container."""
 
@@ -103,6 +115,13 @@ class NodeFacts:
                 except ValueError:
                     self._damaged("sockets")
         return tuple(found) if "local_address" in text else self._damaged("sockets")
+
+    @cached_property
+    def processes(self) -> tuple[Process, ...]:
+        """Its processes, as /proc/PID/stat has them."""
+        lines = self.evidence.text("processes").splitlines()
+        found = [match for line in lines if (match := _STAT.match(line))]
+        return tuple(Process(id=int(each["id"]), name=each["name"], state=each["state"]) for each in found)
 
     @cached_property
     def kernel_routes(self) -> tuple[tuple[IPv4Network, IPv4Address], ...]:

@@ -125,7 +125,7 @@ class Facts:
         return self.front if self.uses_tunnel(app) else None
 
     def uses_tunnel(self, app: AppFacts) -> bool:
-        """Whether an application was told to find a backend at the other end of the tunnel, or is the one that should."""
+        """Whether an application was told of a backend at the other end of the tunnel, or is the one that should be."""
         behind = self.front is not None and app.container.joined == self.front.service
         # Where a network has the tunnel's addresses, which is a fault of its own, the network is meant.
         beside = tuple(self._subnets_of(app))
@@ -226,7 +226,15 @@ class Facts:
             sent, arrived = 0, 0
         if arrived:
             return False
-        return sent > 0 or not self.has_session(end.gateway)
+        return sent > 0 or not self.has_session(end.gateway) or self.is_mute(end)
+
+    def is_mute(self, end: End) -> bool:
+        """Whether an end that knows where to send got nothing out of its own machine when it was made to."""
+        try:
+            sent, _ = self.traffic(end)
+        except UnseenError:
+            return False
+        return sent == 0 and self.has_session(end.gateway) and any(peer.endpoint for peer in end.gateway.peers)
 
     def has_session(self, gateway: GatewayFacts) -> bool:
         """Whether a gateway has shaken hands with any peer not longer ago than a session lasts."""

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Any, TypeVar
 
 from harness import netfilter, routing, wireguard
+from harness.containerfacts import NodeFacts, SecretFile
 from harness.errors import ParseError
 from harness.evidence import UnseenError
 from harness.model import Address, Forward, NetfilterRule, Peer, Route, WireGuardInterface
@@ -17,8 +18,6 @@ from harness.routing import Policy, Routing, Way
 from harness.sealing import PRESHARED_KEY_FILE, PRIVATE_KEY_FILE
 
 T = TypeVar("T")
-
-from harness.containerfacts import NodeFacts
 
 _EPOCH, _DOOMSDAY = 1e9, 1e11  # between 2001 and 5138, seconds since 1970 are a clock's
 _PEER_FIELDS, _INTERFACE_FIELDS = 9, 5
@@ -107,10 +106,7 @@ class GatewayFacts(NodeFacts):
         entries: dict[str, list[dict[str, Any]]] = {}
         for entry in self._loaded("routes"):
             entries.setdefault(str(entry.get("table", routing.MAIN)), []).append(entry)
-        tables = {
-            name: self._parsed("routes", lambda _text, table=table: netfilter.parse_routes(json.dumps(table)))
-            for name, table in entries.items()
-        }
+        tables = {name: self._routes(table) for name, table in entries.items()}
         try:
             for route in tables.get(routing.MAIN, ()):
                 _ = routing.network_of(route), -route.metric
@@ -118,10 +114,13 @@ class GatewayFacts(NodeFacts):
             self._damaged("routes")
         return tables
 
+    def _routes(self, entries: list[dict[str, Any]]) -> tuple[Route, ...]:
+        return self._parsed("routes", lambda _text: netfilter.parse_routes(json.dumps(entries)))
+
     @cached_property
     def routing(self) -> Routing:
-        """All its routing: the policies, or the main table alone where they were not seen, and the tables."""
-        entries = self._loaded("routing-policy") if self.evidence.has("routing-policy") else []
+        """All its routing: the policies, or the main table alone where an older bundle has none, and the tables."""
+        entries = self._loaded("routing-policy") if "routing-policy" in self.evidence.pieces else []
         try:
             policies = [Policy.read(entry) for entry in entries]
         except (KeyError, TypeError, ValueError):
@@ -173,7 +172,7 @@ class GatewayFacts(NodeFacts):
 
     def grew(self, rule: NetfilterRule) -> bool:
         """Whether a rule met packets while the applications tried to reach their backends."""
-        before = self._parsed("rules-before", netfilter.parse_save) if self.evidence.has("rules-before") else ()
+        before = self._parsed("rules-before", netfilter.parse_save) if "rules-before" in self.evidence.pieces else ()
         place = rule.table, rule.chain, rule.specification
         met = [each.packets for each in before if (each.table, each.chain, each.specification) == place]
         return rule.packets > (min(met) if met else 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from harness.evidence import UnseenError
 from harness.facts import Facts, Path
 from harness.model import NetfilterRule
+from harness.netfilter_rules import STOPPING, pick, reading
 from harness.nodefacts import GatewayFacts, NodeFacts
 from harness.packetpath import DnatRule, Firewall, Journey, Packet, dnat_rules
 from harness.wireguard import INTERFACE
@@ -24,6 +26,13 @@ class Passage:
     opening: Packet
     journey: Journey
     answer: Journey | None
+    later: tuple[Journey, ...]
+
+    @property
+    def suspects(self) -> tuple[NetfilterRule, ...]:
+        """Rules that may drop packets of the path, and that met some while it was tried."""
+        ways = (self.journey, *([self.answer] if self.answer else []), *self.later)
+        return suspects(self.gateway, ways)
 
     @property
     def destination(self) -> IPv4Address | None:
@@ -38,7 +47,8 @@ class Passage:
     def right(self, address: IPv4Address) -> NetfilterRule | None:
         """The rule that would send the packet to an address, if it came to it."""
         for each in self.candidates:
-            if each.protocol in (None, "tcp") and each.interface in (None, INTERFACE) and each.address == address:
+            matches = reading(each.rule.specification).holds(self.opening, frozenset({self.opening.destination}))
+            if each.address == address and matches is not False:
                 return each.rule
         return None
 
@@ -65,12 +75,69 @@ def passage(facts: Facts, path: Path) -> Passage:
     )
     firewall: Firewall = back.firewall
     journey = firewall.forward(packet, back.leads_to)
-    answer = None
+    answer, later = None, []
     if journey.delivered_to and journey.outgoing:
         masks = [each.address.ip for each in back.addresses if each.interface == journey.outgoing]
         sender = masks[0] if journey.translated_source and masks else packet.source
         answer = firewall.forward(journey.answer(sender), back.leads_to)
-    return Passage(path=path, gateway=back, opening=packet, journey=journey, answer=answer)
+        later.append(firewall.forward(journey.later(packet), back.leads_to))
+        later.append(firewall.forward(replace(journey.answer(sender), flags=frozenset({"ACK"})), back.leads_to))
+    return Passage(path=path, gateway=back, opening=packet, journey=journey, answer=answer, later=tuple(later))
+
+
+def suspects(gateway: GatewayFacts, ways: Iterable[Journey], *, ever: bool = False) -> tuple[NetfilterRule, ...]:
+    """Rules of which cannot be told what they match, that drop what they match, and that met packets just now.
+
+    With `ever`, it is enough that they met any since they were made.
+    """
+    met_some = (lambda rule: rule.packets > 0) if ever else gateway.grew
+    met = dict.fromkeys(rule for journey in ways for rule in journey.uncertain)
+    return tuple(rule for rule in met if reading(rule.specification).target in STOPPING and met_some(rule))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A path's packets in the namespace that the application shares with its gateway."""
+
+    gateway: GatewayFacts
+    ways: tuple[tuple[str, Journey], ...]
+
+    @property
+    def dropped(self) -> tuple[str, str] | None:
+        """Which packets are dropped, and by what; None where none are."""
+        for meaning, journey in self.ways:
+            if journey.dropped_by:
+                return meaning, str(journey.dropped_by)
+        found = suspects(self.gateway, [journey for _, journey in self.ways])
+        return ("some packets", str(found[0])) if found else None
+
+
+def outgoing(facts: Facts, path: Path) -> Outgoing | None:
+    """Send a path's packets from the application's own namespace, and let the answers come in.
+
+    None where a path does not lead through the tunnel. Raises `UnseenError` where the rules were not seen.
+    """
+    back, front = facts.back, facts.gateway_of(path.app)
+    if not path.tunnelled or back is None or front is None or front is back:
+        return None
+    if back.wanted_address is None or front.wanted_address is None:
+        return None
+    packet = Packet(
+        protocol="tcp",
+        source=front.wanted_address.ip,
+        destination=back.wanted_address.ip,
+        port=path.port,
+        source_port=_ANY_CLIENT_PORT,
+    )
+    sent = front.firewall.send(packet, front.leads_to)
+    ways = [("packets", sent)]
+    if sent.delivered_to and sent.outgoing:
+        answer = sent.answer(packet.source)
+        data = front.firewall.send(sent.later(packet), front.leads_to)
+        later = replace(answer, flags=frozenset({"ACK"}))
+        ways += [("answers", front.firewall.forward(each, front.leads_to)) for each in (answer, later)]
+        ways.append(("packets", data))
+    return Outgoing(gateway=front, ways=tuple(ways))
 
 
 def shared_addresses(gateway: GatewayFacts, backend: NodeFacts) -> tuple[IPv4Address, ...]:
@@ -79,6 +146,14 @@ def shared_addresses(gateway: GatewayFacts, backend: NodeFacts) -> tuple[IPv4Add
     return tuple(
         found.ip for each in backend.container.attachments if each.network in networks and (found := each.interface)
     )
+
+
+def foreign_source(gateway: GatewayFacts, rule: NetfilterRule) -> IPv4Address | None:
+    """The address that an SNAT rule gives to packets, where that is none of the gateway's own."""
+    read = reading(rule.specification)
+    wanted, _, _ = pick(read.options.get("--to-source", ""), None, None)
+    own = {each.address.ip for each in gateway.addresses}
+    return wanted if read.target == "SNAT" and wanted is not None and wanted not in own else None
 
 
 def is_floating(facts: Facts, backend: NodeFacts) -> bool:

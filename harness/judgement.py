@@ -129,10 +129,17 @@ def _finding(rule: Rule[Any], facts: Facts, case: Case) -> Finding:
 def _with_roots(facts: Facts, found: list[Finding]) -> list[Finding]:
     """Mark what another finding explains, be that itself explained or not."""
     reasons = {rule.id: rule.consequence_of for rule in rules()}
+    own = {rule.id: rule.consequence_on_node_of for rule in rules()}
+
+    def explains(other: Finding, finding: Finding) -> bool:
+        if other.node == finding.node and other.rule in own[finding.rule]:
+            return other is not finding
+        return other.rule in reasons[finding.rule] and _explains(facts, other, finding)
+
     return [
         replace(
             finding,
-            root=not any(other.rule in reasons[finding.rule] and _explains(facts, other, finding) for other in found),
+            root=not any(explains(other, finding) for other in found),
         )
         for finding in found
     ]
@@ -177,9 +184,9 @@ def _undiagnosed(facts: Facts, findings: Iterable[Finding]) -> list[Finding]:
             explained.add(path.id)
     for node in facts.nodes:
         said = _ailment(node)
-        if said and node.container.health == "unhealthy" and node.service not in nodes:
-            if not facts.paths_through(node) & explained:
-                found.append(_open_question(node, f"its health check says: {said}", facts.paths_through(node)))
+        is_new = node.service not in nodes and not facts.paths_through(node) & explained
+        if said and node.container.health == "unhealthy" and is_new:
+            found.append(_open_question(node, f"its health check says: {said}", facts.paths_through(node)))
     return found
 
 

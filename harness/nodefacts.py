@@ -5,5 +5,6 @@ from __future__ import annotations
 from harness.appfacts import AppFacts, Reach
 from harness.containerfacts import Listener, NodeFacts, SecretFile
 from harness.gatewayfacts import GatewayFacts
+from harness.routing import Way, network_of
 
-__all__ = ["AppFacts", "GatewayFacts", "Listener", "NodeFacts", "Reach", "SecretFile"]
+__all__ = ["AppFacts", "GatewayFacts", "Listener", "NodeFacts", "Reach", "SecretFile", "Way", "network_of"]

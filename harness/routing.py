@@ -99,9 +99,8 @@ class Routing:
         for policy in self.policies:
             if policy.table == _OWN or not policy.takes(to, source, mark):
                 continue
-            own = (
-                None if policy.table == MAIN and policy.source is policy.destination is policy.mark is None else policy
-            )
+            selective = policy.table != MAIN or any((policy.source, policy.destination, policy.mark))
+            own = policy if selective else None
             if policy.action:
                 refusal = Route(destination=str(to), kind=policy.action, device=None, gateway=None, metric=0)
                 return Way(route=refusal, policy=policy)

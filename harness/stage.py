@@ -32,6 +32,8 @@ class Stage:
         self._deployment: Deployment | None = None
         self._broken: str | None = None
         self.recreations: list[str] = []
+        self.ill: str | None = None
+        """With a fault in it all the time: why no experiment can begin, once one has found out."""
         self.root_cause: str | None = None
         """What the doctor found when the test at hand failed; None until then."""
         self.secrets: set[str] = set()
@@ -76,6 +78,8 @@ class Stage:
         """The deployment is not what it was: nobody else may work on it, unless it is broken on purpose."""
         if self.fault is None:
             self._broken = reason
+        else:
+            self.ill = reason
 
     def close(self, *, graceful: bool = True) -> None:
         """Take the deployment down, unless it is kept; one that is broken is never kept."""

@@ -271,6 +271,7 @@ def _gateway(tunnel: str, underlay: dict[str, str], key: str, seal: str, peer: s
             "ifname": name,
             "flags": ["UP", "LOWER_UP"],
             "mtu": {"lo": 65536, "wg0": 1420}.get(name, 1500),
+            "link_type": {"lo": "loopback", "wg0": "none"}.get(name, "ether"),
         }
         for number, name in enumerate(links, start=1)
     ]

@@ -21,7 +21,7 @@ JUNIT = """\
 <testsuites><testsuite name="pytest" tests="5">
 <testcase classname="scenarios.test_tunnel" name="test_up" time="0.1" />
 <testcase classname="scenarios.test_tunnel" name="test_ping[web]"><failure message="no">text</failure></testcase>
-<testcase classname="scenarios.test_redis_access" name="test_set"><error message="failed on setup">text</error></testcase>
+<testcase classname="scenarios.test_redis_access" name="test_set"><error message="set-up">text</error></testcase>
 <testcase classname="scenarios.test_redis_access" name="test_kernel"><skipped message="no kernel" /></testcase>
 </testsuite></testsuites>
 """

@@ -12,7 +12,7 @@ from harness import diagnosis
 from harness.diagnosis import BREAKS_A_PATH, Rule, rules
 from harness.judgement import UNDIAGNOSED
 
-from . import test_rules_paths, test_rules_tunnel
+from . import rule_cases, test_rules_paths, test_rules_tunnel, test_rules_way
 from .evidence_samples import Sample
 
 # design.md's list, in its order. Ids may be added and are never renamed: people's scripts go by them.
@@ -51,7 +51,8 @@ def test_every_file_of_rules_is_found() -> None:
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.id)
 def test_a_rule_is_the_root_of_some_snapshot_and_not_of_its_neighbour(rule: Rule[object]) -> None:
     """Every rule has a snapshot that makes it the root; the healthy sample and the neighbours never do."""
-    broken = [*test_rules_tunnel.cases.broken, *test_rules_paths.cases.broken]
+    modules = (test_rules_tunnel, test_rules_paths, test_rules_way, rule_cases)
+    broken = [case for module in modules for case in module.cases.broken]
     assert any(rule.id in case.roots for case in broken), f"no case makes {rule.id} a root"
     assert rule.id not in Sample().diagnosis.roots
 
@@ -96,7 +97,7 @@ def test_no_rule_reads_anything_but_evidence() -> None:
     allowed = {"__future__", "collections", "dataclasses", "typing", "ipaddress", "re", "itertools", "importlib"}
     allowed |= {"pkgutil", "functools", "harness"}
     pure = {"addresses", "containers", "diagnosis", "errors", "evidence", "facts", "journeys", "model", "nodefacts"}
-    pure |= {"packetpath", "roles", "sealing", "settings", "wireguard"}
+    pure |= {"packetpath", "roles", "sealing", "settings", "wireguard", "appfacts", "gatewayfacts", "containerfacts"}
     for path in FOLDER.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):

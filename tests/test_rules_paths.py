@@ -150,6 +150,11 @@ def the_same_rule_is_there_twice(sample: Sample) -> None:
 
 
 @cases.spares("forward-rule-shadowed")
+def another_rule_that_leads_there_comes_first(sample: Sample) -> None:
+    sample.change(BACK, "rules", DNAT, DNAT.replace("-i wg0", "-i wg+") + DNAT)
+
+
+@cases.spares("forward-rule-shadowed")
 def a_users_chain_only_counts(sample: Sample) -> None:
     sample.change(BACK, "rules", DNAT, f"[9:540] -A PREROUTING -j MINE\n{DNAT}[9:540] -A MINE -p tcp\n")
     sample.change(BACK, "rules", ":DOCKER_OUTPUT", ":MINE - [0:0]\n:DOCKER_OUTPUT")

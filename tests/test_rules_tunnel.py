@@ -53,9 +53,8 @@ def a_stranger_is_expected_at_the_other_end(sample: Sample) -> None:
 
 @cases.spares("peer-key-mismatch")
 def an_idle_peer_is_known_too(sample: Sample) -> None:
-    for gateway in GATEWAYS:
-        for piece in ("dump", "dump-before"):
-            sample.pieces[gateway][piece] += IDLE_PEER
+    sample.pieces[FRONT]["dump"] += IDLE_PEER
+    sample.change(BACK, "dump", f"wg0\t{WEB_KEY}", f"{IDLE_PEER}wg0\t{WEB_KEY}")
 
 
 @cases.makes("preshared-key-mismatch")
@@ -222,7 +221,7 @@ def the_route_into_the_tunnel_is_gone(sample: Sample) -> None:
     sample.kill_tunnel(handshake=HANDSHAKE)
 
 
-@cases.makes("route-missing", "fail-open")
+@cases.makes("route-missing")
 def the_route_leads_elsewhere(sample: Sample) -> None:
     with sample.edited(FRONT, "routes") as routes:
         routes.append({"dst": "10.100.0.11", "dev": "eth0", "gateway": "172.20.0.1", "flags": []})

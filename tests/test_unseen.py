@@ -15,6 +15,7 @@ from harness.evidence import NodeEvidence, Piece, Snapshot
 from harness.facts import Facts
 from harness.judgement import HEALTHY, UNKNOWN, judge
 
+from .conftest import ROOT
 from .evidence_samples import APPS, BACK, BACKENDS, CELERY, FRONT, GATEWAYS, MARIADB, REDIS, SERVICES, WEB, Sample
 
 # What rules need of a node that runs. `log` only says more about what other pieces show.
@@ -32,16 +33,9 @@ NEEDED = [
 NOT_NEEDED = sorted({(node, piece) for node, pieces in Sample().pieces.items() for piece in pieces} - set(NEEDED))
 # No judgement can hang on these. The rest of NOT_NEEDED explains what others show: the log, WEB's gateway's rules (who
 # drops WireGuard's packets), a backend's routes (that it needs no masquerade), sockets and namespaces where needed.
-NEVER_READ = (
-    "rules-before",
-    "dump-before",
-    "udp",
-    "netstat",
-    "routing-policy",
-    "neighbours",
-    "implementation",
-    "interfaces",
-)
+NEVER_READ = ("dump-before", "udp", "netstat", "neighbours", "implementation", "interfaces")
+# Rules do judge by these where they were seen, and by less where they were not.
+READ_WHERE_SEEN = ("routing-policy", "rules-before")
 
 # None of these is what any of the tools prints, with what an empty text or list can be told from.
 GARBAGE = {
@@ -123,7 +117,10 @@ def test_a_piece_that_no_rule_needs_changes_nothing(node: str, piece: str) -> No
 
 def test_the_pieces_that_are_never_read_are_known() -> None:
     """They are collected for people; whoever writes a rule on one takes it off this list."""
-    assert {piece for _node, piece in NOT_NEEDED if piece in NEVER_READ} == set(NEVER_READ)
+    read = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "harness").glob("*facts.py"))
+    for piece in (*NEVER_READ, *READ_WHERE_SEEN):
+        assert piece in {name for _node, name in NOT_NEEDED}
+        assert (f'"{piece}"' in read) is (piece in READ_WHERE_SEEN)
 
 
 @pytest.mark.parametrize("way", Sample().traffic)

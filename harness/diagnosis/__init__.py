@@ -31,6 +31,7 @@ STOPS_A_CONTAINER = frozenset(
 KILLS_A_TUNNEL = STOPS_A_CONTAINER | {
     *("container-down", "interface-missing", "interface-down", "address-missing", "address-duplicated"),
     *("route-missing", "allowed-ips-missing", "endpoint-wrong"),
+    *("peer-missing", "link-down", "network-missing", "process-stopped"),
     *("peer-key-mismatch", "preshared-key-mismatch", "key-reused", "key-not-reloaded"),
 }
 """What lets nothing through between two gateways that could reach each other."""
@@ -39,6 +40,7 @@ BREAKS_A_PATH = KILLS_A_TUNNEL | {
     *("peer-unreachable", "handshake-stale", "path-mtu", "namespace-orphaned", "app-outside-gateway"),
     *("name-unresolvable", "setting-contradicted", "forward-dropped", "return-path-missing", "reverse-path-filter"),
     *("forward-rule-missing", "forward-rule-wrong-destination", "forward-rule-wrong-protocol"),
+    *("connection-untracked", "outgoing-dropped", "backend-route-missing"),
     *("forward-rule-shadowed", "backend-down", "backend-address-moved", "backend-not-listening", "app-inside-gateway"),
 }
 """What an application notices as a backend that it cannot talk to."""
@@ -76,6 +78,7 @@ class Rule(Generic[S]):
     remedy: str
     severity: Severity = Severity.ERROR
     consequence_of: frozenset[str] = frozenset()
+    consequence_on_node_of: frozenset[str] = frozenset()
 
 
 @cache

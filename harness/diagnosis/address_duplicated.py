@@ -50,6 +50,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} and {other} both have {address}",
-        remedy="give each an address of its own (web's end of the tunnel is 10.100.0.10, services' 10.100.0.11), then: docker compose up -d {node}",
+        remedy=(
+            "give each an address of its own (web's end of the tunnel is 10.100.0.10, services' 10.100.0.11), "
+            "then: docker compose up -d {node}"
+        ),
     ),
 )

@@ -26,7 +26,9 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
         peers = end.gateway.peers
         if not peers:
             return  # without a peer nothing is allowed to nobody
-        allowed = tuple(network for peer in peers for network in peer.allowed_ips)
+        other = end.other.interface.public_key if end.other.evidence.has("dump") and end.other.interface else None
+        known = [peer for peer in peers if peer.public_key == other]
+        allowed = tuple(network for peer in known or peers for network in peer.allowed_ips)
         lines = tuple(f"{end.gateway.service}: {end.gateway.dump_line(peer.public_key)}" for peer in peers)
     if any(wanted.ip in network for network in allowed):
         return
@@ -48,8 +50,14 @@ RULES = (
         hop=Hop.ALLOWED_IPS,
         over=_over,
         when=_when,
-        cause="{node} allows its peer {allowed}, and not {other}: nothing is sent to that address and nothing from it is let in",
-        remedy="set WG_PEER_ALLOWED_IPS of {node} to {other}/32, then: docker compose up -d {node} (whatever shares its namespace moves along)",
+        cause=(
+            "{node} allows its peer {allowed}, and not {other}: nothing is sent to that address and nothing from "
+            "it is let in"
+        ),
+        remedy=(
+            "set WG_PEER_ALLOWED_IPS of {node} to {other}/32, then: docker compose up -d {node} (whatever shares "
+            "its namespace moves along)"
+        ),
         consequence_of=STOPS_A_CONTAINER | {"address-duplicated"},
     ),
 )

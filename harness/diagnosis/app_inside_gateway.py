@@ -37,6 +37,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} shares the namespace of {gateway}: it has no address, no name and no published port of its own",
-        remedy="remove network_mode from {node} and give it its static address on services-net, then: docker compose up -d {node}",
+        remedy=(
+            "remove network_mode from {node} and give it its static address on services-net, then: docker compose "
+            "up -d {node}"
+        ),
     ),
 )

@@ -36,6 +36,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} is on a network of its own and not in the namespace of {gateway}, the only one with the tunnel",
-        remedy='give {node} network_mode: "service:{gateway}" and no networks of its own, then: docker compose up -d {node}',
+        remedy=(
+            'give {node} network_mode: "service:{gateway}" and no networks of its own, then: docker compose up -d '
+            "{node}"
+        ),
     ),
 )

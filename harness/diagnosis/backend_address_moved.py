@@ -25,6 +25,8 @@ def _when(facts: Facts, backend: NodeFacts) -> Iterator[Case]:
         for forward in facts.back.declared:
             if forward.port != path.port or forward.destination in addresses:
                 continue
+            if forward.destination in backend.container.addresses:
+                continue  # it is where it should be: the gateway is not
             if not has_moved(facts, path, forward.destination):
                 continue
             listed = ", ".join(map(str, addresses)) or "no address that the gateway can reach"
@@ -42,7 +44,10 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} has {actual}, and is looked for at {expected}",
-        remedy="give {node} the fixed address (ipv4_address: {expected}) in the compose file, then: docker compose up -d {node}",
-        consequence_of=frozenset({"app-inside-gateway", "subnet-overlap"}),
+        remedy=(
+            "give {node} the fixed address (ipv4_address: {expected}) in the compose file, then: docker compose up "
+            "-d {node}"
+        ),
+        consequence_of=frozenset({"app-inside-gateway", "subnet-overlap", "network-missing", "address-duplicated"}),
     ),
 )

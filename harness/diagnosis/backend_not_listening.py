@@ -54,7 +54,10 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} does not listen on its own address at port {port}: it listens {where}",
-        remedy="have {node} listen on all its addresses (MariaDB: --bind-address=0.0.0.0, Redis: --bind 0.0.0.0), then: docker compose up -d {node}",
+        remedy=(
+            "have {node} listen on all its addresses (MariaDB: --bind-address=0.0.0.0, Redis: --bind 0.0.0.0), "
+            "then: docker compose up -d {node}"
+        ),
         consequence_of=frozenset({"backend-down", "container-down", "out-of-memory", "app-inside-gateway"}),
     ),
 )

@@ -35,6 +35,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} answers and takes no more work: {said}",
-        remedy="find who holds the connections or the memory of {node}, and raise its limit (max_connections, maxclients, maxmemory)",
+        remedy=(
+            "find who holds the connections or the memory of {node}, and raise its limit (max_connections, "
+            "maxclients, maxmemory)"
+        ),
     ),
 )

@@ -40,7 +40,10 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} is {state}",
-        remedy="docker start {container} (docker unpause where it is paused); if it ends again its log says why: docker logs {container}",
+        remedy=(
+            "docker start {container} (docker unpause where it is paused); if it ends again its log says why: "
+            "docker logs {container}"
+        ),
         consequence_of=STOPS_A_CONTAINER | {"namespace-orphaned"},
     ),
 )

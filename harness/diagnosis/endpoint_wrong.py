@@ -76,7 +76,10 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} sends to {endpoint}, and {other} is not there",
-        remedy="set WG_PEER_ENDPOINT of {node} to {right}, then: docker compose up -d {node} (whatever shares its namespace moves along)",
+        remedy=(
+            "set WG_PEER_ENDPOINT of {node} to {right}, then: docker compose up -d {node} (whatever shares its "
+            "namespace moves along)"
+        ),
         consequence_of=STOPS_A_CONTAINER | {"container-down", "interface-missing"},
     ),
 )

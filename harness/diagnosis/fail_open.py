@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from harness.diagnosis import STOPS_A_CONTAINER, Case, Rule
 from harness.facts import End, Facts
 from harness.model import Hop
+from harness.nodefacts import network_of
 from harness.wireguard import INTERFACE
+
+_CLOSED = ("blackhole", "unreachable", "prohibit")
 
 
 def _over(facts: Facts) -> tuple[End, ...]:
@@ -21,6 +24,9 @@ def _when(_facts: Facts, end: End) -> Iterator[Case]:
     route = end.gateway.route_to(wanted.ip, without=INTERFACE)
     if route is None or route.kind != "unicast":
         return
+    closed = [each for each in end.gateway.routes if each.kind in _CLOSED and wanted.ip in network_of(each)]
+    if closed and route == end.gateway.route_to(wanted.ip):
+        return  # one route lies above wg0's and the closed one alike, which another rule says
     by = f"{route.destination} by {route.device}"
     evidence = (f"{end.gateway.service}: without wg0 {wanted.ip} is reached by the route {by}",)
     values = {"subnet": wanted.network, "by": by}
@@ -34,7 +40,10 @@ RULES = (
         hop=Hop.EXPOSURE,
         over=_over,
         when=_when,
-        cause="in {node} nothing lies under the tunnel's route: with wg0 down, what is meant for it leaves in the clear, {by}",
+        cause=(
+            "in {node} nothing lies under the tunnel's route: with wg0 down, what is meant for it leaves in the "
+            "clear, {by}"
+        ),
         remedy="docker exec {container} ip route replace blackhole {subnet} metric 9999",
         consequence_of=STOPS_A_CONTAINER,
     ),

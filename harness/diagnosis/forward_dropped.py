@@ -8,7 +8,8 @@ from harness.diagnosis import STOPS_A_CONTAINER, Case, Rule
 from harness.evidence import UnseenError
 from harness.facts import Facts, Path
 from harness.journeys import passage, passages
-from harness.model import Hop
+from harness.model import Hop, NetfilterRule
+from harness.nodefacts import GatewayFacts
 
 
 def _over(facts: Facts) -> tuple[Path, ...]:
@@ -22,20 +23,28 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
         verdict = journey.dropped_by if journey else None
         if verdict is None or (journey is not None and journey.local and not journey.translated_destination):
             continue  # undeclared ports end in INPUT, as they should
-        yield _case(facts, path, meaning, str(verdict), f"{facts.back.service}: {verdict}")
+        yield _case(facts, path, meaning, verdict.rule, str(verdict))
         return
-    if passed.journey.uncertain and _fails(path):
-        for rule in passed.journey.uncertain:
-            if rule.specification.endswith("-j DROP") or "-j REJECT" in rule.specification:
-                line = f"{facts.back.service}: {rule}"
-                yield _case(facts, path, "some of what comes from the tunnel for", str(rule), line)
-                return
+    if passed.suspects and _fails(path):
+        rule = passed.suspects[0]
+        yield _case(facts, path, "some of what passes for", rule, str(rule))
 
 
-def _case(facts: Facts, path: Path, meaning: str, verdict: str, line: str) -> Case:
+def _case(facts: Facts, path: Path, meaning: str, rule: NetfilterRule | None, verdict: str) -> Case:
     assert facts.back is not None  # noqa: S101 (as above)
-    values = {"port": path.port, "meaning": meaning, "verdict": verdict}
-    return Case(node=facts.back.service, evidence=(line,), paths=frozenset({path.id}), values=values)
+    service = facts.back.service
+    values = {"port": path.port, "meaning": meaning, "verdict": verdict, "remedy": _remedy(facts.back, rule)}
+    evidence = [f"{service}: {verdict}"]
+    if rule is None:
+        accepted = [each for each in facts.back.rules if each.chain == "FORWARD" and "-j ACCEPT" in each.specification]
+        evidence.append(f"{service}: no rule of FORWARD accepts it before: {'; '.join(map(str, accepted)) or 'none'}")
+    return Case(node=service, evidence=tuple(evidence), paths=frozenset({path.id}), values=values)
+
+
+def _remedy(gateway: GatewayFacts, rule: NetfilterRule | None) -> str:
+    if rule is None:
+        return f"put the gateway's own rules back: docker compose up -d --force-recreate {gateway.service}"
+    return f"docker exec {gateway.evidence.name} iptables -t {rule.table} -D {rule.chain} {rule.specification}"
 
 
 def _fails(path: Path) -> bool:
@@ -53,8 +62,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} drops {meaning} port {port}: {verdict}",
-        remedy="remove that rule, or where it is the policy, put the gateway's own rules back: docker compose up -d --force-recreate {node}",
+        remedy="{remedy}",
         consequence_of=STOPS_A_CONTAINER
-        | {"forward-rule-missing", "forward-rule-shadowed", "forward-rule-wrong-destination"},
+        | {"forward-rule-missing", "forward-rule-shadowed", "forward-rule-wrong-destination", "backend-route-missing"}
+        | {"network-missing", "link-down", "connection-untracked", "route-missing"},
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from harness.diagnosis import STOPS_A_CONTAINER, Case, Rule
 from harness.facts import Facts, Path
-from harness.journeys import Passage, is_misdirected, is_udp_only, passage
+from harness.journeys import Passage, decided_in_nat, is_misdirected, is_udp_only, passage
 from harness.model import Hop
 
 
@@ -26,16 +26,20 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
             yield _case(facts, path, (told,), "it is not declared")
         return
     passed = passage(facts, path)
-    if passed.destination is not None or passed.journey.dropped_by is not None and not passed.journey.local:
+    if passed.destination is not None or (passed.journey.dropped_by is not None and not passed.journey.local):
         return
-    if _has_another_cause(passed):
-        return
+    if is_udp_only(passed.candidates) or passed.journey.untracked_by or _is_shadowed(facts, path, passed):
+        return  # which another rule of diagnosis looks at
     chain = [
         f"{facts.back.service}: {rule}"
         for rule in facts.back.rules
         if (rule.table, rule.chain) == ("nat", "PREROUTING")
     ]
-    why = "it is declared, and the rule is not there" if declared else "it is not declared"
+    why = "it is not declared"
+    if declared:
+        why = "it is declared, and the rule is not there"
+        if passed.candidates:
+            why = f"the only one asks for something else: {passed.candidates[0].rule.specification}"
     yield _case(facts, path, (told, *(chain or ["nat PREROUTING holds no rule"])), why)
 
 
@@ -46,10 +50,10 @@ def _is_readable(facts: Facts) -> bool:
         return False  # another rule says so
 
 
-def _has_another_cause(passed: Passage) -> bool:
-    """Whether there is a rule for the port all the same, which another rule of diagnosis looks at."""
+def _is_shadowed(facts: Facts, path: Path, passed: Passage) -> bool:
+    """Whether the right rule is there, and the packets do not come to it."""
     destinations = {each.address for each in passed.candidates if each.address}
-    return is_udp_only(passed.candidates) or any(passed.right(address) for address in destinations)
+    return decided_in_nat(facts, path) is not None and any(passed.right(address) for address in destinations)
 
 
 def _case(facts: Facts, path: Path, evidence: tuple[str, ...], why: str) -> Case:

@@ -29,7 +29,7 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
         node=facts.back.service,
         evidence=(f"{facts.back.service}: {taken}", f"{facts.back.service}: comes after it: {right}"),
         paths=frozenset({path.id}),
-        values={"port": path.port, "taken": taken.specification},
+        values={"port": path.port, "chain": taken.chain, "taken": taken.specification},
     )
 
 
@@ -41,7 +41,7 @@ RULES = (
         over=_over,
         when=_when,
         cause="in {node} the DNAT rule of port {port} is never reached: the packets are taken before it by: {taken}",
-        remedy="docker exec {container} iptables -t nat -D PREROUTING {taken}",
+        remedy="docker exec {container} iptables -t nat -D {chain} {taken}",
         consequence_of=STOPS_A_CONTAINER,
     ),
 )

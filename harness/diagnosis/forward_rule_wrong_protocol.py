@@ -38,7 +38,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} forwards port {port} for udp, and what uses it is tcp",
-        remedy="write {port}:tcp:ADDRESS in WG_FORWARD_PORTS of {node}, then: docker compose up -d --force-recreate {node}",
+        remedy=(
+            "write {port}:tcp:ADDRESS in WG_FORWARD_PORTS of {node}, then: docker compose up -d --force-recreate {node}"
+        ),
         consequence_of=STOPS_A_CONTAINER,
     ),
 )

@@ -16,15 +16,19 @@ def _over(facts: Facts) -> list[GatewayFacts]:
 
 def _when(_facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
     setting = gateway.environment.get("WG_FORWARD_PORTS", "")
-    declared: set[tuple[int, str]] = set()
-    try:
-        for forward in gateway.forwards:
-            if (forward.port, forward.protocol) in declared:
-                raise ValueError(f"{forward.port}:{forward.protocol} is declared twice")
-            declared.add((forward.port, forward.protocol))
-    except ValueError as error:
+    problem = _problem(gateway)
+    if problem:
         evidence = (f"{gateway.service}: WG_FORWARD_PORTS={setting}", *gateway.log_lines("WG_FORWARD_PORTS")[-1:])
-        yield Case(node=gateway.service, evidence=evidence, values={"problem": str(error)})
+        yield Case(node=gateway.service, evidence=evidence, values={"problem": problem})
+
+
+def _problem(gateway: GatewayFacts) -> str | None:
+    try:
+        declared = [(forward.port, forward.protocol) for forward in gateway.forwards]
+    except ValueError as error:
+        return str(error)
+    twice = next((each for each in declared if declared.count(each) > 1), None)
+    return f"{twice[0]}:{twice[1]} is declared twice" if twice else None
 
 
 RULES = (
@@ -35,6 +39,8 @@ RULES = (
         over=_over,
         when=_when,
         cause="WG_FORWARD_PORTS of {node} cannot be read: {problem}",
-        remedy="write each entry as PORT:tcp|udp:ADDRESS, such as 3306:tcp:10.101.0.2, then: docker compose up -d {node}",
+        remedy=(
+            "write each entry as PORT:tcp|udp:ADDRESS, such as 3306:tcp:10.101.0.2, then: docker compose up -d {node}"
+        ),
     ),
 )

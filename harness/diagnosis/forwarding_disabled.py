@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 from harness.diagnosis import Case, Rule
+from harness.evidence import UnseenError
 from harness.facts import Facts
 from harness.model import Hop
 from harness.nodefacts import GatewayFacts
+from harness.wireguard import INTERFACE
 
 _SYSCTL = "net.ipv4.ip_forward"
 
@@ -20,13 +23,31 @@ def _when(facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
     complaint = gateway.log_lines(_SYSCTL)[-1:]
     if gateway.container.running:
         value = gateway.sysctl("ip_forward")
+        closed = [] if value == "0" else _closed(gateway)
         if value == "0":
-            yield Case(node=gateway.service, evidence=(f"{gateway.service}: {_SYSCTL} = 0",))
+            yield _case(gateway, f"{_SYSCTL} = 0", _SYSCTL)
+        elif closed:
+            yield _case(gateway, f"{closed[0]} = 0", closed[0])
     elif facts.snapshot.static:
         if gateway.container.sysctls.get(_SYSCTL) == "0":
-            yield Case(node=gateway.service, evidence=(f"{gateway.service}: sysctls: {_SYSCTL}: 0",))
+            yield _case(gateway, f"sysctls: {_SYSCTL}: 0", _SYSCTL)
     elif complaint:
-        yield Case(node=gateway.service, evidence=complaint)
+        yield Case(node=gateway.service, evidence=complaint, values={"name": _SYSCTL})
+
+
+def _closed(gateway: GatewayFacts) -> list[str]:
+    """The settings of single interfaces, wg0 or one by which a forward leaves, that forbid what is allowed for all."""
+    leaves = {gateway.leads_to(forward.destination) for forward in gateway.declared}
+    found = []
+    for name in (INTERFACE, *sorted(filter(None, leaves))):
+        with contextlib.suppress(UnseenError):
+            if gateway.sysctl(f"conf/{name}/forwarding") == "0":
+                found.append(f"net.ipv4.conf.{name}.forwarding")
+    return found
+
+
+def _case(gateway: GatewayFacts, said: str, name: str) -> Case:
+    return Case(node=gateway.service, evidence=(f"{gateway.service}: {said}",), values={"name": name})
 
 
 RULES = (
@@ -36,7 +57,7 @@ RULES = (
         hop=Hop.FORWARDING,
         over=_over,
         when=_when,
-        cause="net.ipv4.ip_forward is 0 in {node}, so the kernel forwards nothing",
-        remedy="give {node} sysctls: {{net.ipv4.ip_forward: 1}} in the compose file, then: docker compose up -d {node}",
+        cause="{name} is 0 in {node}, so the kernel forwards nothing",
+        remedy="give {node} sysctls: {{{name}: 1}} in the compose file, then: docker compose up -d {node}",
     ),
 )

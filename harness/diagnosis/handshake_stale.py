@@ -39,7 +39,10 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} has no handshake with its peer: {age}, and a session lasts 180 s",
-        remedy="docker logs {container}; where nothing is wrong, sending something from the end that initiates begins a new session",
+        remedy=(
+            "docker logs {container}; where nothing is wrong, sending something from the end that initiates begins "
+            "a new session"
+        ),
         consequence_of=KILLS_A_TUNNEL | {"peer-unreachable"},
     ),
 )

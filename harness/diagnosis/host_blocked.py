@@ -34,6 +34,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="for {node} the host that {app} comes from {problem}",
-        remedy="docker exec {container} mariadb-admin flush-hosts, and start it with --skip-name-resolve; or grant the user access from that host",
+        remedy=(
+            "docker exec {container} mariadb-admin flush-hosts, and start it with --skip-name-resolve; or grant "
+            "the user access from that host"
+        ),
     ),
 )

@@ -31,7 +31,10 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} runs and has no wg0",
-        remedy="docker logs {container} says why; docker restart {container} builds it anew (and whatever shares its namespace moves along)",
+        remedy=(
+            "docker logs {container} says why; docker restart {container} builds it anew (and whatever shares its "
+            "namespace moves along)"
+        ),
         consequence_of=STOPS_A_CONTAINER,
     ),
 )

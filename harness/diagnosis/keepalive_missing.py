@@ -48,8 +48,14 @@ RULES = (
         hop=Hop.HANDSHAKE,
         over=_over,
         when=_when,
-        cause="{node} sends no keepalives: behind a NAT or a stateful firewall {other} cannot reach it once the tunnel was idle",
-        remedy="set WG_PERSISTENT_KEEPALIVE of {node} to 25, then: docker compose up -d {node} (whatever shares its namespace moves along)",
+        cause=(
+            "{node} sends no keepalives: behind a NAT or a stateful firewall {other} cannot reach it once the "
+            "tunnel was idle"
+        ),
+        remedy=(
+            "set WG_PERSISTENT_KEEPALIVE of {node} to 25, then: docker compose up -d {node} (whatever shares its "
+            "namespace moves along)"
+        ),
         severity=Severity.WARNING,
         consequence_of=KILLS_A_TUNNEL,
     ),

@@ -40,6 +40,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{meaning} that {node} was given {problem}",
-        remedy="write the right key into the file (wg pubkey < the other end's private.key, or wg genpsk for both ends), then: docker compose up -d --force-recreate {node}",
+        remedy=(
+            "write the right key into the file (wg pubkey < the other end's private.key, or wg genpsk for both "
+            "ends), then: docker compose up -d --force-recreate {node}"
+        ),
     ),
 )

@@ -9,6 +9,9 @@ from harness.facts import End, Facts
 from harness.model import Hop
 from harness.sealing import PEER_PUBLIC_KEY_FILE
 
+_PAIR = "its key pair"
+_NONE = "(none)"  # what `wg show` says of a key that is not loaded, which is no old one
+
 
 def _over(facts: Facts) -> tuple[End, ...]:
     return () if facts.snapshot.static else facts.ends
@@ -19,7 +22,7 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
     if gateway.interface is None:
         return
     for meaning, in_file, in_use, lines in _compared(end):
-        if in_file and in_file != in_use:
+        if in_file and in_file != in_use and not (in_use == _NONE and meaning == _PAIR):
             evidence = (f"{gateway.service}: {meaning} in the file is {in_file}", *lines)
             dead = None if facts.is_dead(end) else frozenset[str]()
             yield Case(node=gateway.service, evidence=evidence, paths=dead, values={"meaning": meaning})
@@ -32,7 +35,7 @@ def _compared(end: End) -> Iterator[tuple[str, str | None, str, tuple[str, ...]]
     assert interface is not None  # noqa: S101 (looked at by the caller)
     own = gateway.private_key_file
     yield (
-        "its key pair",
+        _PAIR,
         own.public if own else None,
         interface.public_key,
         (gateway.dump_line(interface.public_key),),
@@ -40,7 +43,7 @@ def _compared(end: End) -> Iterator[tuple[str, str | None, str, tuple[str, ...]]
     peers = {peer.public_key for peer in interface.peers}
     public = gateway.secret_file(PEER_PUBLIC_KEY_FILE)
     told = public.content if public and not public.fault else None
-    if told and told not in peers:
+    if told and peers and told not in peers:
         shown = tuple(map(gateway.dump_line, sorted(peers)))
         yield "its peer's public key", told, "another", shown
     preshared = gateway.preshared_key_file

@@ -40,6 +40,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} and {other} have the same key pair, so neither can tell the other from itself",
-        remedy="make a pair for each end (python -m harness keys generate DIR), give each the other's public key, then: docker compose up -d --force-recreate {node}",
+        remedy=(
+            "make a pair for each end (python -m harness keys generate DIR), give each the other's public key, "
+            "then: docker compose up -d --force-recreate {node}"
+        ),
     ),
 )

@@ -59,6 +59,6 @@ RULES = (
         when=_when,
         cause="{node} is told to find a backend as {host}, a name that does not resolve there",
         remedy="have {setting} of {node} give {instead} instead of {host}, then: docker compose up -d {node}",
-        consequence_of=frozenset({"app-outside-gateway", "namespace-orphaned", "backend-down"}),
+        consequence_of=frozenset({"setting-malformed", "app-outside-gateway", "namespace-orphaned", "backend-down"}),
     ),
 )

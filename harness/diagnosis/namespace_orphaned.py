@@ -41,7 +41,10 @@ RULES = (
         hop=Hop.NAMESPACE,
         over=_over,
         when=_when,
-        cause="{node} is left behind in a network namespace that {gateway} no longer lives in: it was restarted or created anew alone",
+        cause=(
+            "{node} is left behind in a network namespace that {gateway} no longer lives in: it was restarted or "
+            "created anew alone"
+        ),
         remedy="docker compose up -d --force-recreate --no-deps {node}",
     ),
 )

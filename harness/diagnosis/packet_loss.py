@@ -49,7 +49,10 @@ RULES = (
         over=_over,
         when=_when,
         cause="{lost} of what {node} sends to {other} is lost on the underlay",
-        remedy="look for a congested or faulty line between {node} and {other}: ping -f the other's underlay address, ip -s link on both",
+        remedy=(
+            "look for a congested or faulty line between {node} and {other}: ping -f the other's underlay address, "
+            "ip -s link on both"
+        ),
         severity=Severity.WARNING,
         consequence_of=KILLS_A_TUNNEL | {"peer-unreachable"},
     ),

@@ -41,8 +41,14 @@ RULES = (
         hop=Hop.HANDSHAKE,
         over=_over,
         when=_when,
-        cause="large packets from {node} to {other} vanish on the underlay, small ones pass: wg0's MTU of {mtu} is more than the way carries",
-        remedy="set WG_MTU of both gateways to what the underlay carries less 60 bytes (1280 always passes), then: docker compose up -d wireguard-web wireguard-services web",
+        cause=(
+            "large packets from {node} to {other} vanish on the underlay, small ones pass: wg0's MTU of {mtu} is "
+            "more than the way carries"
+        ),
+        remedy=(
+            "set WG_MTU of both gateways to what the underlay carries less 60 bytes (1280 always passes), then: "
+            "docker compose up -d wireguard-web wireguard-services web"
+        ),
         consequence_of=KILLS_A_TUNNEL | {"peer-unreachable"},
     ),
 )

@@ -42,7 +42,10 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} was given its own public key as its peer's",
-        remedy="give {node} the other end's public key (wg pubkey < the other end's private.key), then: docker compose up -d --force-recreate {node}",
+        remedy=(
+            "give {node} the other end's public key (wg pubkey < the other end's private.key), then: docker "
+            "compose up -d --force-recreate {node}"
+        ),
         consequence_of=frozenset({"key-reused"}),
     ),
 )

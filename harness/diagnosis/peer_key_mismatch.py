@@ -55,8 +55,14 @@ RULES = (
         hop=Hop.KEY,
         over=_over,
         when=_when,
-        cause="{node} expects a peer with the public key {known}, and {other} has {actual}: it was not derived from the private key",
-        remedy="on {other}: wg pubkey < private.key; give what it prints to {node} as its peer's public key, then: docker compose up -d --force-recreate {node}",
+        cause=(
+            "{node} expects a peer with the public key {known}, and {other} has {actual}: it was not derived from "
+            "the private key"
+        ),
+        remedy=(
+            "on {other}: wg pubkey < private.key; give what it prints to {node} as its peer's public key, then: "
+            "docker compose up -d --force-recreate {node}"
+        ),
         consequence_of=STOPS_A_CONTAINER | {"key-not-reloaded", "key-reused"},
     ),
 )

@@ -43,6 +43,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} is published as {published}: everybody who reaches this host reaches it, past the tunnel",
-        remedy="remove port {port} from the ports of {node} in the compose file (or bind it to 127.0.0.1), then: docker compose up -d {node}",
+        remedy=(
+            "remove port {port} from the ports of {node} in the compose file (or bind it to 127.0.0.1), then: "
+            "docker compose up -d {node}"
+        ),
     ),
 )

@@ -51,7 +51,10 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} and {other} do not have the same preshared key: {problem}",
-        remedy="give both ends the same file (wg genpsk > preshared.key), then: docker compose up -d --force-recreate wireguard-web wireguard-services web",
+        remedy=(
+            "give both ends the same file (wg genpsk > preshared.key), then: docker compose up -d --force-recreate "
+            "wireguard-web wireguard-services web"
+        ),
         consequence_of=frozenset({"key-not-reloaded", "key-file-invalid"}),
     ),
 )

@@ -24,12 +24,25 @@ def _when(_facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
             yield Case(node=gateway.service, evidence=complaint, values={"problem": "cannot be read"})
         return
     problem = "is empty" if file.empty else file.fault
+    if not problem and _is_unloaded(gateway):
+        yield Case(
+            node=gateway.service,
+            evidence=(f"{gateway.service}: {gateway.dump_line('(none)')}",),
+            values={"problem": "is not loaded into wg0, though its file has one"},
+        )
     if problem:
         yield Case(
             node=gateway.service,
             evidence=(f"{gateway.service}: the key in {file.path} {problem}", *complaint),
             values={"problem": problem},
         )
+
+
+def _is_unloaded(gateway: GatewayFacts) -> bool:
+    """Whether a running wg0 has no private key at all."""
+    if not gateway.container.running or not gateway.evidence.has("dump"):
+        return False
+    return gateway.interface is not None and gateway.interface.public_key == "(none)"
 
 
 RULES = (
@@ -40,6 +53,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="the private key of {node} {problem}",
-        remedy="make a new pair (wg genkey > private.key; wg pubkey < private.key > public.key), give the public key to the other end, then: docker compose up -d --force-recreate {node}",
+        remedy=(
+            "where the file has a key: docker compose up -d --force-recreate {node}; else make a new pair first "
+            "(wg genkey > private.key; wg pubkey < private.key > public.key) and give the public key to the other end"
+        ),
     ),
 )

@@ -31,6 +31,8 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} is in protected mode and without a password: it refuses every client that is not on its loopback",
-        remedy="start redis-server with --protected-mode no on a network of its own, or give it a password (requirepass)",
+        remedy=(
+            "start redis-server with --protected-mode no on a network of its own, or give it a password (requirepass)"
+        ),
     ),
 )

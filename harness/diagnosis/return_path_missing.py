@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.diagnosis import STOPS_A_CONTAINER, Case, Rule
 from harness.evidence import UnseenError
 from harness.facts import Facts, Path
-from harness.journeys import passage, passages
-from harness.model import Hop
+from harness.journeys import Passage, foreign_source, passage, passages
+from harness.model import Hop, NetfilterRule
 from harness.nodefacts import GatewayFacts, NodeFacts
 
 
@@ -20,22 +20,37 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
     assert facts.back is not None  # noqa: S101 (there would be no subject)
     passed = passage(facts, path)
     journey = passed.journey
-    if journey.delivered_to is None or journey.local or journey.translated_source or passed.destination is None:
+    if journey.delivered_to is None or journey.local or passed.destination is None:
+        return
+    rewritten = journey.translated_source
+    if rewritten is not None:
+        foreign = foreign_source(facts.back, rewritten)
+        if foreign is not None:
+            problem = f"with the source {foreign}, which is no address of the gateway's"
+            remedy = (
+                f"docker exec {facts.back.evidence.name} iptables -t nat -D {rewritten.chain} {rewritten.specification}"
+            )
+            yield _case(facts.back, path, passed, (problem, f"{foreign}, and not to the gateway", remedy), (rewritten,))
         return
     if path.backend is not None and _knows_the_way(facts, facts.back, path.backend):
         return
-    chain = [
-        f"{facts.back.service}: {rule}"
-        for rule in facts.back.rules
-        if (rule.table, rule.chain) == ("nat", "POSTROUTING")
-    ]
-    leaves = f"{facts.back.service}: packets for {passed.destination} leave by {journey.outgoing}"
-    yield Case(
-        node=facts.back.service,
-        evidence=(leaves, *(chain or [f"{facts.back.service}: nat POSTROUTING holds no rule"])),
-        paths=frozenset({path.id}),
-        values={"port": path.port, "destination": passed.destination, "interface": journey.outgoing},
+    chain = [rule for rule in facts.back.rules if (rule.table, rule.chain) == ("nat", "POSTROUTING")]
+    remedy = (
+        f"docker exec {facts.back.evidence.name} iptables -t nat -A POSTROUTING -o {journey.outgoing} -p tcp "
+        f"-d {passed.destination} --dport {path.port} -j MASQUERADE"
     )
+    problem = f"without MASQUERADE on {journey.outgoing}"
+    yield _case(facts.back, path, passed, (problem, "a tunnel address that it has no way to", remedy), chain)
+
+
+def _case(
+    gateway: GatewayFacts, path: Path, passed: Passage, words: tuple[str, str, str], rules: Sequence[NetfilterRule]
+) -> Case:
+    problem, whom, remedy = words
+    leaves = f"{gateway.service}: packets for {passed.destination} leave by {passed.journey.outgoing}"
+    shown = [f"{gateway.service}: {rule}" for rule in rules] or [f"{gateway.service}: nat POSTROUTING holds no rule"]
+    values = {"port": path.port, "problem": problem, "whom": whom, "remedy": remedy}
+    return Case(node=gateway.service, evidence=(leaves, *shown), paths=frozenset({path.id}), values=values)
 
 
 def _knows_the_way(facts: Facts, gateway: GatewayFacts, backend: NodeFacts) -> bool:
@@ -56,9 +71,9 @@ RULES = (
         hop=Hop.RETURN_PATH,
         over=_over,
         when=_when,
-        cause="{node} forwards port {port} without MASQUERADE on {interface}: the backend answers to a tunnel address that it has no way to",
-        remedy="docker exec {container} iptables -t nat -A POSTROUTING -o {interface} -p tcp -d {destination} --dport {port} -j MASQUERADE",
+        cause="{node} forwards port {port} {problem}: the backend answers to {whom}",
+        remedy="{remedy}",
         consequence_of=STOPS_A_CONTAINER
-        | {"forward-rule-wrong-destination", "forward-rule-shadowed", "forward-rule-missing"},
+        | {"forward-rule-wrong-destination", "forward-rule-shadowed", "forward-rule-missing", "connection-untracked"},
     ),
 )

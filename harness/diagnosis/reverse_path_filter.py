@@ -53,8 +53,11 @@ RULES = (
         hop=Hop.FORWARDING,
         over=_over,
         when=_when,
-        cause="{node} drops what comes from {source} by {interface}, because it would answer by {by} (rp_filter is strict)",
+        cause=(
+            "{node} drops what comes from {source} by {interface}, because it would answer by {by} (rp_filter is "
+            "strict)"
+        ),
         remedy="give {node} a route to {source} by {interface}, or sysctls: {{net.ipv4.conf.all.rp_filter: 2}}",
-        consequence_of=frozenset({"route-missing", "address-missing", "interface-down", "interface-missing"}),
+        consequence_on_node_of=frozenset({"route-missing", "address-missing", "interface-down", "interface-missing"}),
     ),
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Interface
 
 from harness.diagnosis import STOPS_A_CONTAINER, Case, Rule
 from harness.facts import End, Facts
 from harness.model import Hop
+from harness.nodefacts import Way, network_of
 from harness.wireguard import INTERFACE
 
 
@@ -18,15 +20,26 @@ def _when(_facts: Facts, end: End) -> Iterator[Case]:
     wanted = end.other.wanted_address
     if wanted is None or INTERFACE not in end.gateway.links:
         return
-    route = end.gateway.route_to(wanted.ip)
-    if route is not None and route.device == INTERFACE and route.kind == "unicast":
+    way = end.gateway.way_to(wanted.ip)
+    if way is not None and way.device == INTERFACE:
         return
-    leads = f"{route.kind} {route.destination} {f'by {route.device}' if route.device else ''}" if route else "no route"
     evidence = (
-        f"{end.gateway.service}: to {wanted.ip} leads {leads.strip()}",
+        f"{end.gateway.service}: to {wanted.ip} leads {way or 'no route'}",
         f"{end.gateway.service}: wg0 has {', '.join(map(str, end.gateway.tunnel_addresses)) or 'no address'}",
     )
-    yield Case(node=end.gateway.service, evidence=evidence, values={"other": wanted.ip, "subnet": wanted.network})
+    values = {"other": wanted.ip, "remedy": _remedy(end, wanted, way)}
+    yield Case(node=end.gateway.service, evidence=evidence, values=values)
+
+
+def _remedy(end: End, wanted: IPv4Interface, way: Way | None) -> str:
+    """What is in the way is taken away; where nothing is, the route comes back."""
+    if way is not None and way.policy is not None:
+        return f"ip rule del pref {way.policy.priority} ({way.policy} comes before the table with wg0's route)"
+    own = any(route.device == INTERFACE and wanted.ip in network_of(route) for route in end.gateway.routes)
+    if own and way is not None:
+        kind = "" if way.route.kind == "unicast" else f"{way.route.kind} "
+        return f"ip route del {kind}{way.route.destination} (it is preferred to the route by wg0)"
+    return f"ip route add {wanted.network} dev wg0 (an address with the subnet's prefix length makes it by itself)"
 
 
 RULES = (
@@ -37,8 +50,8 @@ RULES = (
         over=_over,
         when=_when,
         cause="no route of {node} leads through wg0 to the other end, {other}",
-        remedy="docker exec {container} ip route add {subnet} dev wg0 (an address with the subnet's prefix length makes it by itself)",
-        consequence_of=STOPS_A_CONTAINER
-        | {"address-missing", "interface-down", "interface-missing", "address-duplicated"},
+        remedy="docker exec {container} {remedy}",
+        consequence_of=STOPS_A_CONTAINER | {"address-duplicated"},
+        consequence_on_node_of=frozenset({"address-missing", "interface-down", "interface-missing"}),
     ),
 )

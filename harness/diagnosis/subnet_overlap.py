@@ -48,6 +48,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{one} overlaps {two}: packets for one go to the other, or Docker refuses to make the network",
-        remedy="give one of them another subnet: services-net is 10.101.0.0/24 and the tunnel 10.100.0.0/24; a network that nobody needs goes with: docker network rm NAME",
+        remedy=(
+            "give one of them another subnet: services-net is 10.101.0.0/24 and the tunnel 10.100.0.0/24; a "
+            "network that nobody needs goes with: docker network rm NAME"
+        ),
     ),
 )

@@ -6,6 +6,7 @@ Reads only; a connection to MariaDB is always carried through its handshake, so 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -116,6 +117,7 @@ def database(report: Report) -> None:
                 return cursor.fetchall()
 
             step(report, "answer", lambda: ask("SELECT 1"))
+            report["read_only"] = bool(int(ask("SELECT @@global.read_only")[0][0]))
             # What follows IDENTIFIED is the password's hash.
             report["grants"] = [
                 row[0].partition(" IDENTIFIED")[0] for row in step(report, "grants", lambda: ask("SHOW GRANTS"))
@@ -143,6 +145,8 @@ def broker(report: Report) -> None:
     )
     try:
         step(report, "answer", client.ping)
+        with contextlib.suppress(redis.RedisError):  # who may not ask is told apart by the steps
+            report["read_only"] = client.info("replication").get("role") == "slave"
         step(report, "bulk up", lambda: client.echo("x" * BULK))
     finally:
         client.close()

@@ -1,7 +1,7 @@
 # shellcheck shell=sh # read after section.sh
 # A gateway: WireGuard, addresses, routes, netfilter.
 sysctls() {
-  grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/rp_filter
+  grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/rp_filter /proc/sys/net/ipv4/conf/*/forwarding
 }
 
 section clock date +%s

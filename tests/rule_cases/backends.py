@@ -133,3 +133,17 @@ def services_is_told_an_address_where_mariadb_is_not(sample: Sample) -> None:
 def web_is_told_redis_for_a_host(sample: Sample) -> None:
     sample.tell(WEB, CELERY_BROKER_URL="redis://redis:6379/0")
     sample.fail(WEB, "broker", "resolve", **_UNKNOWN_NAME)
+
+
+@broken("backend-read-only")
+def mariadb_takes_no_writes(sample: Sample) -> None:
+    for app in APPS:
+        with sample.edited(app, "backends") as reaches:
+            reaches["database"]["read_only"] = True
+
+
+@broken("backend-read-only")
+def redis_was_made_a_replica(sample: Sample) -> None:
+    for app in APPS:
+        with sample.edited(app, "backends") as reaches:
+            reaches["broker"]["read_only"] = True

@@ -1,0 +1,29 @@
+"""Subnets of a compose file, of which Compose itself takes no notice."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import configured
+from harness.errors import ConfigurationError
+
+
+@pytest.mark.parametrize("subnet", ["nonsense", "172.20.0.0", "172.20.0.0/99", "172.20.0.0/x", ""])
+def test_a_subnet_that_is_none_is_refused(subnet: str) -> None:
+    """No network can be made of it: that is one sentence with its name, never a traceback and never health."""
+    services = {"a": {"networks": {"inside": {"ipv4_address": "172.20.0.2"}}}}
+    networks = {"inside": {"ipam": {"config": [{"subnet": subnet}]}}}
+    with pytest.raises(ConfigurationError, match="network inside"):
+        configured.snapshot({"services": services, "networks": networks})
+
+
+def test_a_subnet_that_is_one_is_taken() -> None:
+    """The twin: of IPv4 and IPv6, or none at all."""
+    networks = {
+        "inside": {"ipam": {"config": [{"subnet": "172.20.0.0/24"}, {"subnet": "fd00::/64"}]}},
+        "default": None,
+        "managed": {"ipam": {"config": [{"gateway": "10.0.0.1"}]}},
+    }
+    services = {"a": {"networks": {"inside": {"ipv4_address": "172.20.0.2"}}}}
+    found = configured.snapshot({"services": services, "networks": networks})
+    assert [each.subnets for each in found.networks] == [("172.20.0.0/24", "fd00::/64"), (), ()]
