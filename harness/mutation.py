@@ -33,7 +33,8 @@ _LEFT_OUT = (
 _LOOK_EVERY = 0.5  # seconds between two looks at suites that take minutes
 _CLEARING = 120.0  # seconds for a suite that is interrupted to take its deployment down
 _FIRST_PLAN = 60
-_TEST_TIMEOUT = 60  # seconds for one scenario
+_TEST_TIMEOUT = 20  # seconds for one scenario
+_ENOUGH = 40  # failures, after which a fault is known to be noticed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class _Suite:
         self._results.unlink(missing_ok=True)
         argv = [sys.executable, "-m", "pytest", "scenarios/", *(f"--ignore={path}" for path in _LEFT_OUT)]
         argv += ["-m", "not slow", "-q", "--plan", str(self.plan), "--with-fault", self._fault.name]
-        argv += [f"--timeout={_TEST_TIMEOUT}", f"--junitxml={self._results}"]
+        argv += [f"--timeout={_TEST_TIMEOUT}", f"--maxfail={_ENOUGH}", f"--junitxml={self._results}"]
         argv += [f"--alluredir={ROOT / 'reports' / f'mutation-{self.plan}-results'}"]
         self._process = self._exit.enter_context(command.background(argv, log=self._log, cwd=ROOT))
         return self
