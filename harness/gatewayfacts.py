@@ -119,14 +119,14 @@ class GatewayFacts(NodeFacts):
 
     @cached_property
     def routing(self) -> Routing:
-        """All its routing: the policies, or the main table alone where an older bundle has none, and the tables."""
-        entries = self._loaded("routing-policy") if "routing-policy" in self.evidence.pieces else []
+        """All its routing: the policies, of which the kernel always has some, and the tables that they lead to."""
         try:
-            policies = [Policy.read(entry) for entry in entries]
+            policies = tuple(Policy.read(entry) for entry in self._loaded("routing-policy"))
         except (KeyError, TypeError, ValueError):
             self._damaged("routing-policy")
-        main = Policy.read({"priority": 32766, "table": routing.MAIN})
-        return Routing(policies=tuple(policies or [main]), tables=self._tables)
+        if not policies:
+            self._damaged("routing-policy")
+        return Routing(policies=policies, tables=self._tables)
 
     def way_to(self, address: IPv4Address, *, mark: int = 0) -> Way | None:
         """The way that the gateway's own packets take to an address, or those that it forwards."""

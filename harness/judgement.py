@@ -10,6 +10,7 @@ from typing import Any
 from harness.diagnosis import Case, Rule, rules
 from harness.evidence import Snapshot, UnseenError
 from harness.facts import Facts, Path
+from harness.hops import HopStatus, Unseen, hops_of, order
 from harness.model import Finding, Hop, Severity
 from harness.nodefacts import NodeFacts
 from harness.roles import Role
@@ -17,16 +18,6 @@ from harness.roles import Role
 HEALTHY, FAULTY, UNKNOWN = "healthy", "faulty", "unknown"
 UNDIAGNOSED = "undiagnosed"
 _EVIDENCE = "the evidence"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HopStatus:
-    """One hop of one path: `pass`, `fail` or `unknown`, with why."""
-
-    path: str
-    hop: Hop
-    status: str
-    evidence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,23 +73,23 @@ def judge(snapshot: Snapshot) -> Diagnosis:
     """Judge a snapshot by every rule. Never raises: what cannot be judged is unknown."""
     facts = Facts(snapshot)
     found: list[Finding] = []
-    unseen: list[tuple[Rule[Any], UnseenError]] = []
+    unseen: list[Unseen] = []
     for rule in rules():
         _apply(rule, facts, found, unseen)
     findings = _with_roots(facts, found)
     findings += _undiagnosed(facts, findings)
     unknown = _unexplained(facts, findings, unseen)
-    ordered = sorted(findings, key=lambda each: (not each.root, each.severity is Severity.WARNING, _order(each.hop)))
+    ordered = sorted(findings, key=lambda each: (not each.root, each.severity is Severity.WARNING, order(each.hop)))
     return Diagnosis(
         status=_status(findings, unknown, facts),
         layout=snapshot.layout,
         findings=tuple(ordered),
-        hops=() if snapshot.static else tuple(hop for path in facts.paths for hop in _hops(path, ordered, unseen)),
+        hops=() if snapshot.static else tuple(hop for path in facts.paths for hop in hops_of(path, ordered, unseen)),
         unknown=unknown,
     )
 
 
-def _apply(rule: Rule[Any], facts: Facts, found: list[Finding], unseen: list[tuple[Rule[Any], UnseenError]]) -> None:
+def _apply(rule: Rule[Any], facts: Facts, found: list[Finding], unseen: list[Unseen]) -> None:
     try:
         for subject in rule.over(facts):
             try:
@@ -129,12 +120,13 @@ def _finding(rule: Rule[Any], facts: Facts, case: Case) -> Finding:
 def _with_roots(facts: Facts, found: list[Finding]) -> list[Finding]:
     """Mark what another finding explains, be that itself explained or not."""
     reasons = {rule.id: rule.consequence_of for rule in rules()}
-    own = {rule.id: rule.consequence_on_node_of for rule in rules()}
+    local = {rule.id: rule.local for rule in rules()}
 
     def explains(other: Finding, finding: Finding) -> bool:
-        if other.node == finding.node and other.rule in own[finding.rule]:
-            return other is not finding
-        return other.rule in reasons[finding.rule] and _explains(facts, other, finding)
+        if other.rule not in reasons[finding.rule]:
+            return False
+        near = other.node == finding.node or other.rule not in local[finding.rule]
+        return near and _explains(facts, other, finding)
 
     return [
         replace(
@@ -214,9 +206,7 @@ def _open_question(node: NodeFacts, evidence: str, paths: frozenset[str]) -> Fin
     )
 
 
-def _unexplained(
-    facts: Facts, findings: Iterable[Finding], unseen: Iterable[tuple[Rule[Any], UnseenError]]
-) -> tuple[str, ...]:
+def _unexplained(facts: Facts, findings: Iterable[Finding], unseen: Iterable[Unseen]) -> tuple[str, ...]:
     """What could not be seen, in a sentence each, without what a container that is down explains."""
     if facts.snapshot.static:
         damaged = [error for _rule, error in unseen if error.node == _EVIDENCE]
@@ -229,6 +219,11 @@ def _unexplained(
         if error.node not in down and not (error.piece == "traffic" and (down or broken))
     }
     lines |= {str(error): None for error in facts.unreadable.values()}
+    for path in facts.paths:
+        if path.id not in broken and _is_starting(path) and _has_failed(path):
+            lines[f"{path.id}: {path.reach}, and that has only just been started"] = None
+    if len(facts.gateways) == 1:
+        lines[f"the tunnel has two ends, and only {facts.gateways[0].service} was looked at"] = None
     for node in facts.nodes:
         if node.container.health == "starting" and (said := _ailment(node)) and not broken:
             lines[f"{node.service} has only just been started, and is not ready yet: {said}"] = None
@@ -246,47 +241,11 @@ def _status(findings: Iterable[Finding], unknown: tuple[str, ...], facts: Facts)
 
 
 def _fails(path: Path) -> bool:
+    return _has_failed(path) and not _is_starting(path)
+
+
+def _has_failed(path: Path) -> bool:
     try:
-        return path.reach.failed is not None and not _is_starting(path)
+        return path.reach.failed is not None
     except UnseenError:
         return False
-
-
-def _hops(path: Path, findings: Iterable[Finding], unseen: Iterable[tuple[Rule[Any], UnseenError]]) -> list[HopStatus]:
-    """The way of one path: whatever comes before the hop that fails is passed or unknown, nothing after it is."""
-    mine = sorted((each for each in findings if each.root and path.id in each.paths), key=lambda each: _order(each.hop))
-    blocking = next((each for each in mine if each.hop is not Hop.EXPOSURE), None)
-    nodes = {path.app.service, path.backend.service if path.backend else ""}
-    blind = {rule.hop: str(error) for rule, error in unseen if error.node in nodes or path.tunnelled}
-    try:
-        works = path.reach.failed is None
-        said = str(path.reach)
-    except UnseenError as error:
-        works, said = False, str(error)
-    statuses = []
-    for hop in Hop:
-        if hop is Hop.EXPOSURE or (not path.tunnelled and hop in _TUNNEL_HOPS):
-            continue
-        if blocking is not None and hop is blocking.hop:
-            statuses.append(HopStatus(path=path.id, hop=hop, status="fail", evidence=blocking.cause))
-        elif works:
-            statuses.append(HopStatus(path=path.id, hop=hop, status="pass", evidence=said))
-        elif blocking is not None and _order(hop) > _order(blocking.hop):
-            statuses.append(HopStatus(path=path.id, hop=hop, status="unknown", evidence="not reached"))
-        elif hop in blind:
-            statuses.append(HopStatus(path=path.id, hop=hop, status="unknown", evidence=blind[hop]))
-        else:
-            status = "pass" if blocking is not None else "unknown"
-            statuses.append(
-                HopStatus(path=path.id, hop=hop, status=status, evidence="no rule finds fault" if blocking else said)
-            )
-    return statuses
-
-
-_TUNNEL_HOPS = frozenset(
-    {Hop.INTERFACE, Hop.KEY, Hop.HANDSHAKE, Hop.ALLOWED_IPS, Hop.FORWARDING, Hop.DNAT, Hop.RETURN_PATH}
-)
-
-
-def _order(hop: Hop) -> int:
-    return list(Hop).index(hop)

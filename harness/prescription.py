@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from harness.judgement import FAULTY, HEALTHY, Diagnosis, HopStatus
+from harness.hops import HopStatus
+from harness.judgement import FAULTY, HEALTHY, Diagnosis
 from harness.model import Finding, Severity
 
 _MARKS = {"pass": "ok", "fail": "FAILS", "unknown": "?"}

@@ -179,18 +179,7 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(
-            change,
-            marks=[pytest.mark.xfail(reason="backend-address-moved is a root besides", strict=False)]
-            if change == "Redis has MariaDB's address"
-            else [],
-        )
-        for change in ONE_CHANGE
-    ],
-)
+@pytest.mark.parametrize("change", ONE_CHANGE)
 def test_one_change_is_named_before_anything_starts(doctor: Judge, change: str) -> None:
     """One thing changed in the compose file: its rule is the only root, with lines of evidence, and the exit is 1."""
     rule, edits = ONE_CHANGE[change]

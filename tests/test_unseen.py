@@ -20,7 +20,7 @@ from .evidence_samples import APPS, BACK, BACKENDS, CELERY, FRONT, GATEWAYS, MAR
 
 # What rules need of a node that runs. `log` only says more about what other pieces show.
 _OF_ALL = ("container", "secret-files")
-_OF_GATEWAYS = ("clock", "addresses", "links", "routes", "sysctls", "dump")
+_OF_GATEWAYS = ("clock", "addresses", "links", "routes", "routing-policy", "sysctls", "dump")
 NEEDED = [
     *((node, piece) for node in (*GATEWAYS, *BACKENDS, *APPS) for piece in _OF_ALL),
     *((gateway, piece) for gateway in GATEWAYS for piece in _OF_GATEWAYS),
@@ -35,7 +35,7 @@ NOT_NEEDED = sorted({(node, piece) for node, pieces in Sample().pieces.items() f
 # drops WireGuard's packets), a backend's routes (that it needs no masquerade), sockets and namespaces where needed.
 NEVER_READ = ("dump-before", "udp", "netstat", "neighbours", "implementation", "interfaces")
 # Rules do judge by these where they were seen, and by less where they were not.
-READ_WHERE_SEEN = ("routing-policy", "rules-before")
+READ_WHERE_SEEN = ("rules-before",)
 
 # None of these is what any of the tools prints, with what an empty text or list can be told from.
 GARBAGE = {

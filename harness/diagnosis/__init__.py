@@ -65,8 +65,8 @@ class Rule(Generic[S]):
 
     `over` gives the subjects, each judged by `when`, which may raise `UnseenError`: then this subject is unknown.
     `cause` and `remedy` are templates, in which {node} is the service's name and {container} that of its container.
-    `consequence_of` names the rules that explain a finding of this one where they share a node or a path; `hop` is
-    where on the way the packet is stopped.
+    `consequence_of` names the rules that explain a finding of this one where they share a node or a path, and
+    `local` those of them that do so on the same node alone; `hop` is where on the way the packet is stopped.
     """
 
     id: str
@@ -78,7 +78,7 @@ class Rule(Generic[S]):
     remedy: str
     severity: Severity = Severity.ERROR
     consequence_of: frozenset[str] = frozenset()
-    consequence_on_node_of: frozenset[str] = frozenset()
+    local: frozenset[str] = frozenset()
 
 
 @cache

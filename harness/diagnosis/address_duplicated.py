@@ -25,8 +25,8 @@ def _when(_facts: Facts, pair: Pair) -> Iterator[Case]:
         return  # they share a namespace, and rightly all its addresses
     for address in sorted(_addresses(first) & _addresses(second)):
         evidence = (f"{first.service} has {address}", f"{second.service} has {address}")
-        node, other = (second, first) if isinstance(second, GatewayFacts) else (first, second)
-        yield Case(node=node.service, evidence=evidence, values={"address": address, "other": other.service})
+        for node, other in (pair, pair[::-1]):
+            yield Case(node=node.service, evidence=evidence, values={"address": address, "other": other.service})
 
 
 def _addresses(node: NodeFacts) -> set[IPv4Address]:

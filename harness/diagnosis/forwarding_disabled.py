@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 from harness.diagnosis import Case, Rule
@@ -38,12 +37,15 @@ def _when(facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
 def _closed(gateway: GatewayFacts) -> list[str]:
     """The settings of single interfaces, wg0 or one by which a forward leaves, that forbid what is allowed for all."""
     leaves = {gateway.leads_to(forward.destination) for forward in gateway.declared}
-    found = []
-    for name in (INTERFACE, *sorted(filter(None, leaves))):
-        with contextlib.suppress(UnseenError):
-            if gateway.sysctl(f"conf/{name}/forwarding") == "0":
-                found.append(f"net.ipv4.conf.{name}.forwarding")
-    return found
+    names = (INTERFACE, *sorted(filter(None, leaves)))
+    return [f"net.ipv4.conf.{name}.forwarding" for name in names if _is_closed(gateway, name)]
+
+
+def _is_closed(gateway: GatewayFacts, interface: str) -> bool:
+    try:
+        return gateway.sysctl(f"conf/{interface}/forwarding") == "0"
+    except UnseenError:
+        return False  # an older bundle has only the setting for all
 
 
 def _case(gateway: GatewayFacts, said: str, name: str) -> Case:

@@ -13,6 +13,8 @@ from harness.wireguard import INTERFACE
 
 _STRICT = 1  # Linux, Documentation/networking/ip-sysctl.rst, rp_filter
 
+_REASONS = frozenset({"route-missing", "address-missing", "interface-down", "interface-missing"})
+
 
 def _over(facts: Facts) -> tuple[End, ...]:
     return () if facts.snapshot.static else facts.ends
@@ -58,6 +60,7 @@ RULES = (
             "strict)"
         ),
         remedy="give {node} a route to {source} by {interface}, or sysctls: {{net.ipv4.conf.all.rp_filter: 2}}",
-        consequence_on_node_of=frozenset({"route-missing", "address-missing", "interface-down", "interface-missing"}),
+        consequence_of=_REASONS,
+        local=_REASONS,
     ),
 )

@@ -11,6 +11,8 @@ from harness.model import Hop
 from harness.nodefacts import Way, network_of
 from harness.wireguard import INTERFACE
 
+_ON_THE_SAME_NODE = frozenset({"address-missing", "interface-down", "interface-missing"})
+
 
 def _over(facts: Facts) -> tuple[End, ...]:
     return () if facts.snapshot.static else facts.ends
@@ -51,7 +53,7 @@ RULES = (
         when=_when,
         cause="no route of {node} leads through wg0 to the other end, {other}",
         remedy="docker exec {container} {remedy}",
-        consequence_of=STOPS_A_CONTAINER | {"address-duplicated"},
-        consequence_on_node_of=frozenset({"address-missing", "interface-down", "interface-missing"}),
+        consequence_of=STOPS_A_CONTAINER | _ON_THE_SAME_NODE | {"address-duplicated"},
+        local=_ON_THE_SAME_NODE,
     ),
 )
