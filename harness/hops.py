@@ -26,9 +26,11 @@ class HopStatus:
     evidence: str
 
 
-def hops_of(
-    path: Path, findings: Iterable[Finding], unseen: Iterable[tuple[Rule[Any], UnseenError]]
-) -> list[HopStatus]:
+Unseen = tuple[Rule[Any], UnseenError]
+"""A rule, and what it could not be asked for."""
+
+
+def hops_of(path: Path, findings: Iterable[Finding], unseen: Iterable[Unseen]) -> list[HopStatus]:
     """The way of one path: whatever comes before the hop that fails is passed or unknown, nothing after it is."""
     mine = sorted((each for each in findings if each.root and path.id in each.paths), key=lambda each: order(each.hop))
     blocking = next((each for each in mine if each.hop is not Hop.EXPOSURE), None)
