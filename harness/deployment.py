@@ -110,7 +110,7 @@ class Node:
         pid = namespaces.process_of(attributes)
         if pid is None or attributes["State"]["Status"] != "running":
             return self.run(*argv)
-        inside = namespaces.entering(pid, _variables(attributes))
+        inside = namespaces.entering(pid, _variables(attributes), str(attributes["Config"].get("User") or ""))
         return command.run([*inside, *argv], timeout=_LOOK_TIMEOUT, check=False)
 
     def _printed(self, result: CommandResult) -> str:

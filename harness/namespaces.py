@@ -38,14 +38,18 @@ def process_of(attributes: Mapping[str, Any]) -> int | None:
     return pid if str(attributes["Id"]) in groups else None
 
 
-def entering(pid: int, environment: Mapping[str, str]) -> list[str]:
+def entering(pid: int, environment: Mapping[str, str], user: str = "") -> list[str]:
     """What stands before a command to run it in the mount, PID and network namespaces of a process (nsenter(1)).
 
     The PID namespace too, because /proc/self is empty to whoever is not in the one of that /proc, and with it
-    /proc/net, where iptables-legacy-save looks for its tables.
+    /proc/net, where iptables-legacy-save looks for its tables. `user` is as Docker has it: `UID` or `UID:GID` is
+    taken on, so that what a container's user may not read is not read; a name is known inside alone, and root stays.
     """
     variables = [f"{name}={value}" for name, value in {"PATH": _PATH, **environment}.items()]
-    return ["nsenter", "--target", str(pid), "--mount", "--pid", "--net", "--wd=/", "env", "-i", *variables]
+    uid, _, gid = user.partition(":")
+    taken_on = ["--setuid", uid, "--setgid", gid or uid] if uid.isdecimal() and (gid or uid).isdecimal() else []
+    inside = ["nsenter", "--target", str(pid), "--mount", "--pid", "--net", "--wd=/", *taken_on]
+    return [*inside, "env", "-i", *variables]
 
 
 def connect(pid: int, address: str, port: int, timeout: float) -> int:

@@ -34,7 +34,7 @@ _CONNECT_TIMEOUT = 1.3  # seconds; a first packet that is lost is sent again aft
 _ANSWER_TIMEOUT = 1.5  # seconds; an answer takes milliseconds, and a snapshot has to be done within two seconds
 _LOOKS = Path(__file__).parent / "looks"
 _SEEN_INSIDE = (
-    *("netns", "sockets", "interfaces", "kernel-routes", "backends", "clock", "udp", "netstat", "addresses", "links"),
+    *("netns", "sockets", "interfaces", "kernel-routes", "backends", "clock", "udp", "addresses", "links"),
     *("routes", "routing-policy", "neighbours", "sysctls", "implementation", "rules", "dump"),
     *("rules-before", "dump-before"),
 )

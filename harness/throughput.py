@@ -70,7 +70,8 @@ def measure(first: End, second: End) -> dict[str, dict[str, tuple[int, int]]]:
 
 def _transfer(end: End) -> tuple[int, int]:
     """Bytes received and sent by wg0, over all its peers."""
-    result = end.node.peek("wg", "show", INTERFACE, "transfer", attributes=end.attributes)
+    # A wireguard-go that hangs does not answer, and a look must not hang with it.
+    result = end.node.peek("timeout", "1", "wg", "show", INTERFACE, "transfer", attributes=end.attributes)
     if not result.ok:
         message = f"the counters of {end.node.service} cannot be read: {result.stderr.strip()}"
         raise HarnessError(message)

@@ -308,7 +308,6 @@ def _gateway(tunnel: str, underlay: dict[str, str], key: str, seal: str, peer: s
         "clock": f"{NOW}\n",
         "sockets": _SOCKETS,
         "udp": "  sl  local_address\n 6115: 00000000:CA6C 00000000:0000 07\n",
-        "netstat": "TcpExt: SyncookiesSent\nTcpExt: 0\n",
         "addresses": json.dumps(
             [
                 entry | {"addr_info": [{"family": "inet", "local": local, "prefixlen": int(length)}]}

@@ -222,7 +222,7 @@ def test_ipv6_beside_it_changes_nothing() -> None:
 
 
 def test_json_has_exactly_the_documented_shape() -> None:
-    """`doctor --json`: the keys of design.md, with each finding's hop and paths, and what is unknown."""
+    """`doctor --json`: the documented keys, with each finding's hop and paths, and what is unknown."""
     sample = Sample()
     paths.a_dnat_rule_was_deleted(sample)
     sample.lose(REDIS, "sockets", "timed out")

@@ -15,7 +15,7 @@ from harness.judgement import UNDIAGNOSED
 from . import rule_cases, test_rules_paths, test_rules_tunnel, test_rules_way
 from .evidence_samples import Sample
 
-# design.md's list, in its order. Ids may be added and are never renamed: people's scripts go by them.
+# The ids that were published, in the order of the way. Ids may be added and are never renamed: people's scripts go by them.
 PUBLISHED = """
 peer-key-mismatch preshared-key-mismatch private-key-invalid peer-key-is-own key-reused subnet-overlap
 address-duplicated address-missing route-missing allowed-ips-missing endpoint-wrong peer-unreachable handshake-stale
@@ -38,7 +38,7 @@ def test_ids_are_unique() -> None:
 
 
 def test_every_published_id_is_a_rule() -> None:
-    """What design.md promises exists under its name."""
+    """What was published exists under its name."""
     assert set(PUBLISHED.split()) - set(ALL) == {UNDIAGNOSED}
 
 

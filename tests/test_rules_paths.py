@@ -498,6 +498,17 @@ def the_user_may_do_what_it_needs(sample: Sample) -> None:
         reaches["database"]["grants"] += ["GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON `app`.* TO `app`@`%`"]
 
 
+@cases.makes("secret-unreadable")
+def web_may_not_read_its_password(sample: Sample) -> None:
+    denied = "[Errno 13] Permission denied: '/run/secrets/db_password'"
+    sample.fail(WEB, "database", "password", kind="PermissionError", errno=13, said=denied)
+
+
+@cases.spares("secret-unreadable")
+def web_reads_its_password_from_elsewhere(sample: Sample) -> None:
+    sample.tell(WEB, DATABASE_PASSWORD_FILE="/run/secrets/another")
+
+
 # --- exposure
 
 

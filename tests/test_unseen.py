@@ -33,7 +33,7 @@ NEEDED = [
 NOT_NEEDED = sorted({(node, piece) for node, pieces in Sample().pieces.items() for piece in pieces} - set(NEEDED))
 # No judgement can hang on these. The rest of NOT_NEEDED explains what others show: the log, WEB's gateway's rules (who
 # drops WireGuard's packets), a backend's routes (that it needs no masquerade), sockets and namespaces where needed.
-NEVER_READ = ("dump-before", "udp", "netstat", "neighbours", "implementation", "interfaces")
+NEVER_READ = ("dump-before", "udp", "neighbours", "implementation", "interfaces")
 # Rules do judge by these where they were seen, and by less where they were not.
 READ_WHERE_SEEN = ("rules-before",)
 

@@ -7,7 +7,6 @@ sysctls() {
 section clock date +%s
 section sockets cat /proc/net/tcp /proc/net/tcp6
 section udp cat /proc/net/udp /proc/net/udp6
-section netstat cat /proc/net/netstat
 section addresses ip -j -4 address show
 section links ip -j -s link show
 section routes ip -j -4 route show table all
