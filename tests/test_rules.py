@@ -15,7 +15,7 @@ from harness.judgement import UNDIAGNOSED
 from . import rule_cases, test_rules_paths, test_rules_tunnel, test_rules_way
 from .evidence_samples import Sample
 
-# The ids that were published, in the order of the way. Ids may be added and are never renamed: people's scripts go by them.
+# The ids that were published. Ids may be added and are never renamed: people go by them in scripts.
 PUBLISHED = """
 peer-key-mismatch preshared-key-mismatch private-key-invalid peer-key-is-own key-reused subnet-overlap
 address-duplicated address-missing route-missing allowed-ips-missing endpoint-wrong peer-unreachable handshake-stale

@@ -35,6 +35,8 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} cannot read its database password: {said}",
-        remedy="mount the secret as {file} in {node}, owned by the user that {node} runs as (chown on the host, mode 0600)",
+        remedy=(
+            "mount the secret as {file} in {node}, owned by the user that {node} runs as (chown on the host, mode 0600)"
+        ),
     ),
 )
