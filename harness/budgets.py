@@ -67,6 +67,12 @@ CUT = 200.0
 CUT_IS_OVER = Budget(
     seconds=CUT + 30, poll=2, reason="REJECT_AFTER_TIME is 180 s (paper, 6.1), and no machine can make it pass sooner"
 )
+FALLEN_SILENT = Budget(
+    seconds=20,
+    poll=0.25,
+    reason="an answer that overtakes wireguard-go's own note of having asked leaves its timer for REKEY_TIMEOUT, 5 s, "
+    "running, and it shakes hands once more",
+)
 FIRST_PACKET = Budget(
     seconds=3, reason="a handshake takes milliseconds, and a SYN that was lost is sent again after 1 s"
 )
