@@ -19,6 +19,7 @@ from harness.engine import Engine
 from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
 from harness.experiment import Experiment
 from harness.faults import Fault, catalogue
+from harness.mutants import MUTANTS
 from harness.progress import stamped
 from harness.redaction import without
 from harness.stage import Stage
@@ -253,7 +254,7 @@ def _fault(config: pytest.Config) -> Fault | None:
     name = config.getoption("--with-fault")
     if name is None:
         return None
-    found = {fault.name: fault for fault in catalogue()}
+    found = {fault.name: fault for fault in (*catalogue(), *MUTANTS)}
     if name not in found:
         message = f"there is no fault {name!r}; there are: {'; '.join(sorted(found))}"
         raise pytest.UsageError(message)

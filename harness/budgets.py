@@ -22,7 +22,9 @@ RECOVERY = Budget(
     poll=0.25,
     reason="a restarted MariaDB and the health checks behind it: three checks 10 s apart, and a slow machine",
 )
-NO_RECOVERY = Budget(seconds=0, reason="a deployment that is broken on purpose does not recover by itself")
+NO_RECOVERY = Budget(
+    seconds=15, poll=0.25, reason="long enough to settle with a fault in it, from which it does not recover by itself"
+)
 HEALTH_PAGE = Budget(seconds=5, poll=0.1, reason="/health/ promises to name a backend that is down within 5 s")
 JOB = Budget(seconds=15, poll=0.1, reason="queue, worker and database; the worker's poll of Redis is 1 s")
 TRAFFIC = Budget(

@@ -20,16 +20,15 @@ from xml.etree import ElementTree as ET
 from harness import command
 from harness.errors import CommandError, HarnessError
 from harness.faults import Fault, catalogue
+from harness.mutants import MUTANTS, AnotherImage
 from harness.progress import say
 from harness.waiting import pause
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "reports" / "mutation.json"
 
-_LEFT_OUT = (
-    "scenarios/test_diagnosis.py",  # diagnosis is switched off: the scenarios themselves have to notice
-    "scenarios/test_gateway_refusals.py",  # gateways by themselves, which no fault of a deployment reaches
-)
+_DIAGNOSIS = "scenarios/test_diagnosis.py"  # it is switched off: the scenarios themselves have to notice
+_REFUSALS = "scenarios/test_gateway_refusals.py"  # gateways by themselves, which only another image reaches
 _LOOK_EVERY = 0.5  # seconds between two looks at suites that take minutes
 _CLEARING = 120.0  # seconds for a suite that is interrupted to take its deployment down
 _FIRST_PLAN = 60
@@ -55,7 +54,7 @@ def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None]) 
     `done` is handed what there is whenever a fault is through: the whole takes long. Raises `HarnessError` for a name
     that is no fault, and for a suite that could not be run.
     """
-    faults = {fault.name: fault for fault in catalogue() if not fault.benign}
+    faults = {fault.name: fault for fault in (*catalogue(), *MUTANTS) if not fault.benign}
     if unknown := [name for name in names if name not in faults]:
         message = f"there is no fault {', '.join(map(repr, unknown))}; there are: {'; '.join(sorted(faults))}"
         raise HarnessError(message)
@@ -88,7 +87,8 @@ class _Suite:
 
     def __enter__(self) -> Self:
         self._results.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "pytest", "scenarios/", *(f"--ignore={path}" for path in _LEFT_OUT)]
+        argv = [sys.executable, "-m", "pytest", "scenarios/", f"--ignore={_DIAGNOSIS}"]
+        argv += [] if isinstance(self._fault, AnotherImage) else [f"--ignore={_REFUSALS}"]
         argv += ["-m", "not slow", "-q", "--plan", str(self.plan), "--with-fault", self._fault.name]
         argv += [f"--timeout={_TEST_TIMEOUT}", f"--maxfail={_ENOUGH}", f"--junitxml={self._results}"]
         argv += [f"--alluredir={ROOT / 'reports' / f'mutation-{self.plan}-results'}"]
