@@ -108,10 +108,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Begin with what takes minutes of waiting, so that other workers do the rest meanwhile.
 
     With a fault in the deployment the order differs from fault to fault, and is the same each time: who stops after
-    so many failures has then seen others fail with each.
+    so many failures has then seen others fail with each. Experiments come last, since what they mend is mended.
     """
     if (name := config.getoption("--with-fault")) is not None:
         random.Random(name).shuffle(items)  # noqa: S311 (an order, no secret)
+        items.sort(key=lambda item: "experiment" in getattr(item, "fixturenames", ()))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
