@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import interrupts, lifecycle, reporting, scorepage, scoring
+from harness import interrupts, lifecycle, reporting
 from harness.addresses import AddressPlan
 from harness.budgets import NO_RECOVERY, RECOVERY
 from harness.engine import Engine
 from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
 from harness.experiment import Experiment
 from harness.faults import Fault, catalogue
-from harness.mutants import MUTANTS
 from harness.progress import stamped
 from harness.redaction import without
+from harness.score import page as scorepage
+from harness.score import record as scoring
+from harness.score.mutants import MUTANTS
 from harness.stage import Stage
 from harness.trials import Trial
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import consulting, images, interrupts, keys, leases, lifecycle, preflight, scoring
+from harness import consulting, images, interrupts, keys, leases, lifecycle, preflight
 from harness.addresses import AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError
 from harness.progress import say
+from harness.score import record as scoring
 
 Command = Callable[[argparse.Namespace], int]
 

@@ -9,9 +9,10 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from harness import command, containers, sealing
+from harness import command, sealing
+from harness.diagnosis import containers
+from harness.diagnosis.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
 from harness.errors import CommandError, ConfigurationError
-from harness.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
 from harness.redaction import Sealer
 
 _TIMEOUT = 30  # seconds; `docker compose config` only reads files

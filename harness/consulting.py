@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import attached, configured, evidence
+from harness import attached, configured
 from harness.addresses import AddressPlan
+from harness.diagnosis import evidence
+from harness.diagnosis.evidence import Snapshot
+from harness.diagnosis.judgement import Diagnosis, judge
+from harness.diagnosis.prescription import prescription
 from harness.engine import Engine
 from harness.errors import HarnessError
-from harness.evidence import Snapshot
-from harness.judgement import Diagnosis, judge
-from harness.prescription import prescription
 from harness.snapshot import Collector
 
 EXIT_UNSEEN = 2

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 
 from harness import recreation
 from harness.budgets import RECOVERY, SYMPTOM
-from harness.comparison import differences, portrait
 from harness.deployment import Deployment, Node
+from harness.diagnosis.comparison import differences, portrait
+from harness.diagnosis.evidence import Snapshot
+from harness.diagnosis.judgement import Diagnosis, judge
+from harness.diagnosis.prescription import prescription
 from harness.errors import DeploymentError, HarnessError
-from harness.evidence import Snapshot
 from harness.faults import Fault
 from harness.interrupts import held_back
-from harness.judgement import Diagnosis, judge
 from harness.model import Budget, Injection, Observation, Outcome
-from harness.prescription import prescription
 from harness.probes import Probe
 from harness.probes.mariadb import MariaDBQuery
 from harness.probes.redis import RedisPing

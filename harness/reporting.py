@@ -13,8 +13,8 @@ from allure_commons.logger import AllureFileLogger
 from allure_commons.model2 import Attachment, Label, TestResult
 
 from harness.deployment import Deployment
-from harness.judgement import judge
-from harness.prescription import prescription, summary
+from harness.diagnosis.judgement import judge
+from harness.diagnosis.prescription import prescription, summary
 from harness.redaction import without
 from harness.snapshot import collect
 

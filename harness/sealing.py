@@ -19,15 +19,12 @@ from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
 from harness import keys
-from harness.containers import Container
+from harness.diagnosis.containers import Container
+from harness.diagnosis.evidence import Piece
+from harness.diagnosis.settings import PEER_PUBLIC_KEY_FILE, PRIVATE_KEY_FILE
 from harness.engine import Engine
 from harness.errors import DeploymentError
-from harness.evidence import Piece
 from harness.redaction import REMOVED, Redactor, Sealer, is_secret, secrets_in
-
-PRIVATE_KEY_FILE = "WG_PRIVATE_KEY_FILE"
-PRESHARED_KEY_FILE = "WG_PRESHARED_KEY_FILE"
-PEER_PUBLIC_KEY_FILE = "WG_PEER_PUBLIC_KEY_FILE"
 
 _SECRETS = "/run/secrets"
 _LISTED = re.compile(r"(?P<path>/.*) (?P<mode>[0-7]+) (?P<owner>\d+)")

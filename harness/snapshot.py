@@ -1,4 +1,4 @@
-"""Collecting evidence: every node looked at, at the same time, changing nothing; see `harness.evidence`.
+"""Collecting evidence: every node looked at, at the same time, changing nothing; see `harness.diagnosis.evidence`.
 
 First all containers are inspected and the gateways' counters read, then the applications try their backends and the
 gateways send some datagrams to each other, then everything is looked at. Secrets are sealed or removed before
@@ -18,15 +18,16 @@ from typing import Any
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import containers, sealing, throughput
-from harness.containers import Container
+from harness import sealing, throughput
 from harness.deployment import Deployment, Node, health_command
+from harness.diagnosis import containers
+from harness.diagnosis.containers import Container
+from harness.diagnosis.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
+from harness.diagnosis.roles import Role, role_of
 from harness.engine import Engine
 from harness.errors import DeploymentError, HarnessError
-from harness.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
 from harness.model import CommandResult
 from harness.redaction import Sealer
-from harness.roles import Role, role_of
 
 _LOG_LINES = 60
 _REMEMBERED = 600  # seconds for which what happened to a container may explain how it is

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
-from harness.judgement import Diagnosis, judge
+from harness.diagnosis.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
+from harness.diagnosis.judgement import Diagnosis, judge
 
 FRONT, BACK, MARIADB, REDIS = "wireguard-web", "wireguard-services", "mariadb", "redis"
 SERVICES, CELERY, WEB = "services", "celery", "web"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.judgement import HEALTHY
+from harness.diagnosis.judgement import HEALTHY
 from harness.model import Severity
 
 from .evidence_samples import Sample

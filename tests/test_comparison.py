@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.comparison import differences, portrait
+from harness.diagnosis.comparison import differences, portrait
 
 from . import test_rules_paths as paths
 from . import test_rules_tunnel as tunnel

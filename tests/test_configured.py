@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from harness import cli, configured, keys
+from harness.diagnosis.evidence import load
+from harness.diagnosis.judgement import HEALTHY, judge
 from harness.errors import ConfigurationError
-from harness.evidence import load
-from harness.judgement import HEALTHY, judge
 
 from .conftest import ROOT
 

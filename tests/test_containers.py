@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.containers import (
+from harness.diagnosis.containers import (
     ABSENT,
     CONFIGURED,
     Attachment,
@@ -15,7 +15,6 @@ from harness.containers import (
     absent,
     configured,
     inspected,
-    service_of,
 )
 
 INSPECTED: dict[str, Any] = {
@@ -79,8 +78,6 @@ def test_an_inspected_container_is_read() -> None:
     assert not found.running
     words = "restarting (exit status 137), killed for want of memory, restarted 2 times: no such network"
     assert found.describe() == words
-    assert service_of(INSPECTED) == "web"
-    assert service_of(INSPECTED | {"Config": {"Labels": None}}) == "plan1-web"
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import cli, evidence
+from harness import cli
+from harness.diagnosis import evidence
+from harness.diagnosis.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot, UnseenError
 from harness.errors import ParseError
-from harness.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot, UnseenError
 
 from .evidence_samples import Sample
 

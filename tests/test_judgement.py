@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from harness.diagnosis import rules
-from harness.evidence import NetworkEvidence
-from harness.judgement import FAULTY, UNDIAGNOSED, UNKNOWN
+from harness.diagnosis.evidence import NetworkEvidence
+from harness.diagnosis.judgement import FAULTY, UNDIAGNOSED, UNKNOWN
+from harness.diagnosis.rules import rules
 from harness.model import Hop, Severity
 
 from . import test_rules_paths as paths

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, mutation
+from harness import cli
 from harness.errors import HarnessError
-from harness.mutation import Run
+from harness.score import mutation
+from harness.score.mutation import Run
 
 LOUD = Run(fault="MariaDB is stopped", failed=("test_a::one", "test_a::two"), ran=("test_a::one", "test_a::two"))
 SILENT = Run(fault="no keepalive behind NAT", failed=(), ran=("test_a::one", "test_b::three"))

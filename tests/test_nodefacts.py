@@ -5,9 +5,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from harness.evidence import UnseenError
-from harness.facts import Facts
-from harness.nodefacts import Listener, NodeFacts
+from harness.diagnosis.evidence import UnseenError
+from harness.diagnosis.facts import Facts
+from harness.diagnosis.nodefacts import Listener, NodeFacts
 
 from .evidence_samples import APPS, BACK, FRONT, MARIADB, REDIS, WEB, Sample, listens
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.diagnosis.packetpath import Firewall, Journey, Packet, dnat_rules, loss_probability
 from harness.errors import ParseError
 from harness.model import NetfilterRule
-from harness.packetpath import Firewall, Journey, Packet, dnat_rules, loss_probability
 
 # What compose/wireguard/lib/firewall.sh leaves, as iptables-nft prints it, with Docker's own rules in the nat table.
 GATEWAY = """\

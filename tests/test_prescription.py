@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from harness.judgement import judge
-from harness.prescription import prescription, summary
+from harness.diagnosis.judgement import judge
+from harness.diagnosis.prescription import prescription, summary
 
 from . import test_rules_paths as paths
 from . import test_rules_tunnel as tunnel

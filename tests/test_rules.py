@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import diagnosis
-from harness.diagnosis import BREAKS_A_PATH, Rule, rules
-from harness.judgement import UNDIAGNOSED
+from harness.diagnosis import rules as diagnosis
+from harness.diagnosis.judgement import UNDIAGNOSED
+from harness.diagnosis.rules import BREAKS_A_PATH, Rule, rules
 
 from . import rule_cases, test_rules_paths, test_rules_tunnel, test_rules_way
 from .evidence_samples import Sample

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.judgement import judge
+from harness.diagnosis.judgement import judge
 
 from . import test_rules_paths, test_rules_tunnel
 from .evidence_samples import BACK, FRONT, MARIADB, REDIS, WEB, Sample

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.evidence import NetworkEvidence
+from harness.diagnosis.evidence import NetworkEvidence
 
 from .evidence_samples import (
     BACK,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, scoring
+from harness import cli
+from harness.score import record as scoring
 from harness.trials import Trial
 
 Score = Callable[..., tuple[int, str, str]]

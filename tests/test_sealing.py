@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 import pytest
 
-from harness import containers, keys
-from harness.containers import Container
+from harness import keys
 from harness.credentials import Credentials
-from harness.evidence import Piece
+from harness.diagnosis import containers
+from harness.diagnosis.containers import Container
+from harness.diagnosis.evidence import Piece
 from harness.redaction import REMOVED, Sealer
 from harness.sealing import Vault, packed
 

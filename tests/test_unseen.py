@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.diagnosis import rules
-from harness.evidence import NodeEvidence, Piece, Snapshot
-from harness.facts import Facts
-from harness.judgement import HEALTHY, UNKNOWN, judge
+from harness.diagnosis.evidence import NodeEvidence, Piece, Snapshot
+from harness.diagnosis.facts import Facts
+from harness.diagnosis.judgement import HEALTHY, UNKNOWN, judge
+from harness.diagnosis.rules import rules
 
 from .conftest import ROOT
 from .evidence_samples import APPS, BACK, BACKENDS, CELERY, FRONT, GATEWAYS, MARIADB, REDIS, SERVICES, WEB, Sample
@@ -117,7 +117,7 @@ def test_a_piece_that_no_rule_needs_changes_nothing(node: str, piece: str) -> No
 
 def test_the_pieces_that_are_never_read_are_known() -> None:
     """They are collected for people; whoever writes a rule on one takes it off this list."""
-    read = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "harness").glob("*facts.py"))
+    read = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "harness" / "diagnosis").glob("*facts.py"))
     for piece in (*NEVER_READ, *READ_WHERE_SEEN):
         assert piece in {name for _node, name in NOT_NEEDED}
         assert (f'"{piece}"' in read) is (piece in READ_WHERE_SEEN)
@@ -180,7 +180,7 @@ def test_a_rule_that_fails_is_not_health(monkeypatch: pytest.MonkeyPatch) -> Non
         raise RuntimeError("a bug")
 
     real = rules()
-    monkeypatch.setattr("harness.judgement.rules", lambda: (replace(real[0], over=broken), *real[1:]))
+    monkeypatch.setattr("harness.diagnosis.judgement.rules", lambda: (replace(real[0], over=broken), *real[1:]))
     for static in (False, True):
         diagnosis = judge(Sample().snapshot(static=static))
         assert diagnosis.status == UNKNOWN

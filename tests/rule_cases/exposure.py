@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.evidence import NetworkEvidence
+from harness.diagnosis.evidence import NetworkEvidence
 from tests.evidence_samples import APPS, BACK, CELERY, FRONT, MARIADB, OTHER_KEY, REDIS, SERVICES, WEB, Sample
 
 from . import broken, fine

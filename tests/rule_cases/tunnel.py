@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.evidence import NetworkEvidence
+from harness.diagnosis.evidence import NetworkEvidence
 from tests.evidence_samples import BACK, FRONT, GATEWAYS, HANDSHAKE, NOW, SERVICES, WEB, Sample
 
 from . import broken, fine, untold, without_data, without_gateway, without_route

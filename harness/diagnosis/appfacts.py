@@ -1,0 +1,94 @@
+"""What the evidence says of an application, typed; see `harness.diagnosis.containerfacts`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from harness.diagnosis.containerfacts import NodeFacts
+from harness.diagnosis.evidence import UnseenError
+from harness.redaction import REMOVED
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far an application came with one backend: the steps `reached`, and the one that `failed`, if any.
+
+    `code` is MariaDB's error number, `kind` the client library's name for the error; `read_only` is what the backend
+    says of itself.
+    """
+
+    reached: tuple[str, ...]
+    failed: str | None
+    errno: int | None
+    code: int | None
+    timed_out: bool
+    kind: str
+    said: str
+    host: str | None
+    port: int | None
+    setting: str | None
+    grants: tuple[str, ...]
+    read_only: bool
+
+    @property
+    def connected(self) -> bool:
+        """Whether the TCP connection was made."""
+        return "connect" in self.reached
+
+    def __str__(self) -> str:
+        target = f"{self.host}:{self.port} " if self.host else ""
+        if self.failed is None:
+            return f"{target}answers"
+        came = f"after {', '.join(self.reached)}: " if self.reached else ""
+        return f"{target}fails at `{self.failed}`, {came}{self.said}"
+
+
+class AppFacts(NodeFacts):
+    """An application."""
+
+    @cached_property
+    def reaches(self) -> Mapping[str, Reach]:
+        """How far it came with each backend: `database`, `broker`, and each other forward as ADDRESS:PORT."""
+        loaded = self.evidence.json("backends")
+        try:
+            return {name: _reach(entry) for name, entry in loaded.items()}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UnseenError(self.service, "backends", f"it is damaged ({error})") from error
+
+    @property
+    def broker_url(self) -> SplitResult | None:
+        """Where it was told that Redis is; None when it was not told, or not so that it can be read."""
+        url = self.environment.get("CELERY_BROKER_URL") or self.environment.get("REDIS_URL") or ""
+        url = url.replace(REMOVED, "removed")  # brackets mean an IPv6 address in a URL
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError:
+            return None
+        return parts if parts.hostname else None
+
+
+def _reach(entry: Mapping[str, Any]) -> Reach:
+    reached, failed = tuple(map(str, entry["reached"])), entry.get("failed")
+    if not isinstance(failed, str) and (failed is not None or "connect" not in reached):
+        raise ValueError("an entry has neither failed nor connected")
+    return Reach(
+        reached=reached,
+        failed=failed,
+        errno=entry.get("errno"),
+        code=entry.get("code"),
+        timed_out=bool(entry.get("timed_out")),
+        kind=str(entry.get("kind", "")),
+        said=str(entry.get("said", "")),
+        host=entry.get("host"),
+        port=entry.get("port"),
+        setting=entry.get("setting"),
+        grants=tuple(map(str, entry.get("grants", ()))),
+        read_only=bool(entry.get("read_only")),
+    )

@@ -1,0 +1,180 @@
+"""What the evidence says of any container, typed. Whatever was not seen raises `UnseenError` when it is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network
+from typing import NoReturn, TypeVar
+
+from harness.diagnosis.containers import CONFIGURED, Container
+from harness.diagnosis.evidence import NodeEvidence, UnseenError
+from harness.diagnosis.roles import Role, role_of
+
+T = TypeVar("T")
+
+_NETNS = re.compile(r"net:\[\d+\]")
+_EPOCH, _DOOMSDAY = 1e9, 1e11  # between 2001 and 5138, seconds since 1970 are a clock's
+_LISTEN = "0A"  # proc(5), /proc/net/tcp: the state LISTEN
+_PEER_FIELDS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretFile:
+    """A secret file by what may be known of it. `mode` is octal; `fault` is what is wrong with it as a key.
+
+    `seal` is equal for equal contents; `public` is the public key that derives from a private key's file.
+    """
+
+    path: str
+    mode: int
+    owner: int
+    empty: bool
+    fault: str | None
+    seal: str
+    public: str | None
+    content: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A TCP socket that listens; `address` is None where it is IPv6's (any address means all of IPv4 too)."""
+
+    address: IPv4Address | None
+    port: int
+
+    def serves(self, address: IPv4Address) -> bool:
+        """Whether a connection to that address reaches it."""
+        return self.address is None or self.address in (IPv4Address(0), address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process; `state` is the letter of proc(5), such as `S` (sleeps) or `T` (was stopped by a signal)."""
+
+    id: int
+    name: str
+    state: str
+
+
+_STAT = re.compile(r"(?P<id>\d+) \((?P<name>.*)\) (?P<state>[A-Za-z]) ")
+
+
+class NodeFacts:
+    """One container."""
+
+    def __init__(self, evidence: NodeEvidence) -> None:
+        self.evidence = evidence
+        self.service = evidence.service
+
+    def __repr__(self) -> str:
+        return f"<facts of {self.service}>"
+
+    @cached_property
+    def container(self) -> Container:
+        """The container itself."""
+        try:
+            return Container.from_json(self.evidence.json("container"))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UnseenError(self.service, "container", f"it is damaged ({type(error).__name__} {error})") from error
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What it was told."""
+        return self.container.environment
+
+    @property
+    def role(self) -> Role:
+        """What it is in the deployment."""
+        return role_of(self.service, self.environment)
+
+    @property
+    def configured_only(self) -> bool:
+        """Whether only a compose file knows of it."""
+        return self.container.status == CONFIGURED
+
+    @cached_property
+    def netns(self) -> str:
+        """The network namespace that its processes are in."""
+        name = self.evidence.text("netns").strip()
+        return name if _NETNS.fullmatch(name) else self._damaged("netns")
+
+    @cached_property
+    def listeners(self) -> tuple[Listener, ...]:
+        """The TCP sockets that listen in its namespace."""
+        text = self.evidence.text("sockets")
+        found = []
+        for line in text.splitlines():
+            fields = line.split()
+            if len(fields) > 3 and fields[3] == _LISTEN:  # noqa: PLR2004 (the state)
+                address, _, port = fields[1].partition(":")
+                try:
+                    found.append(Listener(address=_kernel_address(address), port=int(port, 16)))
+                except ValueError:
+                    self._damaged("sockets")
+        return tuple(found) if "local_address" in text else self._damaged("sockets")
+
+    @cached_property
+    def processes(self) -> tuple[Process, ...]:
+        """Its processes, as /proc/PID/stat has them."""
+        lines = self.evidence.text("processes").splitlines()
+        found = [match for line in lines if (match := _STAT.match(line))]
+        return tuple(Process(id=int(each["id"]), name=each["name"], state=each["state"]) for each in found)
+
+    @cached_property
+    def kernel_routes(self) -> tuple[tuple[IPv4Network, IPv4Address], ...]:
+        """Its routes as /proc/net/route has them (proc(5)): network and router, 0.0.0.0 where there is none."""
+        found = []
+        for line in self.evidence.text("kernel-routes").splitlines()[1:]:
+            fields = line.split()
+            if len(fields) > 7:  # noqa: PLR2004 (the mask)
+                try:
+                    network, via, mask = (IPv4Address(bytes.fromhex(fields[number])[::-1]) for number in (1, 2, 7))
+                    found.append((IPv4Network(f"{network}/{mask}"), via))
+                except ValueError:
+                    self._damaged("kernel-routes")
+        return tuple(found)
+
+    @cached_property
+    def secret_files(self) -> tuple[SecretFile, ...]:
+        """Every secret file that it was given."""
+        try:
+            return tuple(
+                SecretFile(
+                    path=each["path"],
+                    mode=int(each["mode"], 8),
+                    owner=each["owner"],
+                    empty=each.get("empty", False),
+                    fault=each.get("fault"),
+                    seal=each.get("seal", ""),
+                    public=each.get("public"),
+                    content=each.get("content"),
+                )
+                for each in self.evidence.json("secret-files")
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnseenError(self.service, "secret-files", f"it is damaged ({error})") from error
+
+    def secret_file(self, setting: str) -> SecretFile | None:
+        """The secret file that a setting names; None when there is no such setting or file."""
+        path = self.environment.get(setting)
+        return next((file for file in self.secret_files if file.path == path), None) if path else None
+
+    def log_lines(self, *words: str) -> tuple[str, ...]:
+        """The last lines of its log that contain one of the words, the newest last."""
+        lines = self.evidence.text("log").splitlines() if self.evidence.has("log") else []
+        return tuple(line.strip() for line in lines if any(word in line for word in words))
+
+    def _damaged(self, piece: str) -> NoReturn:
+        raise UnseenError(self.service, piece, "it is damaged")
+
+
+def _kernel_address(text: str) -> IPv4Address | None:
+    """An address of /proc/net/tcp, in the machine's byte order; None for one of IPv6 that is any or no IPv4."""
+    raw = bytes.fromhex(text)
+    if len(raw) == 4:  # noqa: PLR2004 (bytes of an IPv4 address)
+        return IPv4Address(raw[::-1])
+    words = b"".join(raw[start : start + 4][::-1] for start in range(0, len(raw), 4))
+    return None if not any(words) else IPv4Address(words[-4:])

@@ -1,0 +1,255 @@
+"""The deployment as the evidence shows it: gateways, applications, backends, and the paths between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from typing import TypeVar
+
+from harness.addresses import MARIADB_PORT, REDIS_PORT
+from harness.diagnosis.evidence import Snapshot, UnseenError
+from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts, Reach
+from harness.diagnosis.roles import Role
+
+_PORTS = {"database": MARIADB_PORT, "broker": REDIS_PORT}
+_NAMES = {"database": ("mariadb", "mysql", "database", "db"), "broker": ("redis", "valkey", "broker")}
+_UP_TO_DATE = 180.0  # seconds; REJECT_AFTER_TIME of WireGuard's paper, section 6.1
+
+N = TypeVar("N", bound=NodeFacts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """One end of the tunnel, and the one that it should meet."""
+
+    gateway: GatewayFacts
+    other: GatewayFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Path:
+    """The way from an application to a backend. `kind` is `database`, `broker` or `forward`.
+
+    `host` and `port` are what the application dials, None where it was told nothing that can be read; `tunnelled`
+    says that the way leads through the tunnel. `backend` is who should be at its end, None where nobody knows.
+    """
+
+    app: AppFacts
+    kind: str
+    host: str | None
+    port: int
+    tunnelled: bool
+    backend: NodeFacts | None
+    key: str
+
+    @property
+    def id(self) -> str:
+        """The path's name in findings, such as `web→database`."""
+        return f"{self.app.service}→{self.kind if self.kind != 'forward' else self.port}"
+
+    @property
+    def reach(self) -> Reach:
+        """How far the application came."""
+        found = self.app.reaches.get(self.key)
+        if found is None:
+            raise UnseenError(self.app.service, "backends", f"{self.key} was not tried")
+        if found.failed == "probe":  # such as an image without the client library
+            raise UnseenError(self.app.service, "backends", f"{self.key} could not be tried: {found.said}")
+        return found
+
+
+class Facts:
+    """Everything that rules look at."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.gateways: list[GatewayFacts] = []
+        self.apps: list[AppFacts] = []
+        self.backends: list[NodeFacts] = []
+        self.unreadable: dict[str, UnseenError] = {}
+        for evidence in snapshot.nodes:
+            try:
+                role = NodeFacts(evidence).role
+            except UnseenError as error:
+                self.unreadable[evidence.service] = error
+                continue
+            match role:
+                case Role.GATEWAY:
+                    self.gateways.append(GatewayFacts(evidence))
+                case Role.APP:
+                    self.apps.append(AppFacts(evidence))
+                case Role.BACKEND:
+                    self.backends.append(NodeFacts(evidence))
+
+    @property
+    def nodes(self) -> tuple[NodeFacts, ...]:
+        """Every node whose description can be read."""
+        return (*self.gateways, *self.apps, *self.backends)
+
+    @cached_property
+    def back(self) -> GatewayFacts | None:
+        """The gateway in front of the backends: the one that forwards."""
+        forwarding = [each for each in self.gateways if "WG_FORWARD_PORTS" in each.environment]
+        named = [each for each in self.gateways if each.service == "wireguard-services"]
+        return next(iter([*named, *forwarding]), None)
+
+    @cached_property
+    def front(self) -> GatewayFacts | None:
+        """The gateway of the applications that use the tunnel."""
+        return next((gateway for gateway in self.gateways if gateway is not self.back), None)
+
+    @property
+    def ends(self) -> tuple[End, ...]:
+        """Both ends of the tunnel, where both are known."""
+        if self.front is None or self.back is None:
+            return ()
+        return End(gateway=self.front, other=self.back), End(gateway=self.back, other=self.front)
+
+    @cached_property
+    def tunnel(self) -> IPv4Network | None:
+        """The tunnel's subnet, as the gateways were told."""
+        subnets = [gateway.wanted_address.network for gateway in self.gateways if gateway.wanted_address]
+        return min(subnets, key=lambda subnet: subnet.prefixlen, default=None)
+
+    def node(self, service: str | None) -> NodeFacts | None:
+        """The node of a service."""
+        return next((node for node in self.nodes if node.service == service), None)
+
+    def gateway_of(self, app: AppFacts) -> GatewayFacts | None:
+        """The gateway that an application uses the tunnel by: the one whose namespace it shares, or should."""
+        joined = self.node(app.container.joined)
+        if isinstance(joined, GatewayFacts):
+            return joined
+        return self.front if self.uses_tunnel(app) else None
+
+    def uses_tunnel(self, app: AppFacts) -> bool:
+        """Whether an application was told of a backend at the other end of the tunnel, or is the one that should be."""
+        behind = self.front is not None and app.container.joined == self.front.service
+        # Where a network has the tunnel's addresses, which is a fault of its own, the network is meant.
+        beside = tuple(self._subnets_of(app))
+        return (
+            behind
+            or app.service == "web"
+            or any(
+                self.in_tunnel(host) and not any(IPv4Address(host or "") in subnet for subnet in beside)
+                for host in _hosts(app)
+            )
+        )
+
+    def _subnets_of(self, node: NodeFacts) -> Iterator[IPv4Network]:
+        """The subnets of the networks that a node is on, whether it runs or not."""
+        names = {each.network for each in node.container.attachments}
+        for network in self.snapshot.networks:
+            if network.ours and network.name in names:
+                yield from network.ipv4
+
+    def in_tunnel(self, host: str | None) -> bool:
+        """Whether a host is an address of the tunnel."""
+        try:
+            return self.tunnel is not None and IPv4Address(host or "") in self.tunnel
+        except AddressValueError:
+            return False
+
+    @cached_property
+    def paths(self) -> tuple[Path, ...]:
+        """Every way from an application to a backend, and to what else is forwarded."""
+        return tuple(path for app in self.apps for path in self._paths_of(app))
+
+    def _paths_of(self, app: AppFacts) -> Iterator[Path]:
+        tunnelled = self.uses_tunnel(app)
+        environment = app.environment
+        host = environment.get("DATABASE_HOST") or None
+        text = environment.get("DATABASE_PORT") or ""
+        port = int(text) if text.isdecimal() else _PORTS["database"]
+        yield self._path(app, "database", host, port, tunnelled=tunnelled)
+        url = app.broker_url
+        yield self._path(
+            app, "broker", url.hostname if url else None, (url and url.port) or _PORTS["broker"], tunnelled=tunnelled
+        )
+        if not tunnelled or self.back is None or self.back.wanted_address is None:
+            return
+        for forward in self.back.declared:
+            if forward.port not in _PORTS.values() and forward.protocol == "tcp":
+                yield self._path(app, "forward", str(self.back.wanted_address.ip), forward.port, tunnelled=True)
+
+    def _path(self, app: AppFacts, kind: str, host: str | None, port: int, *, tunnelled: bool) -> Path:
+        return Path(
+            app=app,
+            kind=kind,
+            host=host,
+            port=port,
+            tunnelled=tunnelled,
+            backend=self.backend_of(kind, port),
+            key=kind if kind != "forward" else f"{host}:{port}",
+        )
+
+    def backend_of(self, kind: str, port: int) -> NodeFacts | None:
+        """Who should answer at a port: the backend of that kind, or whoever was made for it or listens there."""
+        if kind != "forward":
+            return next((node for node in self.backends if _is_kind(node, kind)), None)
+        published = [app for app in self.apps if any(each.port == port for each in app.container.published)]
+        if published:
+            return published[0]
+        forward = next((each for each in self.back.declared if each.port == port), None) if self.back else None
+        return next((node for node in self.nodes if forward and forward.destination in node.container.addresses), None)
+
+    def paths_through(self, node: NodeFacts) -> frozenset[str]:
+        """The ids of all paths that need a node."""
+        return frozenset(
+            path.id
+            for path in self.paths
+            if node.service in (path.app.service, path.backend.service if path.backend else None)
+            or (path.tunnelled and node in self.gateways)
+        )
+
+    @property
+    def tunnelled(self) -> frozenset[str]:
+        """The ids of all paths through the tunnel."""
+        return frozenset(path.id for path in self.paths if path.tunnelled)
+
+    def traffic(self, end: End, size: str = "small") -> tuple[int, int]:
+        """Bytes that an end sent into the tunnel and that arrived at the other; raises `UnseenError`."""
+        way = f"{end.gateway.service}>{end.other.service}"
+        found = self.snapshot.traffic.get(way, {}).get(size)
+        if found is None:
+            reason = "; ".join(self.snapshot.problems) or "it was not measured"
+            raise UnseenError(end.gateway.service, "traffic", reason)
+        return found
+
+    def is_dead(self, end: End) -> bool:
+        """Whether nothing that an end sends arrives: by the counters, or for want of a handshake that is recent."""
+        try:
+            sent, arrived = self.traffic(end)
+        except UnseenError:
+            sent, arrived = 0, 0
+        if arrived:
+            return False
+        return sent > 0 or not self.has_session(end.gateway) or self.is_mute(end)
+
+    def is_mute(self, end: End) -> bool:
+        """Whether an end that knows where to send got nothing out of its own machine when it was made to."""
+        try:
+            sent, _ = self.traffic(end)
+        except UnseenError:
+            return False
+        return sent == 0 and self.has_session(end.gateway) and any(peer.endpoint for peer in end.gateway.peers)
+
+    def has_session(self, gateway: GatewayFacts) -> bool:
+        """Whether a gateway has shaken hands with any peer not longer ago than a session lasts."""
+        return any(
+            peer.latest_handshake is not None and gateway.clock - peer.latest_handshake.timestamp() < _UP_TO_DATE
+            for peer in gateway.peers
+        )
+
+
+def _hosts(app: AppFacts) -> tuple[str | None, ...]:
+    url = app.broker_url
+    return app.environment.get("DATABASE_HOST"), url.hostname if url else None
+
+
+def _is_kind(node: NodeFacts, kind: str) -> bool:
+    container = node.container
+    words = (node.service.lower(), container.image.lower().rpartition("/")[2])
+    return any(word.startswith(name) for word in words for name in _NAMES[kind])

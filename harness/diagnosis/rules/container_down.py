@@ -1,0 +1,49 @@
+"""A gateway or an application does not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.diagnosis.containers import ABSENT, CONFIGURED
+from harness.diagnosis.facts import Facts
+from harness.diagnosis.nodefacts import GatewayFacts, NodeFacts
+from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
+from harness.model import Hop
+
+
+def _over(facts: Facts) -> Iterator[NodeFacts]:
+    if all(node.container.status == ABSENT for node in facts.nodes):
+        return  # nothing is up: that is no fault of one of them
+    yield from (*facts.gateways, *facts.apps)
+
+
+def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
+    container = node.container
+    if container.running or container.status == CONFIGURED:
+        return
+    owner = facts.node(container.joined)
+    if isinstance(owner, GatewayFacts) and not owner.container.running:
+        return  # it cannot run without the namespace that it is to live in
+    said = node.log_lines("")[-2:]
+    yield Case(
+        node=node.service,
+        evidence=(f"{node.service}: {container.describe()}", *said),
+        values={"state": container.describe()},
+    )
+
+
+RULES = (
+    Rule(
+        id="container-down",
+        title="A gateway or an application does not run",
+        hop=Hop.NAMESPACE,
+        over=_over,
+        when=_when,
+        cause="{node} is {state}",
+        remedy=(
+            "docker start {container} (docker unpause where it is paused); if it ends again its log says why: "
+            "docker logs {container}"
+        ),
+        consequence_of=STOPS_A_CONTAINER | {"namespace-orphaned"},
+    ),
+)

@@ -1,0 +1,85 @@
+"""A gateway sends to where the other end is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address
+
+from harness.addresses import WIREGUARD_PORT
+from harness.diagnosis.facts import End, Facts
+from harness.diagnosis.nodefacts import GatewayFacts
+from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
+from harness.model import Hop
+
+
+def _over(facts: Facts) -> list[End]:
+    return [end for end in facts.ends if end.gateway.initiates]
+
+
+def _when(facts: Facts, end: End) -> Iterator[Case]:
+    told = end.gateway.environment["WG_PEER_ENDPOINT"]
+    endpoint = told
+    if not facts.snapshot.static:
+        if not end.other.container.running or not (facts.is_dead(end) or facts.is_dead(_turned(end))):
+            return  # a peer that has roamed is followed, and where nobody answers at all there is nothing to miss
+        endpoint = next((peer.endpoint for peer in end.gateway.peers if peer.endpoint), told)
+    port = _listen_port(end.other, static=facts.snapshot.static)
+    host, _, number = endpoint.rpartition(":")
+    addresses = _reachable(end)
+    wrong_host = _is_address(host) and bool(addresses) and host not in addresses
+    if not wrong_host and number == str(port):
+        return
+    right = f"{host if not wrong_host else addresses[0]}:{port}"
+    yield Case(
+        node=end.gateway.service,
+        evidence=(
+            f"{end.gateway.service}: endpoint {endpoint} (WG_PEER_ENDPOINT={told})",
+            f"{end.other.service}: {', '.join(addresses) or 'no network in common'}, UDP port {port}",
+        ),
+        values={"endpoint": endpoint, "other": end.other.service, "right": right},
+    )
+
+
+def _turned(end: End) -> End:
+    return End(gateway=end.other, other=end.gateway)
+
+
+def _listen_port(gateway: GatewayFacts, *, static: bool) -> int:
+    text = gateway.environment.get("WG_LISTEN_PORT", "")
+    told = int(text) if text.isdecimal() else WIREGUARD_PORT  # what cannot be read is another rule's business
+    return told if static or gateway.interface is None else gateway.interface.listen_port
+
+
+def _reachable(end: End) -> tuple[str, ...]:
+    """The other end's addresses on the networks that both are on; on two machines there are none."""
+    common = {each.network for each in end.gateway.container.attachments}
+    return tuple(
+        str(found.ip)
+        for each in end.other.container.attachments
+        if each.network in common and (found := each.interface)
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        IPv4Address(host)
+    except AddressValueError:
+        return False
+    return True
+
+
+RULES = (
+    Rule(
+        id="endpoint-wrong",
+        title="A gateway sends to where the other end is not",
+        hop=Hop.HANDSHAKE,
+        over=_over,
+        when=_when,
+        cause="{node} sends to {endpoint}, and {other} is not there",
+        remedy=(
+            "set WG_PEER_ENDPOINT of {node} to {right}, then: docker compose up -d {node} (whatever shares its "
+            "namespace moves along)"
+        ),
+        consequence_of=STOPS_A_CONTAINER | {"container-down", "interface-missing"},
+    ),
+)

@@ -1,0 +1,50 @@
+"""Without wg0 what is meant for the tunnel would leave in the clear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.diagnosis.facts import End, Facts
+from harness.diagnosis.nodefacts import network_of
+from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
+from harness.model import Hop
+from harness.wireguard import INTERFACE
+
+_CLOSED = ("blackhole", "unreachable", "prohibit")
+
+
+def _over(facts: Facts) -> tuple[End, ...]:
+    return () if facts.snapshot.static else facts.ends
+
+
+def _when(_facts: Facts, end: End) -> Iterator[Case]:
+    wanted = end.other.wanted_address
+    if wanted is None:
+        return
+    route = end.gateway.route_to(wanted.ip, without=INTERFACE)
+    if route is None or route.kind != "unicast":
+        return
+    closed = [each for each in end.gateway.routes if each.kind in _CLOSED and wanted.ip in network_of(each)]
+    if closed and route == end.gateway.route_to(wanted.ip):
+        return  # one route lies above wg0's and the closed one alike, which another rule says
+    by = f"{route.destination} by {route.device}"
+    evidence = (f"{end.gateway.service}: without wg0 {wanted.ip} is reached by the route {by}",)
+    values = {"subnet": wanted.network, "by": by}
+    yield Case(node=end.gateway.service, evidence=evidence, paths=frozenset(), values=values)
+
+
+RULES = (
+    Rule(
+        id="fail-open",
+        title="Without wg0 the tunnel's traffic would leave in the clear",
+        hop=Hop.EXPOSURE,
+        over=_over,
+        when=_when,
+        cause=(
+            "in {node} nothing lies under the tunnel's route: with wg0 down, what is meant for it leaves in the "
+            "clear, {by}"
+        ),
+        remedy="docker exec {container} ip route replace blackhole {subnet} metric 9999",
+        consequence_of=STOPS_A_CONTAINER,
+    ),
+)

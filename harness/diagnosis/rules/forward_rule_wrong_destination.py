@@ -1,0 +1,63 @@
+"""A forward leads to where the backend is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from harness.diagnosis.facts import Facts, Path
+from harness.diagnosis.journeys import destination_of, has_moved, shared_addresses, would_arrive
+from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
+from harness.model import Hop
+
+
+def _over(facts: Facts) -> list[Path]:
+    return [path for path in facts.paths if path.tunnelled and path.backend is not None and facts.back is not None]
+
+
+def _when(facts: Facts, path: Path) -> Iterator[Case]:
+    assert path.backend is not None  # noqa: S101 (there would be no subject)
+    assert facts.back is not None  # noqa: S101 (as well)
+    addresses = shared_addresses(facts.back, path.backend)
+    found = destination_of(facts, path)
+    if found is None or not addresses:
+        return
+    destination, port, line = found
+    if (destination in addresses and port == _listening(path)) or would_arrive(facts, path):
+        return
+    if destination not in addresses and has_moved(facts, path, destination):
+        return
+    yield Case(
+        node=facts.back.service,
+        evidence=(line, f"{path.backend.service}: {_listed(addresses)}, port {_listening(path)}"),
+        paths=frozenset({path.id}),
+        values={
+            "port": path.port,
+            "destination": f"{destination}:{port}",
+            "backend": path.backend.service,
+            "right": f"{path.port}:tcp:{addresses[0]}",
+        },
+    )
+
+
+def _listening(path: Path) -> int:
+    """The port at which the backend should be found: a forward keeps the port."""
+    return path.port
+
+
+def _listed(addresses: tuple[IPv4Address, ...]) -> str:
+    return ", ".join(map(str, addresses))
+
+
+RULES = (
+    Rule(
+        id="forward-rule-wrong-destination",
+        title="A forward leads to where the backend is not",
+        hop=Hop.DNAT,
+        over=_over,
+        when=_when,
+        cause="{node} forwards port {port} to {destination}, and {backend} is not there",
+        remedy="have WG_FORWARD_PORTS of {node} contain {right}, then: docker compose up -d --force-recreate {node}",
+        consequence_of=STOPS_A_CONTAINER | {"backend-address-moved", "app-inside-gateway", "forward-rule-shadowed"},
+    ),
+)

@@ -1,0 +1,83 @@
+"""A container is not on a Docker network on which it has to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+
+from harness.diagnosis.containers import ABSENT, CONFIGURED
+from harness.diagnosis.evidence import NetworkEvidence
+from harness.diagnosis.facts import Facts
+from harness.diagnosis.nodefacts import NodeFacts
+from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
+from harness.model import Hop
+
+Need = tuple[NodeFacts, str, str]
+
+
+def _over(facts: Facts) -> list[Need]:
+    """Who has to be on the network of which address, and why: one need for each network."""
+    found: dict[tuple[str, str], Need] = {}
+    for node, host, why in _needs(facts):
+        network = _network_of(facts, host)
+        found.setdefault((node.service, network.name if network else host), (node, host, why))
+    return list(found.values())
+
+
+def _needs(facts: Facts) -> Iterator[Need]:
+    for end in facts.ends:
+        if host := end.gateway.environment.get("WG_PEER_ENDPOINT", "").rpartition(":")[0]:
+            yield end.gateway, host, f"{end.gateway.service}: WG_PEER_ENDPOINT leads to {host}"
+            yield end.other, host, f"{end.gateway.service}: WG_PEER_ENDPOINT leads to {host}"
+    for forward in facts.back.declared if facts.back else ():
+        assert facts.back is not None  # noqa: S101 (there would be no forward)
+        yield facts.back, str(forward.destination), f"{facts.back.service}: WG_FORWARD_PORTS has {forward}"
+    for path in facts.paths:
+        if path.tunnelled or not path.host:
+            continue
+        yield path.app, path.host, f"{path.app.service}: its {path.kind} is at {path.host}"
+        if path.backend is not None:
+            yield path.backend, path.host, f"{path.app.service}: its {path.kind} is at {path.host}"
+
+
+def _when(facts: Facts, need: Need) -> Iterator[Case]:
+    node, host, why = need
+    container = node.container
+    if container.status in (ABSENT, CONFIGURED) or not container.running or container.joined is not None:
+        return
+    network = _network_of(facts, host)
+    attached = {each.network for each in container.attachments}
+    if network is None or network.name in attached or container.network_mode == "host":
+        return
+    if any(
+        _holds(subnet, host) for each in facts.snapshot.networks if each.name in attached for subnet in each.subnets
+    ):
+        return  # another network has the same addresses, which is a fault of its own
+    evidence = (why, f"{node.service}: on {', '.join(sorted(attached)) or 'no network'}, not on {network.name}")
+    yield Case(node=node.service, evidence=evidence, values={"network": network.name, "host": host})
+
+
+def _network_of(facts: Facts, host: str) -> NetworkEvidence | None:
+    ours = [each for each in facts.snapshot.networks if each.ours]
+    return next((each for each in ours for subnet in each.subnets if _holds(subnet, host)), None)
+
+
+def _holds(subnet: str, host: str) -> bool:
+    try:
+        return IPv4Address(host) in IPv4Network(subnet, strict=False)
+    except (AddressValueError, ValueError):
+        return False  # a name, or a network of IPv6
+
+
+RULES = (
+    Rule(
+        id="network-missing",
+        title="A container is not on a network on which it has to be",
+        hop=Hop.INTERFACE,
+        over=_over,
+        when=_when,
+        cause="{node} is not on the network {network}, on which {host} is looked for",
+        remedy="docker compose up -d --force-recreate {node}, with {network} among its networks in the compose file",
+        consequence_of=STOPS_A_CONTAINER | {"setting-contradicted", "app-outside-gateway", "endpoint-wrong"},
+    ),
+)

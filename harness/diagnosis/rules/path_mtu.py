@@ -1,0 +1,54 @@
+"""Small packets pass between the gateways and large ones do not: a path MTU black hole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.diagnosis.facts import End, Facts
+from harness.diagnosis.rules import KILLS_A_TUNNEL, Case, Rule
+from harness.model import Hop
+from harness.wireguard import INTERFACE
+
+_PASS, _LOST = 0.5, 0.8  # shares lost: that small ones pass though some are lost, that large ones as good as never do
+
+
+def _over(facts: Facts) -> tuple[End, ...]:
+    return () if facts.snapshot.static else facts.ends
+
+
+def _when(facts: Facts, end: End) -> Iterator[Case]:
+    small_sent, small_arrived = facts.traffic(end, "small")
+    large_sent, large_arrived = facts.traffic(end, "large")
+    if not small_arrived or not large_sent:
+        return
+    if 1 - small_arrived / small_sent > _PASS or 1 - large_arrived / large_sent < _LOST:
+        return
+    mtu = end.gateway.links.get(INTERFACE, {}).get("mtu", "unknown")
+    yield Case(
+        node=end.gateway.service,
+        evidence=(
+            f"{end.gateway.service}: of {small_sent} bytes in small packets {small_arrived} arrived",
+            f"{end.gateway.service}: of {large_sent} bytes in packets of wg0's MTU ({mtu}) {large_arrived} arrived",
+        ),
+        values={"mtu": mtu, "other": end.other.service},
+    )
+
+
+RULES = (
+    Rule(
+        id="path-mtu",
+        title="Large packets vanish on the underlay",
+        hop=Hop.HANDSHAKE,
+        over=_over,
+        when=_when,
+        cause=(
+            "large packets from {node} to {other} vanish on the underlay, small ones pass: wg0's MTU of {mtu} is "
+            "more than the way carries"
+        ),
+        remedy=(
+            "set WG_MTU of both gateways to what the underlay carries less 60 bytes (1280 always passes), then: "
+            "docker compose up -d wireguard-web wireguard-services web"
+        ),
+        consequence_of=KILLS_A_TUNNEL | {"peer-unreachable"},
+    ),
+)

@@ -1,0 +1,51 @@
+"""A backend can be reached past the tunnel, or anything from beyond this host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.diagnosis.facts import Facts
+from harness.diagnosis.nodefacts import NodeFacts
+from harness.diagnosis.roles import Role
+from harness.diagnosis.rules import Case, Rule
+from harness.model import Hop
+
+_LOOPBACK = ("127.", "::1")
+_PUBLIC = {80, 443}  # what a web server is there to publish
+
+
+def _over(facts: Facts) -> tuple[NodeFacts, ...]:
+    return facts.nodes
+
+
+def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
+    for port in node.container.published:
+        on_loopback = port.host.startswith(_LOOPBACK)
+        if on_loopback or (node.role is not Role.BACKEND and port.port in _PUBLIC):
+            continue
+        if node.role is not Role.BACKEND and _is_documented(node, port.port):
+            continue
+        evidence = (f"{node.service}: {port}",)
+        values = {"published": port, "port": port.port}
+        yield Case(node=node.service, evidence=evidence, paths=frozenset(), values=values)
+
+
+def _is_documented(node: NodeFacts, port: int) -> bool:
+    """In production the services application publishes 8001 for all."""
+    return node.service == "services" and port == 8001  # noqa: PLR2004 (the documented port)
+
+
+RULES = (
+    Rule(
+        id="port-exposed",
+        title="A port is published for everybody",
+        hop=Hop.EXPOSURE,
+        over=_over,
+        when=_when,
+        cause="{node} is published as {published}: everybody who reaches this host reaches it, past the tunnel",
+        remedy=(
+            "remove port {port} from the ports of {node} in the compose file (or bind it to 127.0.0.1), then: "
+            "docker compose up -d {node}"
+        ),
+    ),
+)

@@ -1,0 +1,63 @@
+"""Every setting that the gateways and the applications read, and which of them they cannot do without."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from harness.diagnosis.roles import Role
+
+PRIVATE_KEY_FILE = "WG_PRIVATE_KEY_FILE"
+PRESHARED_KEY_FILE = "WG_PRESHARED_KEY_FILE"
+PEER_PUBLIC_KEY_FILE = "WG_PEER_PUBLIC_KEY_FILE"
+
+GATEWAY_REQUIRED = ("WG_ADDRESS", "WG_PRIVATE_KEY_FILE", "WG_PEER_ALLOWED_IPS")
+GATEWAY_SETTINGS = (
+    *GATEWAY_REQUIRED,
+    *("WG_LISTEN_PORT", "WG_PEER_PUBLIC_KEY", "WG_PEER_PUBLIC_KEY_FILE", "WG_PRESHARED_KEY_FILE", "WG_PEER_ENDPOINT"),
+    *("WG_PERSISTENT_KEEPALIVE", "WG_MTU", "WG_IMPLEMENTATION", "WG_IPTABLES", "WG_FORWARD_PORTS"),
+    *("WG_FORWARD_INTERFACE", "WG_HANDSHAKE_MAX_AGE"),
+)
+APP_REQUIRED = ("DATABASE_HOST", "DATABASE_NAME", "DATABASE_USER")
+APP_SETTINGS = (
+    *APP_REQUIRED,
+    *("DATABASE_PORT", "DATABASE_PASSWORD", "DATABASE_PASSWORD_FILE", "CELERY_BROKER_URL", "REDIS_URL"),
+)
+_EITHER = {
+    Role.GATEWAY: (("WG_PEER_PUBLIC_KEY_FILE", "WG_PEER_PUBLIC_KEY"),),
+    Role.APP: (("DATABASE_PASSWORD_FILE", "DATABASE_PASSWORD"), ("CELERY_BROKER_URL", "REDIS_URL")),
+}
+_REQUIRED = {Role.GATEWAY: GATEWAY_REQUIRED, Role.APP: APP_REQUIRED}
+_KNOWN = {Role.GATEWAY: GATEWAY_SETTINGS, Role.APP: APP_SETTINGS}
+_ALIKE = 0.8  # how alike two names have to be to be one that was misspelt (difflib's ratio)
+
+
+def missing(role: Role, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The settings that are not there, or empty; of those that can replace each other the first is named."""
+    names = [name for name in _REQUIRED.get(role, ()) if not environment.get(name)]
+    names += [group[0] for group in _EITHER.get(role, ()) if not any(environment.get(name) for name in group)]
+    return tuple(names)
+
+
+def misnamed(role: Role, environment: Mapping[str, str]) -> dict[str, str]:
+    """Names that nobody reads, with the name that must be meant: DB_ for DATABASE_, and misspellings."""
+    known = _KNOWN.get(role, ())
+    found = {}
+    for name in environment:
+        if name in known:
+            continue
+        meant = "DATABASE_" + name.removeprefix("DB_")
+        if role is Role.APP and name.startswith("DB_") and meant in known and not environment.get(meant):
+            found[name] = meant
+        elif role is Role.GATEWAY and name.startswith("WG_"):
+            found[name] = next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0)))
+        elif role is Role.APP and (near := _near(name, known, environment)):
+            found[name] = near
+    return found
+
+
+def _near(name: str, known: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
+    """A setting that a name is a misspelling of; one that is there under its right name is not meant."""
+    absent = [each for each in known if not environment.get(each)]
+    near = difflib.get_close_matches(name, absent, n=1, cutoff=_ALIKE)
+    return near[0] if near else None
