@@ -31,6 +31,7 @@ class Stage:
         self._exit = ExitStack()
         self._deployment: Deployment | None = None
         self._broken: str | None = None
+        self._impossible: str | None = None
         self.recreations: list[str] = []
         self.ill: str | None = None
         """With a fault in it all the time: why no experiment can begin, once one has found out."""
@@ -49,6 +50,8 @@ class Stage:
 
     def deployment(self) -> Deployment:
         """The deployment, healthy; brought up at the first call, and anew after it was marked broken."""
+        if self._impossible is not None:
+            raise HarnessError(self._impossible)
         if self._broken is not None:
             self._say(f"recreating the deployment: {self._broken}")
             self.recreations.append(self._broken)
@@ -66,8 +69,8 @@ class Stage:
 
     def _break(self, deployment: Deployment, fault: Fault) -> None:
         if fault.apply(deployment, self._exit.enter_context(ExitStack())) is not None:
-            message = f"with the fault {fault.name!r} no deployment comes up"
-            raise HarnessError(message)
+            self._impossible = f"with the fault {fault.name!r} no deployment comes up"
+            raise HarnessError(self._impossible)
 
     @property
     def current(self) -> Deployment | None:
