@@ -9,17 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_DATABASE_PORT = 3306
 DEFAULT_BROKER_PORT = 6379
+DEFAULT_FLOWER_USER = "flower"
 DEFAULT_ALLOWED_HOSTS = "localhost,web,services"
 LAST_PORT = 65535
 LARGEST_COUNT = 1000
 
+PASSWORD_PLACE = "${REDIS_PASSWORD}"  # noqa: S105 - where the password goes
 BROKER_FORM = "redis://[:PASSWORD@]HOST[:PORT][/DB]"
 
 
@@ -85,13 +87,31 @@ def load(environ: Mapping[str, str]) -> Environment:
     )
 
 
+def load_flower(environ: Mapping[str, str]) -> str:
+    """Return who may look at Flower, as it takes it: USER:PASSWORD.
+
+    Flower shows every job and can stop workers, so without a password it does not start.
+    """
+    user = environ.get("FLOWER_USER", "").strip() or DEFAULT_FLOWER_USER
+    if ":" in user:
+        message = f"FLOWER_USER is {user!r}: a user's name has no colon"
+        raise SettingError(message)
+    return f"{user}:{_secret(environ, 'FLOWER_PASSWORD', 'the password for Flower')}"
+
+
 def load_broker(environ: Mapping[str, str]) -> Broker:
-    """Return the broker of CELERY_BROKER_URL or, in its absence, of REDIS_URL."""
+    """Return the broker of CELERY_BROKER_URL or, in its absence, of REDIS_URL.
+
+    `${REDIS_PASSWORD}` in the URL stands for what REDIS_PASSWORD or REDIS_PASSWORD_FILE holds, so that the
+    password need not be in the environment, where everybody who may inspect the container reads it.
+    """
     name = "REDIS_URL" if environ.get("REDIS_URL") and not environ.get("CELERY_BROKER_URL") else "CELERY_BROKER_URL"
     url = environ.get(name)
     if not url:
         message = f"CELERY_BROKER_URL is {_absence(environ, name)}: set it to {BROKER_FORM}"
         raise SettingError(message)
+    if PASSWORD_PLACE in url:
+        url = url.replace(PASSWORD_PLACE, quote(_secret(environ, "REDIS_PASSWORD", "the password of Redis"), safe=""))
     # The parser's own message may quote a part of the password: a '/' in it ends the host part early.
     malformed = SettingError(f"{name} is not {BROKER_FORM}: percent-encode special characters in the password")
     try:

@@ -94,8 +94,9 @@ def celery() -> None:
 
 def flower() -> None:
     """Show what the workers do."""
-    # Celery reads this by itself; on the command line, `ps` would show the password.
+    # Both read these by themselves; on the command line, `ps` would show the passwords.
     os.environ["CELERY_BROKER_URL"] = environment.load_broker(os.environ).url
+    os.environ["FLOWER_BASIC_AUTH"] = environment.load_flower(os.environ)
     _become("celery", "flower", "--address=0.0.0.0", "--port=5555")
 
 
