@@ -6,14 +6,15 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Generator, Iterator
+from argparse import ArgumentTypeError
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness import interrupts, lifecycle, reporting
-from harness.addresses import AddressPlan
+from harness.addresses import LAYOUTS, AddressPlan
 from harness.budgets import NO_RECOVERY, RECOVERY
 from harness.engine import Engine
 from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
@@ -36,12 +37,18 @@ REPORTS = Path(__file__).parent / "reports"
 SCENARIOS = Path(__file__).parent / "scenarios"
 ENGINE_TESTS = Path(__file__).parent / "tests" / "engine"
 ROOT_CAUSE = "root cause"
-STAGE = pytest.StashKey[Stage]()
+STAGES = pytest.StashKey[dict[str, Stage]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("deployment", "the deployment under test")
-    group.addoption("--layout", choices=["dev"], default="dev", help="which layout to test (default: dev)")
+    group.addoption(
+        "--layout",
+        type=_layouts,
+        default=("dev",),
+        metavar="NAME[,NAME]",
+        help=f"which layouts to test, {' or '.join(LAYOUTS)} or several (default: dev)",
+    )
     group.addoption("--plan", type=int, default=0, metavar="N", help="address plan of the first worker (default: 0)")
     group.addoption("--with-fault", metavar="NAME", help="run on a deployment with this fault of the catalogue in it")
     group.addoption("--keep", action="store_true", help="leave the deployment up at the end")
@@ -51,14 +58,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     interrupts.as_keyboard_interrupt(lambda line: _say(config, line))
-    config.stash[STAGE] = Stage(
-        layout=config.getoption("--layout"),
-        plan=_plan(config),
-        keep=config.getoption("--keep"),
-        reuse=config.getoption("--reuse"),
-        fault=_fault(config),
-        say=lambda line: _say(config, line),
-    )
+    config.stash[STAGES] = {
+        layout: Stage(
+            plan=_plan(config, layout),
+            keep=config.getoption("--keep"),
+            reuse=config.getoption("--reuse"),
+            fault=_fault(config),
+            say=lambda line: _say(config, line),
+        )
+        for layout in config.getoption("--layout")
+    }
     if not _runs(config, SCENARIOS):
         return
     results = REPORTS / "results"
@@ -71,7 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"layout: {config.getoption('--layout')}"
+    return f"layout: {', '.join(config.getoption('--layout'))}"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -81,7 +90,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if _worker(config) or config.option.collectonly or not _runs(config, SCENARIOS, ENGINE_TESTS):
         return
     try:
-        config.stash[STAGE].prepare()
+        for stage in config.stash[STAGES].values():
+            stage.prepare()
     except PrerequisiteError as error:
         pytest.exit(f"\n{error}", returncode=EXIT_PREREQUISITE)
     except HarnessError as error:
@@ -101,17 +111,30 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             title="The doctor's score",
             page=scorepage.page(trials),
             passed=all(trial.right for trial in trials),
-            layout=config.getoption("--layout"),
+            layout=" and ".join(config.getoption("--layout")),
         )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Where several layouts are tested, each scenario is run on every one that has what it promises."""
+    layouts = metafunc.config.getoption("--layout")
+    if len(layouts) > 1 and "layout" in metafunc.fixturenames:
+        metafunc.parametrize("layout", _of(metafunc.definition, layouts), scope="session", indirect=True)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes minutes of waiting, so that other workers do the rest meanwhile.
+    """Leave out what other layouts promise, and begin with what takes minutes of waiting.
+
+    Other workers do the rest meanwhile.
 
     With a fault in the deployment the order differs from fault to fault, and is the same each time: who stops after
     so many failures has then seen others fail with each. Experiments come last, since what they mend is mended.
     """
+    elsewhere = [item for item in items if not _of(item, config.getoption("--layout"))]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
     if (name := config.getoption("--with-fault")) is not None:
         random.Random(name).shuffle(items)  # noqa: S311 (an order, no secret)
         items.sort(key=lambda item: "experiment" in getattr(item, "fixturenames", ()))
@@ -120,19 +143,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Whatever way the session ended, nothing that it started and did not keep stays, and no report shows a secret."""
-    if STAGE not in config.stash:
-        return
-    stage = config.stash[STAGE]
-    if stage.current is not None:
-        lifecycle.remove_own(stage.current.engine, say=lambda line: _say(config, line))
-    if stage.secrets and config.option.allure_report_dir:
-        reporting.remove_secrets(Path(config.option.allure_report_dir), stage.secrets)
+    for stage in config.stash.get(STAGES, {}).values():
+        if stage.current is not None:
+            lifecycle.remove_own(stage.current.engine, say=lambda line: _say(config, line))
+        if stage.secrets and config.option.allure_report_dir:
+            reporting.remove_secrets(Path(config.option.allure_report_dir), stage.secrets)
 
 
 @pytest.fixture(scope="session")
-def stage(pytestconfig: pytest.Config) -> Iterator[Stage]:
-    """The one deployment of this session, or of this xdist worker."""
-    held = pytestconfig.stash[STAGE]
+def layout(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
+    """The layout that is tested."""
+    chosen: str = getattr(request, "param", pytestconfig.getoption("--layout")[0])
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def stage(pytestconfig: pytest.Config, layout: str) -> Iterator[Stage]:
+    """The one deployment of a layout in this session, or of this xdist worker."""
+    held = pytestconfig.stash[STAGES][layout]
     yield held
     held.close()
 
@@ -170,7 +198,7 @@ def _place_in_report(request: pytest.FixtureRequest) -> None:
     """Epic, feature and story of each scenario, from its module's and its own docstring."""
     if not request.path.is_relative_to(SCENARIOS):
         return
-    layout = request.config.getoption("--layout")
+    layout = _layout_of(request.node)
     feature = (request.module.__doc__ or request.module.__name__).strip().splitlines()[0].rstrip(".")
     story = (request.function.__doc__ or request.node.name).strip().splitlines()[0].rstrip(".")
     reporting.describe(
@@ -189,9 +217,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the evidence while the failure is still there to be seen."""
     report = yield
-    stage = item.config.stash[STAGE]
     if not report.failed:
         return report
+    stage = item.config.stash[STAGES][_layout_of(item)]
     if call.when != "teardown" and stage.current is not None and stage.root_cause is None:
         _examine(stage)  # an experiment has done so itself, before it undid what it had done
     if stage.root_cause is not None:
@@ -243,11 +271,33 @@ def _worker(config: pytest.Config) -> str | None:
     return given["workerid"] if given else None
 
 
-def _plan(config: pytest.Config) -> AddressPlan:
+def _layouts(text: str) -> tuple[str, ...]:
+    """The layouts that a command line names."""
+    named = tuple(dict.fromkeys(text.split(",")))
+    if unknown := [name for name in named if name not in LAYOUTS]:
+        message = f"there is no layout {unknown[0]!r}: layouts are {', '.join(LAYOUTS)}"
+        raise ArgumentTypeError(message)
+    return named
+
+
+def _of(node: pytest.Item | pytest.Function, layouts: Sequence[str]) -> list[str]:
+    """Those of some layouts that have what a scenario promises: all, where it names none by its marker."""
+    marker = node.get_closest_marker("layouts")
+    return [layout for layout in layouts if marker is None or layout in marker.args]
+
+
+def _layout_of(item: pytest.Item) -> str:
+    """The layout on which a test is run."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    chosen: str = parameters.get("layout", item.config.getoption("--layout")[0])
+    return chosen
+
+
+def _plan(config: pytest.Config, layout: str) -> AddressPlan:
     """Each worker has an address plan of its own, so that their deployments stand side by side."""
     number = int((_worker(config) or "gw0").removeprefix("gw"))
     try:
-        return AddressPlan(index=config.getoption("--plan") + number)
+        return AddressPlan.of(layout, config.getoption("--plan") + number)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import ClassVar
 
 TUNNEL_WEB = IPv4Interface("10.100.0.10/24")
 TUNNEL_SERVICES = IPv4Interface("10.100.0.11/24")
 WIREGUARD_PORT = 51820
+
+LAYOUTS = ("dev", "prod")
 
 MARIADB_PORT = 3306
 REDIS_PORT = 6379
@@ -26,9 +29,11 @@ _PORT_STEP = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressPlan:
-    """The addresses of one copy of the deployment; raises `ValueError` for an index outside 0 to 99."""
+    """The addresses of one copy of the dev layout; raises `ValueError` for an index outside 0 to 99."""
 
     index: int = 0
+
+    layout: ClassVar[str] = "dev"
 
     def __post_init__(self) -> None:
         if not 0 <= self.index <= _HIGHEST_PLAN:
@@ -46,6 +51,11 @@ class AddressPlan:
         except ValueError as error:
             raise ArgumentTypeError(str(error)) from error
 
+    @classmethod
+    def of(cls, layout: str, index: int) -> AddressPlan:
+        """Plan `index` of a layout."""
+        return {plan.layout: plan for plan in (AddressPlan, ProdPlan)}[layout](index=index)
+
     @property
     def services_net(self) -> IPv4Network:
         """The network of MariaDB, Redis, services, Celery and the services gateway."""
@@ -53,7 +63,7 @@ class AddressPlan:
 
     @property
     def tunnel_net(self) -> IPv4Network:
-        """The underlay: what joins the two gateways."""
+        """The underlay: what joins the two ends."""
         return IPv4Network(f"172.20.{self.index}.0/24")
 
     @property
@@ -83,13 +93,23 @@ class AddressPlan:
 
     @property
     def underlay_web(self) -> IPv4Address:
-        """The web gateway on tunnel-net."""
+        """The web end on the underlay, as the services gateway sees it."""
         return self.tunnel_net[2]
 
     @property
     def underlay_services(self) -> IPv4Address:
-        """The services gateway on tunnel-net."""
+        """The services end on the underlay, as the web gateway dials it."""
         return self.tunnel_net[3]
+
+    @property
+    def outward_web(self) -> IPv4Address:
+        """The web gateway's own address on the interface by which it reaches the underlay."""
+        return self.underlay_web
+
+    @property
+    def outward_services(self) -> IPv4Address:
+        """The services gateway's own address on the interface by which it reaches the underlay."""
+        return self.underlay_services
 
     @property
     def web_port(self) -> int:
@@ -109,7 +129,7 @@ class AddressPlan:
     @property
     def project(self) -> str:
         """The compose project's name."""
-        return f"wireguard-dev-{self.index}" if self.index else "wireguard-dev"
+        return f"wireguard-{self.layout}-{self.index}" if self.index else f"wireguard-{self.layout}"
 
     def environment(self) -> dict[str, str]:
         """The variables by which the compose file takes this plan."""
@@ -119,3 +139,73 @@ class AddressPlan:
             "WEB_PORT": str(self.web_port),
             "SERVICES_PORT": str(self.services_port),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProdPlan(AddressPlan):
+    """The addresses of one copy of the prod layout.
+
+    Inside the two servers every copy has the documented addresses, names and ports: nobody else is there. What moves
+    is the networks that join the servers.
+    """
+
+    layout: ClassVar[str] = "prod"
+
+    @property
+    def services_net(self) -> IPv4Network:
+        """The network of the containers, the same on each of the two servers."""
+        return IPv4Network("10.101.0.0/24")
+
+    @property
+    def tunnel_net(self) -> IPv4Network:
+        """The underlay: what joins the two servers."""
+        return IPv4Network(f"172.21.{self.index}.0/24")
+
+    @property
+    def database_net(self) -> IPv4Network:
+        """What joins the services server and the database's host."""
+        return IPv4Network(f"172.22.{self.index}.0/24")
+
+    @property
+    def management_net(self) -> IPv4Network:
+        """By which the servers are reached from outside, and do not reach each other."""
+        return IPv4Network(f"172.23.{self.index}.0/24")
+
+    @property
+    def networks(self) -> dict[str, IPv4Network]:
+        """Each network's subnet, by the end of its name."""
+        return {"underlay": self.tunnel_net, "database": self.database_net, "management": self.management_net}
+
+    @property
+    def database_host(self) -> IPv4Address:
+        """The database's host in its own network; the services server's containers know it as `mariadb`."""
+        return self.database_net[20]
+
+    @property
+    def underlay_web(self) -> IPv4Address:
+        """The web server on the underlay."""
+        return self.tunnel_net[10]
+
+    @property
+    def underlay_services(self) -> IPv4Address:
+        """The services server on the underlay."""
+        return self.tunnel_net[11]
+
+    @property
+    def outward_web(self) -> IPv4Address:
+        """The web gateway on the web server's container network, from which it goes out by NAT."""
+        return self.services_net[10]
+
+    @property
+    def outward_services(self) -> IPv4Address:
+        """The services gateway on its server's container network, to which its published port leads."""
+        return self.wireguard_services
+
+    @property
+    def container_prefix(self) -> str:
+        """Nothing: each server has an engine of its own."""
+        return ""
+
+    def environment(self) -> dict[str, str]:
+        """Nothing: what varies is in the server's `.env` file."""
+        return {}

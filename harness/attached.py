@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from docker.models.containers import Container
 
 from harness.addresses import AddressPlan
-from harness.deployment import SERVICES, Node
+from harness.deployment import SERVICES
 from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
 from harness.errors import DeploymentError
+from harness.nodes import Node
 
 _OURS_BESIDE = "probe-"
 """Services that the harness lays over a deployment; they are no part of it."""

@@ -9,10 +9,10 @@ from typing import Any
 from docker.errors import APIError
 from docker.models.containers import Container
 
-from harness.deployment import ContainerState, container_state
 from harness.engine import COMPOSE_SERVICE, Engine
 from harness.errors import BringUpError
 from harness.model import Budget
+from harness.nodes import ContainerState, container_state
 from harness.waiting import Deadline, pause
 
 Say = Callable[[str], None]

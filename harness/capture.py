@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from harness.addresses import TUNNEL_SERVICES, WIREGUARD_PORT
-from harness.deployment import Deployment, Node
+from harness.deployment import Deployment
 from harness.errors import DeploymentError
 from harness.model import Budget, CommandResult
+from harness.nodes import Node
 from harness.waiting import wait_until
 from harness.wireguard import INTERFACE
 

@@ -16,7 +16,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from harness import consulting, images, interrupts, keys, leases, lifecycle, preflight
-from harness.addresses import AddressPlan
+from harness.addresses import LAYOUTS, AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         ("status", _status, "Show each container, the tunnel, and which WireGuard is at work."),
     ):
         added = add(name, command, text)
-        added.add_argument("--layout", choices=["dev"], default="dev", help="which layout (default: dev)")
+        added.add_argument("--layout", choices=LAYOUTS, default="dev", help="which layout (default: dev)")
         added.add_argument(
             "--plan", type=AddressPlan.parse, default=AddressPlan(), metavar="N", help="address plan (default: 0)"
         )
@@ -92,10 +92,14 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     verify.set_defaults(command=_keys_verify)
 
 
+def _plan(options: argparse.Namespace) -> AddressPlan:
+    return AddressPlan.of(options.layout, options.plan.index)
+
+
 def _check(options: argparse.Namespace) -> int:
     engine = Engine.connect()
     lifecycle.sweep(engine, say=say)
-    preflight.require(engine, options.plan)
+    preflight.require(engine, _plan(options))
     say("prerequisites: all there")
     return 0
 
@@ -106,25 +110,25 @@ def _prepare(_options: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
-    engine = Engine.connect()
-    if lifecycle.is_kept(engine, options.plan):
-        images.ensure(engine, say)
-        if lifecycle.attach(engine, options.plan, layout=options.layout, say=say):
+    engine, plan = Engine.connect(), _plan(options)
+    if lifecycle.is_kept(engine, plan):
+        images.ensure(engine, plan.layout, say)
+        if lifecycle.attach(engine, plan, say=say):
             return 0
         _down(options)
     lifecycle.sweep(engine, say=say)
-    preflight.require(engine, options.plan)
-    images.ensure(engine, say)
-    deployment = lifecycle.bring_up(engine, options.plan, layout=options.layout, keep=True, say=say)
+    preflight.require(engine, plan)
+    images.ensure(engine, plan.layout, say)
+    deployment = lifecycle.bring_up(engine, plan, keep=True, say=say)
     say(f"web {deployment.url('web', '/health/')}, services {deployment.url('services', '/health/')}")
     return 0
 
 
 def _down(options: argparse.Namespace) -> int:
-    engine = Engine.connect()
-    held = leases.holder(engine, options.plan.index)
+    engine, plan = Engine.connect(), _plan(options)
+    held = leases.holder(engine, plan.index)
     if held is None:
-        say(f"{options.plan.project}: nothing is up")
+        say(f"{plan.project}: nothing is up")
         return 0
     run, _fingerprint = held
     lifecycle.remove(engine, run, say=say)
@@ -132,13 +136,13 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    engine = Engine.connect()
-    held = leases.holder(engine, options.plan.index)
+    engine, plan = Engine.connect(), _plan(options)
+    held = leases.holder(engine, plan.index)
     if held is None:
-        sys.stdout.write(f"{options.plan.project}: nothing is up\n")
+        sys.stdout.write(f"{plan.project}: nothing is up\n")
         return EXIT_FAILED
     run, _fingerprint = held
-    deployment = lifecycle.view(engine, options.plan, run, layout=options.layout)
+    deployment = lifecycle.view(engine, plan, run)
     sys.stdout.write("\n".join(_status_lines(deployment)) + "\n")
     return EXIT_FAILED if deployment.unwell() else 0
 

@@ -22,11 +22,15 @@ from harness.addresses import MARIADB_PORT, REDIS_PORT, TUNNEL_SERVICES, Address
 from harness.budgets import CONNECT_TIMEOUT
 from harness.images import COMPOSE, PROBE
 
-FILES = {"dev": COMPOSE / "docker-compose.yml"}
+FILES = {"dev": COMPOSE / "docker-compose.yml", "prod": COMPOSE / "docker-compose.prod.yml"}
+PROFILES = {"dev": [], "prod": ["web", "services"]}
 
 # Where the probes relay: inside the namespace of the container that they join, so out of the applications' way.
 RELAYED_MARIADB = 13306
 RELAYED_REDIS = 16379
+
+PROBED = {"web": "wireguard-web", "services": "services"}
+"""In whose network namespace the probe of each side is."""
 
 # Seconds. `config` reads files, `create` makes networks, volumes and containers; neither pulls or waits for health.
 _CONFIG_TIMEOUT = 30
@@ -38,13 +42,16 @@ class ComposeProject(DockerCompose):
     """testcontainers' `DockerCompose` with a project name, an environment and time limits."""
 
     project: str = ""
+    directory: str | None = None
+    """Where the files lie on the engine's machine, when that is not this one: what relative paths are relative to."""
     environment: dict[str, str] = field(default_factory=dict)
     timeout: float = _CREATE_TIMEOUT
 
     @cached_property
     def compose_command_property(self) -> list[str]:
         """The command that all others begin with, and the project's name."""
-        return [*super().compose_command_property, "--project-name", self.project]
+        directory = ["--project-directory", self.directory] if self.directory else []
+        return [*super().compose_command_property, "--project-name", self.project, *directory]
 
     def _run_command(self, cmd: str | list[str], context: str | None = None) -> CompletedProcess[bytes]:
         argv = cmd.split() if isinstance(cmd, str) else cmd
@@ -81,12 +88,20 @@ class ComposeProject(DockerCompose):
         self._run_command([*self.compose_command_property, *argv])
 
 
-def project(layout: str, plan: AddressPlan, state: Path, *, overlays: tuple[Path, ...] = ()) -> ComposeProject:
-    """The project of a layout on a plan, its secrets under `state`, with more compose files laid over it."""
-    files = [str(FILES[layout]), *map(str, overlays)]
+def project(plan: AddressPlan, state: Path, *, overlays: tuple[Path, ...] = ()) -> ComposeProject:
+    """The project of a plan, its secrets under `state`, with more compose files laid over it.
+
+    That of the prod layout is both servers' in one, which no engine runs: it says what is deployed.
+    """
+    files = [str(FILES[plan.layout]), *map(str, overlays)]
     environment = plan.environment() | {"SECRETS_DIR": str(secrets_directory(state))}
     return ComposeProject(
-        context=COMPOSE, compose_file_name=files, project=plan.project, environment=environment, wait=False
+        context=COMPOSE,
+        compose_file_name=files,
+        project=plan.project,
+        profiles=PROFILES[plan.layout],
+        environment=environment,
+        wait=False,
     )
 
 
@@ -96,43 +111,45 @@ def secrets_directory(state: Path) -> Path:
 
 
 def override(configuration: Mapping[str, Any], plan: AddressPlan, labels: Mapping[str, str]) -> dict[str, Any]:
-    """What the harness lays over a layout: labels everywhere, and a probe on each side of the tunnel."""
+    """What the harness lays over the dev layout: labels everywhere, and a probe on each side of the tunnel."""
     added: dict[str, Any] = {
         "services": {name: {"labels": dict(labels)} for name in configuration["services"]},
         "networks": {name: {"labels": dict(labels)} for name in configuration.get("networks", {})},
         "volumes": {name: {"labels": dict(labels)} for name in configuration.get("volumes", {})},
     }
-    sides = {
-        "web": ("wireguard-web", {RELAYED_MARIADB: TUNNEL_SERVICES.ip, RELAYED_REDIS: TUNNEL_SERVICES.ip}),
-        "services": ("services", {RELAYED_MARIADB: plan.mariadb, RELAYED_REDIS: plan.redis}),
-    }
-    for side, (owner, targets) in sides.items():
-        relays = {RELAYED_MARIADB: MARIADB_PORT, RELAYED_REDIS: REDIS_PORT}
-        added["services"][owner]["ports"] = [f"127.0.0.1::{listen}" for listen in relays]
-        added["services"][f"probe-{side}"] = {
-            "image": PROBE,
-            "container_name": f"{plan.container_prefix}probe-{side}",
-            "network_mode": f"service:{owner}",
-            "labels": dict(labels),
-            "environment": {
-                "RELAYS": " ".join(f"{listen}:{targets[listen]}:{port}" for listen, port in relays.items()),
-                "RELAY_CONNECT_TIMEOUT": str(CONNECT_TIMEOUT),
-            },
-            "init": True,
-            "restart": "unless-stopped",
-            "read_only": True,
-            "tmpfs": ["/tmp"],  # noqa: S108 (inside the container)
-            "cap_drop": ["ALL"],
-            "cap_add": ["NET_RAW"],  # tcpdump and ping
-            "mem_limit": "256m",
-            "healthcheck": {
-                "test": ["CMD-SHELL", f"ss -Hltn 'sport = :{RELAYED_REDIS}' | grep -q ."],
-                "interval": "30s",
-                "start_period": "30s",
-                "start_interval": "250ms",
-            },
-        }
+    for side, owner in PROBED.items():
+        added["services"][owner]["ports"] = [f"127.0.0.1::{listen}" for listen in (RELAYED_MARIADB, RELAYED_REDIS)]
+        added["services"][f"probe-{side}"] = probe(side, plan, labels)
     return added
+
+
+def probe(side: str, plan: AddressPlan, labels: Mapping[str, str]) -> dict[str, Any]:
+    """The probe of one side, a sidecar in the network namespace of web's gateway or of services."""
+    targets = {"web": (TUNNEL_SERVICES.ip, TUNNEL_SERVICES.ip), "services": (plan.mariadb, plan.redis)}[side]
+    relays = (RELAYED_MARIADB, targets[0], MARIADB_PORT), (RELAYED_REDIS, targets[1], REDIS_PORT)
+    return {
+        "image": PROBE,
+        "container_name": f"{plan.container_prefix}probe-{side}",
+        "network_mode": f"service:{PROBED[side]}",
+        "labels": dict(labels),
+        "environment": {
+            "RELAYS": " ".join(":".join(map(str, relay)) for relay in relays),
+            "RELAY_CONNECT_TIMEOUT": str(CONNECT_TIMEOUT),
+        },
+        "init": True,
+        "restart": "unless-stopped",
+        "read_only": True,
+        "tmpfs": ["/tmp"],  # noqa: S108 (inside the container)
+        "cap_drop": ["ALL"],
+        "cap_add": ["NET_RAW"],  # tcpdump and ping
+        "mem_limit": "256m",
+        "healthcheck": {
+            "test": ["CMD-SHELL", f"ss -Hltn 'sport = :{RELAYED_REDIS}' | grep -q ."],
+            "interval": "30s",
+            "start_period": "30s",
+            "start_interval": "250ms",
+        },
+    }
 
 
 def write_override(path: Path, content: Mapping[str, Any]) -> None:

@@ -90,7 +90,7 @@ def _look(options: argparse.Namespace) -> Snapshot:
                 "--attach NAME looks at containers of another name"
             )
             raise HarnessError(message)
-    return Collector(engine, found.nodes, layout=options.layout, project=found.project).collect()
+    return Collector(found.nodes, layout=options.layout, project=found.project).collect()
 
 
 def _snapshot(options: argparse.Namespace) -> int:

@@ -18,7 +18,9 @@ from harness.errors import KeyFileError
 DB_PASSWORD = "db_password"  # noqa: S105 (a file's name)
 DB_ROOT_PASSWORD = "db_root_password"  # noqa: S105
 DJANGO_SECRET_KEY = "django_secret_key"  # noqa: S105
-PASSWORD_FILES = (DB_PASSWORD, DB_ROOT_PASSWORD, DJANGO_SECRET_KEY)
+REDIS_PASSWORD = "redis_password"  # noqa: S105
+FLOWER_PASSWORD = "flower_password"  # noqa: S105
+PASSWORD_FILES = (DB_PASSWORD, DB_ROOT_PASSWORD, DJANGO_SECRET_KEY, REDIS_PASSWORD, FLOWER_PASSWORD)
 
 _DEFAULT_UID = 999  # what Debian's and the official images of MariaDB and Redis give their user
 _PASSWORD_BYTES = 24
@@ -32,6 +34,8 @@ class Credentials:
     db_password: str
     db_root_password: str
     django_secret_key: str
+    redis_password: str
+    flower_password: str
 
     @classmethod
     def generate(cls) -> Credentials:
@@ -41,6 +45,8 @@ class Credentials:
             db_password=secrets.token_urlsafe(_PASSWORD_BYTES),
             db_root_password=secrets.token_urlsafe(_PASSWORD_BYTES),
             django_secret_key=secrets.token_urlsafe(2 * _PASSWORD_BYTES),
+            redis_password=secrets.token_urlsafe(_PASSWORD_BYTES),
+            flower_password=secrets.token_urlsafe(_PASSWORD_BYTES),
         )
 
     def __repr__(self) -> str:
@@ -48,7 +54,17 @@ class Credentials:
 
     def secrets(self) -> tuple[str, ...]:
         """Every value that must never be shown."""
-        return (*self.keys.secrets(), self.db_password, self.db_root_password, self.django_secret_key)
+        return (*self.keys.secrets(), *self.passwords().values())
+
+    def passwords(self) -> dict[str, str]:
+        """Each password by the name of its file."""
+        return {
+            DB_PASSWORD: self.db_password,
+            DB_ROOT_PASSWORD: self.db_root_password,
+            DJANGO_SECRET_KEY: self.django_secret_key,
+            REDIS_PASSWORD: self.redis_password,
+            FLOWER_PASSWORD: self.flower_password,
+        }
 
 
 def uid() -> int:
@@ -66,11 +82,7 @@ def write(directory: Path, credentials: Credentials, hand_over: Callable[[Path, 
     `hand_over` gives the files of a directory to user ids. It is called only when this process may not do so itself.
     """
     keys.write(directory, credentials.keys, overwrite=True)
-    values = {
-        DB_PASSWORD: credentials.db_password,
-        DB_ROOT_PASSWORD: credentials.db_root_password,
-        DJANGO_SECRET_KEY: credentials.django_secret_key,
-    }
+    values = credentials.passwords()
     try:
         for name, value in values.items():
             keys.write_file(directory / name, value, mode=0o600)
@@ -102,7 +114,5 @@ def read(directory: Path) -> Credentials:
         raise KeyFileError(message) from error
     return Credentials(
         keys=keys.read(directory),
-        db_password=values[DB_PASSWORD],
-        db_root_password=values[DB_ROOT_PASSWORD],
-        django_secret_key=values[DJANGO_SECRET_KEY],
+        **values,
     )

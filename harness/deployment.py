@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 
-from docker.models.containers import Container
-
-from harness import command, namespaces, netfilter, wireguard
 from harness.addresses import AddressPlan
-from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject
+from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject, secrets_directory
 from harness.credentials import Credentials
 from harness.engine import Engine
-from harness.errors import CommandError, DeploymentError
-from harness.model import Address, CommandResult, Forward, NetfilterRule, Peer, Route, WireGuardInterface
+from harness.errors import DeploymentError
+from harness.nodes import ContainerState, Gateway, Node
 from harness.ownership import Run
 
+PROBES = ("probe-web", "probe-services")
 SERVICES = ("wireguard-services", "wireguard-web", "mariadb", "redis", "services", "celery", "web")
 
 
@@ -39,216 +39,35 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerState:
-    """A container's state: `status` is Docker's word, `health` is None where there is no health check."""
+class Host:
+    """A Docker engine, and what of the deployment runs on it.
 
-    status: str
-    health: str | None
-    exit_code: int
-    restarts: int
+    `project` is None where no compose file made the containers. `prefix` stands before each container's name.
+    `secrets` is where the secret files lie as seen from here, and `mounted` as the engine sees them.
+    """
 
-    @property
-    def well(self) -> bool:
-        """Running, and healthy where that is checked."""
-        return self.status == "running" and self.health in (None, "healthy")
-
-    def __str__(self) -> str:
-        health = f", {self.health}" if self.health else ""
-        ended = f" (exit {self.exit_code})" if self.status in ("exited", "restarting") else ""
-        restarts = f" after {self.restarts} restarts" if self.restarts else ""
-        return f"{self.status}{health}{ended}{restarts}"
-
-
-_RENEW_PEER = """
-set -euo pipefail
-configured=$(wg showconf wg0)
-peers=${configured#*"[Peer]"}
-wg set wg0 peer "$1" remove
-wg addconf wg0 <(printf '[Peer]%s\n' "$peers")
-"""
-
-_LOOK_TIMEOUT = 30.0  # seconds; what only looks answers in milliseconds
-
-# A process may end while it is being looked at.
-_PROCESSES = 'for each in /proc/[0-9]*/cmdline; do { tr "\\0" " " <"$each"; echo; } 2>/dev/null; done'
-
-
-class Node:
-    """One container, by the name of its service in the compose file."""
-
-    def __init__(self, engine: Engine, service: str, name: str) -> None:
-        self.engine = engine
-        self.service = service
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"<{self.name}>"
-
-    @property
-    def container(self) -> Container:
-        """The container as it is now."""
-        return self.engine.container(self.name)
-
-    def run(self, *argv: str, user: str = "", environment: Mapping[str, str] | None = None) -> CommandResult:
-        """Run a command in the container, whatever its exit status; raises `CommandError` if it cannot be run."""
-        return self.engine.execute(self.name, argv, user=user, environment=environment)
-
-    def output(self, *argv: str) -> str:
-        """What a command in the container prints; raises `CommandError` when it fails."""
-        return self._printed(self.run(*argv))
-
-    def look(self, *argv: str) -> str:
-        """What a command that only looks prints, as `peek`; raises `CommandError` when it fails."""
-        return self._printed(self.peek(*argv))
-
-    def peek(self, *argv: str, attributes: Mapping[str, Any] | None = None) -> CommandResult:
-        """Run a command that only looks in the node's namespaces, by the cheapest way there is.
-
-        `attributes` are the node's `docker inspect`, for whoever has it already.
-        """
-        attributes = attributes or self.inspect()
-        pid = namespaces.process_of(attributes)
-        if pid is None or attributes["State"]["Status"] != "running":
-            return self.run(*argv)
-        inside = namespaces.entering(pid, _variables(attributes), str(attributes["Config"].get("User") or ""))
-        return command.run([*inside, *argv], timeout=_LOOK_TIMEOUT, check=False)
-
-    def _printed(self, result: CommandResult) -> str:
-        if not result.ok:
-            message = f"in {self.name}: {result}"
-            raise CommandError(message)
-        return result.stdout
-
-    def python(self, code: str, *, environment: Mapping[str, str] | None = None) -> CommandResult:
-        """Run a piece of Python in the container."""
-        return self.run("python", "-c", code, environment=environment)
-
-    def inspect(self) -> dict[str, Any]:
-        """All that Docker says of the container."""
-        attributes: dict[str, Any] = self.container.attrs
-        return attributes
-
-    def state(self) -> ContainerState:
-        """The container's state now."""
-        return container_state(self.inspect())
-
-    def ailment(self) -> str | None:
-        """What is wrong with the node now, or None when it is running and its health check passes.
-
-        Docker repeats a health check only every 15 s, so one whose last verdict was bad is run here once more. A
-        container that is not there is an ailment too.
-        """
-        try:
-            attributes = self.inspect()
-        except DeploymentError as error:
-            return str(error)
-        state = container_state(attributes)
-        if state.well:
-            return None
-        if state.status != "running":
-            return str(state)
-        check = health_command(attributes)
-        try:
-            result = self.run(*check)
-        except CommandError as error:
-            return str(error)
-        return None if result.ok else f"{state}: {result}"
-
-    def logs(self, *, tail: int = 100) -> str:
-        """The last lines of the container's log."""
-        text: bytes = self.container.logs(tail=tail)
-        return text.decode(errors="replace")
-
-    def environment(self) -> dict[str, str]:
-        """The variables that the container was created with."""
-        return _variables(self.inspect())
-
-    def processes(self) -> tuple[str, ...]:
-        """The command line of every process in the container."""
-        return tuple(line.strip() for line in self.output("sh", "-c", _PROCESSES).splitlines() if line.strip())
-
-    def addresses(self) -> tuple[Address, ...]:
-        """Every IPv4 address in the node's network namespace."""
-        return netfilter.parse_addresses(self.look(*netfilter.ADDRESSES))
-
-    def routes(self) -> tuple[Route, ...]:
-        """The main routing table of the node's network namespace."""
-        return netfilter.parse_routes(self.look(*netfilter.ROUTES))
-
-
-class Gateway(Node):
-    """A WireGuard gateway."""
-
-    def interface(self) -> WireGuardInterface:
-        """wg0 as WireGuard reports it; raises `DeploymentError` when it is not there."""
-        found = wireguard.parse_dump(self.look(*wireguard.DUMP))
-        for interface in found:
-            if interface.name == wireguard.INTERFACE:
-                return interface
-        message = f"{self.name} has no interface {wireguard.INTERFACE}"
-        raise DeploymentError(message)
-
-    def peer(self) -> Peer:
-        """The one peer of wg0; raises `DeploymentError` when there are none or several."""
-        peers = self.interface().peers
-        if len(peers) != 1:
-            message = f"{self.name} has {len(peers)} peers where it must have one"
-            raise DeploymentError(message)
-        return peers[0]
-
-    def renew_peer(self) -> None:
-        """Take the peer away and add it again as it was: sessions, counters and back-off begin anew.
-
-        An end that knows its peer's endpoint then shakes hands at once, instead of after WireGuard's own 15 s. The
-        keys stay inside the container. Raises `CommandError` when wg0 has no such peer.
-        """
-        self.output("bash", "-c", _RENEW_PEER, "bash", self.peer().public_key)
-
-    def rules(self, table: str | None = None, chain: str | None = None) -> tuple[NetfilterRule, ...]:
-        """The netfilter rules with their counters, all or those of one table or chain."""
-        rules = netfilter.parse_save(self.look(*netfilter.SAVE))
-        return tuple(rule for rule in rules if table in (None, rule.table) and chain in (None, rule.chain))
-
-    def policies(self) -> dict[tuple[str, str], str]:
-        """The policy of each built-in chain."""
-        return netfilter.parse_policies(self.look(*netfilter.SAVE))
-
-    def unmatched(self, table: str, chain: str) -> int:
-        """How many packets no rule of a built-in chain decided, so that they met its policy."""
-        return netfilter.parse_policy_packets(self.look(*netfilter.SAVE))[table, chain]
-
-    def forwards(self) -> tuple[Forward, ...]:
-        """What the gateway was told to forward."""
-        return Forward.parse_all(self.environment().get("WG_FORWARD_PORTS", ""))
-
-    def dnat(self, port: int) -> NetfilterRule:
-        """The DNAT rule of a port; raises `DeploymentError` when there is none."""
-        for forward in self.forwards():
-            wanted = netfilter.dnat_specification(forward)
-            for rule in self.rules("nat", "PREROUTING"):
-                if forward.port == port and rule.specification == wanted:
-                    return rule
-        message = f"{self.name} has no DNAT rule for port {port}"
-        raise DeploymentError(message)
-
-    def implementation(self) -> str:
-        """`kernel` or `wireguard-go`, as the gateway itself reports."""
-        return self.look("cat", "/run/gateway/implementation").strip()
+    name: str
+    engine: Engine
+    services: frozenset[str]
+    project: ComposeProject | None
+    prefix: str
+    secrets: Path
+    mounted: Path
 
 
 class Deployment:
-    """One deployment that was brought up, or attached to."""
+    """One deployment that was brought up, or attached to: the dev layout, all of it on one engine."""
 
     def __init__(
-        self, *, engine: Engine, plan: AddressPlan, run: Run, project: ComposeProject, credentials: Credentials
+        self, *, engine: Engine, plan: AddressPlan, run: Run, hosts: Sequence[Host], credentials: Credentials
     ) -> None:
         self.engine = engine
         self.plan = plan
         self.run = run
-        self.project = project
+        self.hosts = tuple(hosts)
         self.credentials = credentials
-        self.wireguard_web = Gateway(engine, "wireguard-web", self._name("wireguard-web"))
-        self.wireguard_services = Gateway(engine, "wireguard-services", self._name("wireguard-services"))
+        self.wireguard_web = self._gateway("wireguard-web")
+        self.wireguard_services = self._gateway("wireguard-services")
         self.mariadb = self._node("mariadb")
         self.redis = self._node("redis")
         self.services = self._node("services")
@@ -261,6 +80,16 @@ class Deployment:
     def nodes(self) -> tuple[Node, ...]:
         """Every node of the deployment itself, the probes left out."""
         return (*self.gateways, self.mariadb, self.redis, self.services, self.celery, self.web)
+
+    @property
+    def observed(self) -> tuple[Node, ...]:
+        """Every node that can be looked into."""
+        return self.nodes
+
+    @property
+    def planned_networks(self) -> dict[str, IPv4Network]:
+        """The subnets of the networks that compose makes, also of those that it could not make."""
+        return self.plan.networks
 
     @property
     def everyone(self) -> tuple[Node, ...]:
@@ -284,19 +113,45 @@ class Deployment:
         """The sidecar in the namespace of `web` (through the tunnel) or `services` (directly)."""
         return {"web": self.probe_web, "services": self.probe_services}[side]
 
+    def host(self, service: str) -> Host:
+        """The host of a service, of a probe too; raises `DeploymentError` for a name that is none."""
+        for host in self.hosts:
+            if service in host.services:
+                return host
+        message = f"the deployment has no service {service}"
+        raise DeploymentError(message)
+
+    def project(self, service: str) -> ComposeProject:
+        """The compose project that a service belongs to; raises `DeploymentError` where there is none."""
+        found = self.host(service).project
+        if found is None:
+            message = f"{service} is not deployed by compose in this layout"
+            raise DeploymentError(message)
+        return found
+
     def access(self, side: str) -> Access:
         """How the test process reaches the backends as `web` (through the tunnel) or `services` (directly) does."""
         owner = {"web": self.wireguard_web, "services": self.services}[side]
-        return Access(side=side, mariadb=_published(owner, RELAYED_MARIADB), redis=_published(owner, RELAYED_REDIS))
+        return Access(side=side, mariadb=published(owner, RELAYED_MARIADB), redis=published(owner, RELAYED_REDIS))
 
     def url(self, side: str, path: str) -> str:
         """The address of a page of web or services on the host's loopback."""
         port = {"web": self.plan.web_port, "services": self.plan.services_port}[side]
         return f"http://127.0.0.1:{port}{path}"
 
+    @property
+    def redis_password(self) -> str | None:
+        """The password that Redis asks for, or None when it asks for none."""
+        return None
+
     def configuration(self) -> dict[str, Any]:
-        """What the deployed file says (`docker compose config`), without what the harness lays over it."""
-        return self.project.without_overlays().configuration()
+        """What the deployed files say (`docker compose config`), without what the harness lays over them."""
+        merged: dict[str, Any] = {}
+        for host in self.hosts:
+            said = host.project.without_overlays().configuration() if host.project else {}
+            for key, value in said.items():
+                merged[key] = merged.get(key, {}) | value if isinstance(value, dict) else value
+        return merged
 
     def states(self) -> dict[str, ContainerState]:
         """The state of every node, probes included."""
@@ -309,37 +164,34 @@ class Deployment:
             ailments = list(pool.map(lambda node: node.ailment(), everyone))
         return {node.service: ailment for node, ailment in zip(everyone, ailments, strict=True) if ailment}
 
-    def _name(self, service: str) -> str:
-        return f"{self.plan.container_prefix}{service}"
-
     def _node(self, service: str) -> Node:
-        return Node(self.engine, service, self._name(service))
+        host = self.host(service)
+        return Node(host.engine, service, f"{host.prefix}{service}")
+
+    def _gateway(self, service: str) -> Gateway:
+        host = self.host(service)
+        return Gateway(host.engine, service, f"{host.prefix}{service}")
 
 
-def container_state(attributes: Mapping[str, Any]) -> ContainerState:
-    """Read a container's state out of `docker inspect`."""
-    state = attributes["State"]
-    health = state.get("Health")
-    return ContainerState(
-        status=state["Status"],
-        health=health["Status"] if health else None,
-        exit_code=state["ExitCode"],
-        restarts=attributes["RestartCount"],
+def on_one_engine(
+    engine: Engine, plan: AddressPlan, run: Run, project: ComposeProject, credentials: Credentials
+) -> Deployment:
+    """A deployment of the dev layout."""
+    secrets = secrets_directory(run.state)
+    host = Host(
+        name=plan.project,
+        engine=engine,
+        services=frozenset({*SERVICES, *PROBES}),
+        project=project,
+        prefix=plan.container_prefix,
+        secrets=secrets,
+        mounted=secrets,
     )
+    return Deployment(engine=engine, plan=plan, run=run, hosts=[host], credentials=credentials)
 
 
-def _variables(attributes: Mapping[str, Any]) -> dict[str, str]:
-    pairs = (entry.partition("=") for entry in attributes["Config"]["Env"])
-    return {name: value for name, _, value in pairs}
-
-
-def health_command(attributes: Mapping[str, Any]) -> list[str]:
-    """The command of a container's health check, as `exec` takes it (Docker's `CMD` and `CMD-SHELL` forms)."""
-    form, *words = attributes["Config"]["Healthcheck"]["Test"]
-    return ["/bin/sh", "-c", *words] if form == "CMD-SHELL" else list(words)
-
-
-def _published(node: Node, port: int) -> Endpoint:
+def published(node: Node, port: int) -> Endpoint:
+    """Where a container's port is published; raises `DeploymentError` when it is not."""
     bindings: Sequence[Mapping[str, str]] = node.inspect()["NetworkSettings"]["Ports"].get(f"{port}/tcp") or []
     for binding in bindings:
         return Endpoint(host=binding["HostIp"], port=int(binding["HostPort"]))

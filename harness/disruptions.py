@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path
 
-from harness import compose, credentials, keys, lifecycle, mutations, recreation
+from harness import mutations, recreation
 from harness.budgets import RECOVERY
-from harness.deployment import Deployment, Node
+from harness.deployment import Deployment
 from harness.errors import CommandError
 from harness.model import Budget
+from harness.nodes import Node
 from harness.recreation import Overlay
 from harness.waiting import wait_until
 
@@ -71,20 +70,6 @@ def with_environment(service: str, changes: Mapping[str, str | None]) -> str:
         for name, value in changes.items()
     )
     return f"services: {{{service}: {{environment: {{{variables}}}}}}}\n"
-
-
-def secret_file(deployment: Deployment, undo: ExitStack, name: str, value: str) -> Path:
-    """A secret of its own next to the deployment's, 0600 and the applications'; the undo removes it."""
-    directory = compose.secrets_directory(deployment.run.state)
-    file = directory / name
-    undo.callback(file.unlink, missing_ok=True)
-    keys.write_file(file, value, mode=0o600)
-    owner = credentials.uid()
-    if os.geteuid() == 0:
-        os.chown(file, owner, owner)
-    else:
-        lifecycle.hand_over(deployment.engine)(directory, {name: owner})
-    return file
 
 
 # --- backends --------------------------------------------------------------------------------------

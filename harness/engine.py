@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
+from pathlib import Path
 
 import docker
 from docker.context import ContextAPI
@@ -17,6 +19,7 @@ from requests.exceptions import RequestException
 
 from harness.errors import CommandError, DeploymentError, EngineUnavailableError
 from harness.model import CommandResult
+from harness.namespaces import PROC
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
@@ -29,6 +32,7 @@ _TIMEOUT = 120
 # Each piece of output has a head: the stream's number, three zeros, and its length (Engine API, "Stream format").
 _FRAME = struct.Struct(">BxxxL")
 _STDOUT, _STDERR = 1, 2
+_PIECE = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +58,18 @@ class PublishedPort:
 class Engine:
     """A connection to one engine."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
+    def __init__(
+        self, client: docker.DockerClient, procfs: Callable[[], Path] | None = None, *, name: str = ""
+    ) -> None:
         self.client = client
+        self.name = name
+        """What tells it from the deployment's other engines; empty where it is the only one."""
+        self._procfs = procfs
+
+    @property
+    def procfs(self) -> Path:
+        """The /proc in which the numbers of this engine's processes mean something, as it is seen from here."""
+        return self._procfs() if self._procfs else PROC
 
     @classmethod
     def connect(cls) -> Engine:
@@ -114,6 +128,27 @@ class Engine:
         except NotFound:
             return False
         return True
+
+    @contextlib.contextmanager
+    def saved_images(self, references: Sequence[str]) -> Iterator[Iterator[bytes]]:
+        """An archive of images, as `docker save` makes it, in pieces; layers that they share are in it once."""
+        api = self.client.api
+        answer = api.get(
+            f"{api.base_url}/v{api.api_version}/images/get",
+            params={"names": list(references)},
+            stream=True,
+            timeout=_TIMEOUT,
+        )
+        with contextlib.closing(answer):
+            answer.raise_for_status()
+            yield answer.iter_content(_PIECE)
+
+    def load_images(self, archive: Iterator[bytes]) -> None:
+        """Take in the images of an archive; raises `DeploymentError` when the engine refuses it."""
+        for said in self.client.api.load_image(archive) or ():  # type: ignore[no-untyped-call]
+            if "error" in said:
+                message = f"the engine does not take the images: {said['error']}"
+                raise DeploymentError(message)
 
     def execute(
         self, container: str, argv: Sequence[str], *, user: str = "", environment: Mapping[str, str] | None = None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from harness import recreation
 from harness.budgets import RECOVERY, SYMPTOM
-from harness.deployment import Deployment, Node
+from harness.deployment import Deployment
 from harness.diagnosis.comparison import differences, portrait
 from harness.diagnosis.evidence import Snapshot
 from harness.diagnosis.judgement import Diagnosis, judge
@@ -24,6 +24,7 @@ from harness.errors import DeploymentError, HarnessError
 from harness.faults import Fault
 from harness.interrupts import held_back
 from harness.model import Budget, Injection, Observation, Outcome
+from harness.nodes import Node
 from harness.probes import Probe
 from harness.probes.mariadb import MariaDBQuery
 from harness.probes.redis import RedisPing

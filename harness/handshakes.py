@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from harness.addresses import TUNNEL_SERVICES, WIREGUARD_PORT
-from harness.deployment import Deployment, Gateway, Node
+from harness.deployment import Deployment
 from harness.errors import CommandError, DeploymentError, ParseError
 from harness.model import Budget
+from harness.nodes import Gateway, Node
 from harness.waiting import wait_until
 
 INITIATION, RESPONSE, COOKIE, DATA = 1, 2, 3, 4

@@ -24,10 +24,12 @@ REPLACEABLE = {
     "WIREGUARD_IMAGE": "wireguard",
     "MARIADB_IMAGE": "mariadb",
     "REDIS_IMAGE": "redis",
+    "NGINX_IMAGE": "nginx",
     "WEB_IMAGE": "app",
     "SERVICES_IMAGE": "app",
 }
 
+_PROD_ONLY = ("nginx",)
 _OFFICIAL_BASE = "debian:trixie-slim"
 _MADE_BASE = "wireguard-harness/base:trixie"
 _SOURCE_LABEL = "wireguard-harness.source"
@@ -54,12 +56,14 @@ def chosen() -> dict[str, str]:
     return {variable: os.environ.get(variable) or local(name) for variable, name in REPLACEABLE.items()}
 
 
-def ensure(engine: Engine, say: Say) -> None:
-    """See that every image is there; say what is being done. Raises `ImageError`."""
-    for variable in REPLACEABLE:
+def ensure(engine: Engine, layout: str, say: Say) -> None:
+    """See that every image of a layout is there; say what is being done. Raises `ImageError`."""
+    needed = {variable: name for variable, name in REPLACEABLE.items() if layout == "prod" or name not in _PROD_ONLY}
+    for variable in needed:
         if reference := os.environ.get(variable):
             _ensure_foreign(engine, variable, reference, say)
-    ours = {name for variable, name in REPLACEABLE.items() if not os.environ.get(variable)} | {"probe"}
+    ours = {name for variable, name in needed.items() if not os.environ.get(variable)} | {"probe"}
+    ours |= {"server"} if layout == "prod" else set()
     base = _ensure_base(engine, say)
     sources = {name: _source_hash(name, _image_id(engine, base)) for name in sorted(ours)}
     stale = [name for name, source in sources.items() if _built_from(engine, name) != source]

@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from harness import compose, credentials, images, keys, leases, preflight
-from harness.addresses import AddressPlan
+from harness import compose, credentials, images, keys, leases, preflight, provision
+from harness.addresses import LAYOUTS, AddressPlan, ProdPlan
 from harness.bringup import Starter, needs_of
-from harness.deployment import Deployment
+from harness.deployment import Deployment, on_one_engine
 from harness.engine import Engine
 from harness.errors import DeploymentError, HarnessError, HeldError
 from harness.interrupts import held_back
 from harness.model import Budget
 from harness.ownership import LABEL, Liveness, Owner, Run
+from harness.production import Production
 from harness.waiting import Deadline, pause
 
 Say = Callable[[str], None]
@@ -39,21 +41,21 @@ _HAND_OVER = 'while [ $# -gt 1 ]; do chown "$2:$2" "/secrets/$1"; shift 2; done'
 
 
 @contextlib.contextmanager
-def deployed(  # noqa: PLR0913 (each is a choice of its own)
-    engine: Engine, plan: AddressPlan, *, layout: str = "dev", keep: bool = False, reuse: bool = False, say: Say
+def deployed(
+    engine: Engine, plan: AddressPlan, *, keep: bool = False, reuse: bool = False, say: Say
 ) -> Iterator[Deployment]:
     """A deployment that is up and healthy; taken down at the end unless it is kept.
 
     `reuse` attaches to a deployment that is up and unchanged, and leaves it up; when there is none, or it has
     changed, one is brought up (a changed one is replaced, and stays up as the old one did).
     """
-    if reuse and (found := attach(engine, plan, layout=layout, say=say)):
+    if reuse and (found := attach(engine, plan, say=say)):
         yield found
         return
     if reuse and is_kept(engine, plan) and (held := leases.holder(engine, plan.index)):
         remove(engine, held[0], say=say)
         keep = True
-    deployment = bring_up(engine, plan, layout=layout, keep=keep, say=say)
+    deployment = bring_up(engine, plan, keep=keep, say=say)
     try:
         yield deployment
     finally:
@@ -63,7 +65,7 @@ def deployed(  # noqa: PLR0913 (each is a choice of its own)
             remove(engine, deployment.run, say=say, graceful=False)
 
 
-def bring_up(engine: Engine, plan: AddressPlan, *, layout: str = "dev", keep: bool = False, say: Say) -> Deployment:
+def bring_up(engine: Engine, plan: AddressPlan, *, keep: bool = False, say: Say) -> Deployment:
     """Bring a deployment up with fresh keys; images must be there. Raises `BringUpError`, `HeldError` and others.
 
     Whatever goes wrong, Ctrl-C included, nothing of it is left behind.
@@ -73,12 +75,7 @@ def bring_up(engine: Engine, plan: AddressPlan, *, layout: str = "dev", keep: bo
     preflight.require_free(engine, plan)
     run = Run.start(plan.index, STATE_ROOT)
     try:
-        deployment = _create(engine, plan, run, layout)
-        say(f"{plan.project}: containers created ({took.elapsed:.1f} s)")
-        containers = [c for c in leases.containers_of(engine, run) if c.name != leases.lease_name(plan.index)]
-        Starter(engine, containers, needs_of(deployment.project.configuration())).run(
-            lambda line: say(f"{plan.project}: {line}")
-        )
+        deployment = _provide(engine, plan, run, say)
         if keep:
             leases.keep(engine, run)
     except BaseException:
@@ -89,21 +86,41 @@ def bring_up(engine: Engine, plan: AddressPlan, *, layout: str = "dev", keep: bo
     return deployment
 
 
-def _create(engine: Engine, plan: AddressPlan, run: Run, layout: str) -> Deployment:
+def _provide(engine: Engine, plan: AddressPlan, run: Run, say: Say) -> Deployment:
     run.state.mkdir(mode=0o700, parents=True)
     secrets = credentials.Credentials.generate()
     credentials.write(compose.secrets_directory(run.state), secrets, hand_over(engine))
-    base = compose.project(layout, plan, run.state)
-    configuration = base.configuration()
+    configuration = _configuration(plan, run.state)
     preflight.require_sound(configuration)
     leases.take(engine, run, _fingerprint(engine, configuration))
+    if isinstance(plan, ProdPlan):
+        return provision.provide(engine, plan, run, secrets, say)
+    return _on_one_engine(engine, plan, run, secrets, configuration, say)
+
+
+def _on_one_engine(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
+    engine: Engine,
+    plan: AddressPlan,
+    run: Run,
+    secrets: credentials.Credentials,
+    configuration: dict[str, Any],
+    say: Say,
+) -> Deployment:
+    took = Deadline(0)
     compose.write_override(_overlay(run), compose.override(configuration, plan, run.labels()))
-    project = compose.project(layout, plan, run.state, overlays=(_overlay(run),))
+    project = compose.project(plan, run.state, overlays=(_overlay(run),))
     project.create()
-    return Deployment(engine=engine, plan=plan, run=run, project=project, credentials=secrets)
+    say(f"{plan.project}: containers created ({took.elapsed:.1f} s)")
+    containers = [each for each in leases.containers_of(engine, run) if each.name != leases.lease_name(plan.index)]
+    Starter(engine, containers, needs_of(project.configuration())).run(lambda line: say(f"{plan.project}: {line}"))
+    return on_one_engine(engine, plan, run, project, secrets)
 
 
-def attach(engine: Engine, plan: AddressPlan, *, layout: str = "dev", say: Say) -> Deployment | None:
+def _configuration(plan: AddressPlan, state: Path) -> dict[str, Any]:
+    return compose.project(plan, state).configuration()
+
+
+def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
     """The kept deployment of a plan, when it is up, healthy, and made of what the files say now; else None.
 
     Raises `HeldError` when the plan is held by a run that is not a kept deployment.
@@ -117,11 +134,10 @@ def attach(engine: Engine, plan: AddressPlan, *, layout: str = "dev", say: Say) 
         if run.owner.liveness() is Liveness.DEAD:
             return None
         raise HeldError(leases.describe_holder(engine, plan.index))
-    base = compose.project(layout, plan, run.state)
-    if _fingerprint(engine, base.configuration()) != fingerprint:
+    if _fingerprint(engine, _configuration(plan, run.state)) != fingerprint:
         say(f"{plan.project}: the files or images have changed since it was brought up; replacing it")
         return None
-    deployment = view(engine, plan, run, layout=layout)
+    deployment = view(engine, plan, run)
     if unwell := deployment.unwell():
         say(f"{plan.project}: is up but not well ({unwell}); replacing it")
         return None
@@ -129,15 +145,13 @@ def attach(engine: Engine, plan: AddressPlan, *, layout: str = "dev", say: Say) 
     return deployment
 
 
-def view(engine: Engine, plan: AddressPlan, run: Run, *, layout: str = "dev") -> Deployment:
+def view(engine: Engine, plan: AddressPlan, run: Run) -> Deployment:
     """The deployment of a run, whatever its state."""
-    return Deployment(
-        engine=engine,
-        plan=plan,
-        run=run,
-        project=compose.project(layout, plan, run.state, overlays=(_overlay(run),)),
-        credentials=credentials.read(compose.secrets_directory(run.state)),
-    )
+    secrets = credentials.read(compose.secrets_directory(run.state))
+    if isinstance(plan, ProdPlan):
+        return Production(engine=engine, plan=plan, run=run, credentials=secrets)
+    project = compose.project(plan, run.state, overlays=(_overlay(run),))
+    return on_one_engine(engine, plan, run, project, secrets)
 
 
 def remove(engine: Engine, run: Run, *, say: Say, graceful: bool = True) -> None:
@@ -238,7 +252,8 @@ def runs(engine: Engine) -> list[Run]:
 
 def prepare(engine: Engine, *, say: Say) -> None:
     """Make the images, and the keys and secrets by which a bare `docker compose up` works."""
-    images.ensure(engine, say)
+    for layout in LAYOUTS:
+        images.ensure(engine, layout, say)
     directory = compose.secrets_directory(PREPARED)
     if missing := credentials.missing(directory):
         if len(missing) < len(keys.FILES) + len(credentials.PASSWORD_FILES):

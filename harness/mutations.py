@@ -13,12 +13,13 @@ from contextlib import ExitStack
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from harness import compose, images, keys, lifecycle, netfilter, recreation
+from harness import images, keys, lifecycle, netfilter, recreation
 from harness.addresses import TUNNEL_WEB
 from harness.budgets import HANDSHAKE
-from harness.deployment import Deployment, Gateway, Node
+from harness.deployment import Deployment
 from harness.errors import CommandError, DeploymentError, HarnessError
 from harness.model import NetfilterRule
+from harness.nodes import Gateway, Node
 from harness.waiting import wait_until
 from harness.wireguard import INTERFACE
 
@@ -176,24 +177,25 @@ def underlay_interface(deployment: Deployment, gateway: Gateway) -> str:
 # --- key files -------------------------------------------------------------------------------------
 
 
-def key_path(deployment: Deployment, name: str) -> Path:
-    """Where one of `keys.FILES` is on this host."""
-    return compose.secrets_directory(deployment.run.state) / name
+def copies(deployment: Deployment, name: str) -> list[Path]:
+    """Each copy of one of `keys.FILES`, on every host that has it, as seen from here."""
+    return [path for host in deployment.hosts if (path := host.secrets / name).exists()]
 
 
 def unwritable(deployment: Deployment, *names: str) -> str | None:
     """Why key files cannot be changed in place, or None when they can."""
-    refused = [name for name in names if not os.access(key_path(deployment, name), os.W_OK)]
+    refused = [name for name in names if not all(os.access(path, os.W_OK) for path in copies(deployment, name))]
     return f"this user may not change {', '.join(refused)}, which root owns" if refused else None
 
 
-def rewrite(undo: ExitStack, path: Path, text: str) -> None:
-    """Put another text into a file; the undo puts the old one back.
+def rewrite(deployment: Deployment, undo: ExitStack, name: str, text: str) -> None:
+    """Put another text into every copy of a key file; the undo puts the old one back.
 
     In place, because a container has the file itself mounted and would not see another one of the same name.
     """
-    undo.callback(_overwrite, path, path.read_bytes())
-    _overwrite(path, f"{text}\n".encode())
+    for path in copies(deployment, name):
+        undo.callback(_overwrite, path, path.read_bytes())
+        _overwrite(path, f"{text}\n".encode())
 
 
 def _overwrite(path: Path, content: bytes) -> None:
@@ -202,15 +204,30 @@ def _overwrite(path: Path, content: bytes) -> None:
         file.truncate()
 
 
-def key_file(deployment: Deployment, undo: ExitStack, text: str) -> Path:
-    """A key file of its own next to the deployment's, 0600 and root's, as a gateway needs it; the undo removes it."""
-    directory = compose.secrets_directory(deployment.run.state)
-    path = directory / f"fault-{os.getpid()}-{next(_numbers)}.key"
+def key_file(deployment: Deployment, undo: ExitStack, service: str, text: str) -> str:
+    """A key file of its own next to a service's, as a gateway needs it: 0600 and root's; the undo removes it.
+
+    Returns where the service's engine finds it.
+    """
+    return secret_file(deployment, undo, service, f"fault-{os.getpid()}-{next(_numbers)}.key", text, owner=0)
+
+
+def secret_file(  # noqa: PLR0913, PLR0917 (what a file has)
+    deployment: Deployment, undo: ExitStack, service: str, name: str, text: str, owner: int
+) -> str:
+    """A secret file of its own next to a service's, 0600 and `owner`'s; the undo removes it.
+
+    Returns where the service's engine finds it.
+    """
+    host = deployment.host(service)
+    path = host.secrets / name
     undo.callback(path.unlink, missing_ok=True)
     keys.write_file(path, text, mode=0o600)
-    if os.geteuid() != 0:
-        lifecycle.hand_over(deployment.engine)(directory, {path.name: 0})
-    return path
+    if os.geteuid() == 0:
+        os.chown(path, owner, owner)
+    else:
+        lifecycle.hand_over(deployment.engine)(host.secrets, {name: owner})
+    return str(host.mounted / name)
 
 
 # --- what only a privileged container may do in a node's network namespace --------------------------
@@ -241,7 +258,7 @@ def contain_answers(deployment: Deployment, undo: ExitStack, node: Node) -> None
     Without a way back through the gateway such answers go to the engine's own host, and would be forwarded from
     there if it forwards anything.
     """
-    if not deployment.engine.client.info().get("IPv4Forwarding"):
+    if not node.engine.client.info().get("IPv4Forwarding"):
         return
     tunnel = str(TUNNEL_WEB.network)
     undo.callback(_privileged, deployment, node, _NO_BLACKHOLE, tunnel)
@@ -249,7 +266,7 @@ def contain_answers(deployment: Deployment, undo: ExitStack, node: Node) -> None
 
 
 def _privileged(deployment: Deployment, node: Node, script: str, *arguments: str) -> None:
-    deployment.engine.client.containers.run(
+    node.engine.client.containers.run(
         images.chosen()["WIREGUARD_IMAGE"],
         entrypoint=["sh", "-c", script, "sh"],
         command=list(arguments),

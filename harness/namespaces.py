@@ -16,29 +16,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+PROC = Path("/proc")
+"""Where this machine's processes are."""
+
+_ENTERED = {"mount": "mnt", "pid": "pid", "net": "net"}  # nsenter(1)'s options, and the files under /proc/PID/ns
 _CLONE_NEWNET = 0x40000000  # setns(2), linux/sched.h
 # What Docker gives a container whose image says nothing.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def process_of(attributes: Mapping[str, Any]) -> int | None:
-    """The main process of a container, by its `docker inspect`, or None when its namespaces cannot be entered.
+def process_of(attributes: Mapping[str, Any], procfs: Path = PROC) -> Path | None:
+    """The main process of a container, by its `docker inspect`: its directory under /proc (proc(5)).
 
-    Its number means something only on the engine's own machine and in its PID namespace, so the container's id has
-    to stand in that process's control group.
+    None when its namespaces cannot be entered. `procfs` is the engine's own /proc as it is seen from here. A
+    process's number means something only there, so the container's id has to stand in the process's control group.
     """
     pid = int(attributes["State"].get("Pid") or 0)
     if not pid or os.geteuid() != 0 or shutil.which("nsenter") is None:
         return None
+    process = procfs / str(pid)
     try:
-        groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
+        groups = (process / "cgroup").read_text(encoding="utf-8")
     except OSError:
         return None
-    return pid if str(attributes["Id"]) in groups else None
+    return process if str(attributes["Id"]) in groups else None
 
 
-def entering(pid: int, environment: Mapping[str, str], user: str = "") -> list[str]:
+def entering(process: Path, environment: Mapping[str, str], user: str = "") -> list[str]:
     """What stands before a command to run it in the mount, PID and network namespaces of a process (nsenter(1)).
 
     The PID namespace too, because /proc/self is empty to whoever is not in the one of that /proc, and with it
@@ -48,11 +53,12 @@ def entering(pid: int, environment: Mapping[str, str], user: str = "") -> list[s
     variables = [f"{name}={value}" for name, value in {"PATH": _PATH, **environment}.items()]
     uid, _, gid = user.partition(":")
     taken_on = ["--setuid", uid, "--setgid", gid or uid] if uid.isdecimal() and (gid or uid).isdecimal() else []
-    inside = ["nsenter", "--target", str(pid), "--mount", "--pid", "--net", "--wd=/", *taken_on]
+    namespaces = [f"--{option}={process}/ns/{name}" for option, name in _ENTERED.items()]
+    inside = ["nsenter", *namespaces, f"--wd={process}/root", *taken_on]
     return [*inside, "env", "-i", *variables]
 
 
-def connect(pid: int, address: str, port: int, timeout: float) -> int:
+def connect(process: Path, address: str, port: int, timeout: float) -> int:
     """Connect from the network namespace of a process, and close: 0, or the error's number (connect(2)).
 
     `timeout` is in seconds; when it passes the answer is EAGAIN. Raises `OSError` when the namespace is gone.
@@ -62,7 +68,7 @@ def connect(pid: int, address: str, port: int, timeout: float) -> int:
     def inside() -> None:
         # setns moves the calling thread alone (setns(2)); this one ends with it.
         try:
-            _enter_network(pid)
+            _enter_network(process)
             with socket.socket() as client:
                 client.settimeout(timeout)
                 answers.append(client.connect_ex((address, port)))
@@ -78,8 +84,8 @@ def connect(pid: int, address: str, port: int, timeout: float) -> int:
     return answer
 
 
-def _enter_network(pid: int) -> None:
-    descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+def _enter_network(process: Path) -> None:
+    descriptor = os.open(process / "ns" / "net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
             number = ctypes.get_errno() or errno.EINVAL

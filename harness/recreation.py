@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 from harness import compose
 from harness.budgets import HANDSHAKE
 from harness.compose import ComposeProject
-from harness.deployment import Deployment, Gateway
+from harness.deployment import Deployment
 from harness.errors import CommandError, HarnessError
+from harness.nodes import Gateway
 from harness.waiting import wait_until
 
 Overlay = Mapping[str, Any] | str
@@ -29,11 +30,11 @@ def redeploy(deployment: Deployment, undo: ExitStack, overlay: Overlay, *service
     file = _write(deployment, overlay)
     undo.callback(file.unlink, missing_ok=True)
     undo.callback(recreate, deployment, services)
-    changed = deployment.project.with_overlay(file)
     if alone:
-        changed.recreate(*services)
+        for project, own in _by_project(deployment, services):
+            project.with_overlay(file).recreate(*own)
     else:
-        _replace(deployment, services, changed, whole=False)
+        _replace(deployment, services, file, whole=False)
 
 
 def recreate(deployment: Deployment, services: Sequence[str]) -> None:
@@ -41,14 +42,23 @@ def recreate(deployment: Deployment, services: Sequence[str]) -> None:
 
     Raises `CommandError` or `WaitTimeoutError` when they do not start.
     """
-    _replace(deployment, services, deployment.project, whole=True)
+    _replace(deployment, services, None, whole=True)
 
 
-def _replace(deployment: Deployment, services: Sequence[str], project: ComposeProject, *, whole: bool) -> None:
+def _by_project(deployment: Deployment, services: Sequence[str]) -> Iterator[tuple[ComposeProject, list[str]]]:
+    """The services by the host on which they are, in the order in which they are named."""
+    hosts = list(dict.fromkeys(deployment.host(service).name for service in services))
+    for host in hosts:
+        own = [service for service in services if deployment.host(service).name == host]
+        yield deployment.project(own[0]), own
+
+
+def _replace(deployment: Deployment, services: Sequence[str], overlay: Path | None, *, whole: bool) -> None:
     initiator, responder = deployment.gateways
     if initiator.service in services and responder.service not in services:
         _forget_session(responder)
-    _recreate(project, services, whole=whole)
+    for project, own in _by_project(deployment, services):
+        _recreate(project.with_overlay(overlay) if overlay else project, own, whole=whole)
     if responder.service in services and initiator.service not in services:
         # A handshake that finds nobody is repeated only after 5 s: first the one who is to answer it.
         wait_until(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness import compose, credentials, leases, lifecycle, preflight
 from harness.addresses import AddressPlan
-from harness.deployment import Deployment
+from harness.deployment import Deployment, on_one_engine
 from harness.ownership import Run
 from harness.progress import say
 
@@ -18,7 +18,7 @@ _PLANS = 100
 
 def spare_plan(deployment: Deployment) -> AddressPlan:
     """The plan of the sibling: the mirror image of the deployment's own, so that no two have the same."""
-    return AddressPlan(index=_PLANS - 1 - deployment.plan.index)
+    return AddressPlan.of(deployment.plan.layout, _PLANS - 1 - deployment.plan.index)
 
 
 def taken(deployment: Deployment) -> str | None:
@@ -44,17 +44,17 @@ def prepare(deployment: Deployment, undo: ExitStack, edit: Callable[[str], str] 
     file, override = run.state / "docker-compose.yml", run.state / "override.json"
     file.write_text(edit(_layout_of(deployment).read_text(encoding="utf-8")), encoding="utf-8")
     base = replace(
-        deployment.project,
+        deployment.project("web"),
         compose_file_name=[str(file)],
         project=plan.project,
         environment=plan.environment() | {"SECRETS_DIR": str(directory)},
     )
     leases.take(engine, run, "")
     compose.write_override(override, compose.override(base.configuration(), plan, run.labels()))
-    return Deployment(engine=engine, plan=plan, run=run, project=base.with_overlay(override), credentials=values)
+    return on_one_engine(engine, plan, run, base.with_overlay(override), values)
 
 
 def _layout_of(deployment: Deployment) -> Path:
-    files = deployment.project.without_overlays().compose_file_name
+    files = deployment.project("web").without_overlays().compose_file_name
     assert isinstance(files, list)  # noqa: S101 (DockerCompose makes it one)
     return Path(files[0])

@@ -19,14 +19,14 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from harness import sealing, throughput
-from harness.deployment import Deployment, Node, health_command
+from harness.deployment import Deployment
 from harness.diagnosis import containers
 from harness.diagnosis.containers import Container
 from harness.diagnosis.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
 from harness.diagnosis.roles import Role, role_of
-from harness.engine import Engine
 from harness.errors import DeploymentError, HarnessError
 from harness.model import CommandResult
+from harness.nodes import Node, health_command
 from harness.redaction import Sealer
 
 _LOG_LINES = 60
@@ -49,12 +49,11 @@ def collect(deployment: Deployment, *, seal: Sealer | None = None) -> Snapshot:
     Snapshots that are given one `seal` can be compared: equal secrets look equal in all of them.
     """
     return Collector(
-        deployment.engine,
-        deployment.nodes,
-        layout="dev",
+        deployment.observed,
+        layout=deployment.plan.layout,
         project=deployment.plan.project,
         secrets=deployment.credentials.secrets(),
-        planned={name: str(subnet) for name, subnet in deployment.plan.networks.items()},
+        planned={name: str(subnet) for name, subnet in deployment.planned_networks.items()},
         seal=seal,
     ).collect()
 
@@ -64,7 +63,6 @@ class Collector:
 
     def __init__(  # noqa: PLR0913 (what a snapshot is of)
         self,
-        engine: Engine,
         nodes: Sequence[Node],
         *,
         layout: str,
@@ -73,7 +71,6 @@ class Collector:
         planned: Mapping[str, str] | None = None,
         seal: Sealer | None = None,
     ) -> None:
-        self._engine = engine
         self._nodes = {node.service: node for node in nodes}
         self._layout = layout
         self._project = project
@@ -94,7 +91,9 @@ class Collector:
             }
             ids = {str(found["Id"]): service for service, found in self._attributes.items()}
             self._containers = {
-                service: containers.inspected(self._attributes[service], self._project, ids)
+                service: containers.inspected(
+                    self._attributes[service], self._project, ids, self._nodes[service].engine.name
+                )
                 if service in self._attributes
                 else containers.absent()
                 for service in self._nodes
@@ -153,7 +152,7 @@ class Collector:
             pieces["log"] = Piece(missing=str(error))
         container = self._containers[service]
         if container.restarts or not container.running:
-            pieces["events"] = self._events(container.id)
+            pieces["events"] = self._events(service, container.id)
         if container.health in (None, "healthy") or not container.running:
             return
         try:
@@ -163,11 +162,11 @@ class Collector:
             return
         pieces["health"] = Piece(text="" if result.ok else f"{(result.stdout + result.stderr).strip()}\nfailing")
 
-    def _events(self, container: str) -> Piece:
+    def _events(self, service: str, container: str) -> Piece:
         """What the engine remembers of a container's ends, such as that the kernel wanted its memory."""
         now = time.time()
         try:
-            events = self._engine.client.events(
+            events = self._nodes[service].engine.client.events(
                 since=int(now - _REMEMBERED),
                 until=int(now) + 1,
                 decode=True,
@@ -232,7 +231,7 @@ class Collector:
         if service not in self._attributes or "secret-files" in self._texts[service]:
             return
         try:
-            listing, contents = sealing.read_archived(self._engine, self._containers[service].id)
+            listing, contents = sealing.read_archived(self._nodes[service].engine, self._containers[service].id)
         except HarnessError as error:
             self._texts[service]["secret-files"] = Piece(missing=str(error))
             return
@@ -264,17 +263,19 @@ class Collector:
     def _networks(self) -> Iterable[NetworkEvidence]:
         attached = {each.network for container in self._containers.values() for each in container.attachments}
         present = set()
-        for network in self._engine.networks():
-            name = network.name.removeprefix(f"{self._project}_")
-            ours = network.project == self._project or name in attached
-            if ours:
-                present.add(name)
-            yield NetworkEvidence(
-                name=name if ours else network.name,
-                subnets=tuple(map(str, network.subnets)),
-                project=network.project,
-                ours=ours,
-            )
+        for engine in {id(node.engine): node.engine for node in self._nodes.values()}.values():
+            for network in engine.networks():
+                name = containers.placed(network.name.removeprefix(f"{self._project}_"), engine.name)
+                ours = network.project == self._project or name in attached
+                if ours:
+                    present.add(name)
+                yield NetworkEvidence(
+                    name=name if ours else containers.placed(network.name, engine.name),
+                    subnets=tuple(map(str, network.subnets)),
+                    project=network.project,
+                    ours=ours,
+                    host=engine.name,
+                )
         for name, subnet in self._planned.items():
             if name not in present:
                 yield NetworkEvidence(name=name, subnets=(subnet,), project=self._project, ours=True)

@@ -18,10 +18,7 @@ Say = Callable[[str], None]
 class Stage:
     """Holds one address plan for a session."""
 
-    def __init__(  # noqa: PLR0913 (each is a choice of its own)
-        self, *, layout: str, plan: AddressPlan, keep: bool, reuse: bool, fault: Fault | None = None, say: Say
-    ) -> None:
-        self.layout = layout
+    def __init__(self, *, plan: AddressPlan, keep: bool, reuse: bool, fault: Fault | None = None, say: Say) -> None:
         self.plan = plan
         self.keep = keep
         self.reuse = reuse
@@ -46,7 +43,7 @@ class Stage:
         lifecycle.sweep(engine, say=self._say)
         if not (self.reuse and lifecycle.is_kept(engine, self.plan)):
             preflight.require(engine, self.plan)
-        images.ensure(engine, self._say)
+        images.ensure(engine, self.plan.layout, self._say)
 
     def deployment(self) -> Deployment:
         """The deployment, healthy; brought up at the first call, and anew after it was marked broken."""
@@ -60,7 +57,7 @@ class Stage:
             engine = Engine.connect()
             reuse = self.reuse and not self.recreations
             self._deployment = self._exit.enter_context(
-                lifecycle.deployed(engine, self.plan, layout=self.layout, keep=self.keep, reuse=reuse, say=self._say)
+                lifecycle.deployed(engine, self.plan, keep=self.keep, reuse=reuse, say=self._say)
             )
             self.secrets.update(self._deployment.credentials.secrets())
             if self.fault is not None:

@@ -13,9 +13,9 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
-from harness.deployment import Node
 from harness.errors import HarnessError
 from harness.model import Budget
+from harness.nodes import Node
 from harness.waiting import wait_until_or_last
 from harness.wireguard import INTERFACE
 

@@ -14,9 +14,10 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 from requests.exceptions import RequestException
 
-from harness.deployment import Deployment, Node
+from harness.deployment import Deployment
 from harness.errors import CommandError
 from harness.model import CommandResult
+from harness.nodes import Node
 
 _ENDS_WITHIN = 30  # seconds; a start that is refused ends in about one, on a loaded machine in a few
 

@@ -24,9 +24,10 @@ import redis as redis_client
 
 from harness import clients
 from harness.addresses import TUNNEL_SERVICES
-from harness.deployment import Deployment, Node
+from harness.deployment import Deployment
 from harness.errors import DeploymentError, HarnessError, WaitTimeoutError
 from harness.model import Budget
+from harness.nodes import Node
 from harness.waiting import pause, wait_until
 
 _PACE = 0.02  # seconds between an answer and the next query of the same client

@@ -20,8 +20,9 @@ from docker.models.containers import Container
 from docker.types import IPAMConfig, IPAMPool
 
 from harness import images
-from harness.deployment import Deployment, Gateway
+from harness.deployment import Deployment
 from harness.model import Budget
+from harness.nodes import Gateway
 from harness.waiting import wait_until
 
 KEYS = "/keys"

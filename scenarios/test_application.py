@@ -19,9 +19,10 @@ from harness import clients, pages, throwaway
 from harness.addresses import MARIADB_PORT, REDIS_PORT, TUNNEL_SERVICES
 from harness.budgets import HEALTH_PAGE, JOB, JOB_AFTER_OUTAGE, RECOVERY, SETTLE
 from harness.clients import TRANSFER_TIMEOUT
-from harness.deployment import Deployment, Node
+from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.model import Budget, CommandResult
+from harness.nodes import Node
 from harness.pages import Page
 from harness.stage import Stage
 from harness.waiting import Deadline, holds_for, wait_until

@@ -16,10 +16,11 @@ import pytest
 from harness import clients, handshakes
 from harness.addresses import TUNNEL_SERVICES, TUNNEL_WEB, WIREGUARD_PORT
 from harness.budgets import CUT, CUT_IS_OVER, FALLEN_SILENT, FIRST_PACKET, FORWARDING, HANDSHAKE, SETTLE
-from harness.deployment import Deployment, Gateway
+from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.keys import KeyPair, generate_preshared
 from harness.model import Outcome
+from harness.nodes import Gateway
 from harness.probes.mariadb import MariaDBQuery
 from harness.probes.redis import RedisPing
 from harness.waiting import wait_until

@@ -18,10 +18,11 @@ import pytest
 from harness import capture, clients
 from harness.addresses import MARIADB_PORT, REDIS_PORT, SERVICES_PORT, TUNNEL_SERVICES, TUNNEL_WEB
 from harness.budgets import CONNECT_TIMEOUT
-from harness.deployment import Deployment, Gateway, Node
+from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.model import Forward, NetfilterRule, Outcome
 from harness.netfilter import dnat_specification, masquerade_specification
+from harness.nodes import Gateway, Node
 from harness.probes.tcp import TcpConnect
 from harness.wireguard import INTERFACE
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from harness.addresses import TUNNEL_SERVICES, TUNNEL_WEB
-from harness.deployment import Gateway
 from harness.keys import KeyPair, generate_preshared
 from harness.model import Budget
 from harness.netfilter import parse_save
+from harness.nodes import Gateway
 from harness.stage import Stage
 from harness.waiting import holds_for, wait_until
 from harness.workbench import CAPABILITIES, KEYS, Ending, Workbench, ending, refuse

@@ -16,11 +16,12 @@ from harness import capture, handshakes, traffic
 from harness.addresses import TUNNEL_SERVICES, WIREGUARD_PORT
 from harness.budgets import FLOODED_HANDSHAKE, HANDSHAKE, SETTLE, TRAFFIC
 from harness.capture import Capture
-from harness.deployment import Deployment, Gateway
+from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.handshakes import COOKIE, DATA, INITIATION, INITIATION_PACKET, INITIATION_SIZE, RESPONSE
 from harness.keys import decode
 from harness.model import CommandResult, Outcome
+from harness.nodes import Gateway
 from harness.probes.mariadb import MariaDBQuery
 from harness.waiting import holds_for, wait_until
 

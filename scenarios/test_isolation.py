@@ -25,9 +25,10 @@ from harness.addresses import (
 from harness.budgets import RECOVERY
 from harness.capture import Capture
 from harness.compose import RELAYED_MARIADB
-from harness.deployment import Deployment, Node
+from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.model import Outcome
+from harness.nodes import Node
 from harness.probes.tcp import TcpConnect
 from harness.wireguard import INTERFACE
 

@@ -16,11 +16,12 @@ import pytest
 from harness import traffic
 from harness.addresses import TUNNEL_SERVICES, TUNNEL_WEB, WIREGUARD_PORT
 from harness.budgets import FORWARDING, HANDSHAKE, REFUSED_HANDSHAKE, REFUSED_STRANGER, SETTLE
-from harness.deployment import Deployment, Gateway
+from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.handshakes import expire_session, shake_hands
 from harness.keys import KeyPair, generate_preshared
 from harness.model import Outcome
+from harness.nodes import Gateway
 from harness.probes.mariadb import MariaDBQuery
 from harness.waiting import holds_for, wait_until
 from harness.wireguard import INTERFACE

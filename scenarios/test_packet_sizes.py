@@ -10,8 +10,9 @@ import pytest
 
 from harness import capture, clients
 from harness.addresses import TUNNEL_SERVICES, TUNNEL_WEB, WIREGUARD_PORT
-from harness.deployment import Deployment, Gateway
+from harness.deployment import Deployment
 from harness.experiment import Experiment
+from harness.nodes import Gateway
 from harness.wireguard import INTERFACE
 
 TCP_HEADERS = 40  # bytes of IPv4 and TCP

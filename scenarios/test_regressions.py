@@ -23,13 +23,14 @@ from harness.addresses import (
     AddressPlan,
 )
 from harness.budgets import FORWARDING, HANDSHAKE, HEALTH_PAGE, RECOVERY, SETTLE, TRAFFIC
-from harness.deployment import Deployment, Gateway
+from harness.deployment import Deployment
 from harness.engine import Engine
 from harness.errors import ConfigurationError
 from harness.experiment import Experiment
 from harness.keys import KeyPair, derive_public, generate_private
 from harness.model import Outcome
 from harness.netfilter import dnat_specification
+from harness.nodes import Gateway
 from harness.ownership import PLAN
 from harness.pages import Page, get
 from harness.probes.mariadb import MariaDBQuery
@@ -145,7 +146,7 @@ def test_the_gateway_refuses_a_network_on_the_tunnels_subnet(deployment: Deploym
 
 def test_the_networks_of_the_deployment_are_sound(deployment: Deployment) -> None:
     """The twin: the configuration that is deployed passes the same check, and the two networks are its own."""
-    configuration = deployment.project.configuration()
+    configuration = deployment.project("web").configuration()
     preflight.require_sound(configuration)
     subnets = {
         name: IPv4Network(entry["subnet"])
@@ -311,7 +312,7 @@ def test_a_gateway_created_anew_without_web_leaves_web_in_a_dead_namespace(exper
         assert failing(health_from_inside(deployment)) == {"database", "broker"}
 
         with experiment.step("web is created anew"):
-            deployment.project.recreate("web")
+            deployment.project("web").recreate("web")
         page = wait_until("web's page", lambda: health(deployment, "web"), lambda seen: seen.status == 200, RECOVERY)
         assert failing(page) == set()
         assert len(interfaces(deployment)) > 1

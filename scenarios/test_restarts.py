@@ -18,9 +18,10 @@ from harness import clients, traffic
 from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES
 from harness.budgets import BROKEN_CONNECTION, CLIENT_LISTED, FORWARDING, HANDSHAKE, LOST_SESSION, RECOVERY, RESTARTED
 from harness.clients import TRANSFER_TIMEOUT
-from harness.deployment import Deployment, Gateway, Node
+from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.model import Budget, Outcome
+from harness.nodes import Gateway, Node
 from harness.probes.mariadb import MariaDBQuery
 from harness.probes.redis import RedisPing
 from harness.probes.tcp import TcpConnect
@@ -111,7 +112,7 @@ def test_mariadb_is_created_anew_under_open_connections(experiment: Experiment) 
         with experiment.disturbance("mariadb is created anew"), ThreadPoolExecutor(max_workers=2) as pool:
             asked = pool.submit(query, asking, f"SELECT SLEEP({TRANSFER_TIMEOUT})")
             wait_until("the query to be under way", lambda: sleeping(deployment), bool, CLIENT_LISTED)
-            deployment.project.recreate("mariadb")
+            deployment.project("mariadb").recreate("mariadb")
 
             expect_lost(asked, pymysql.MySQLError)
             expect_lost(pool.submit(query, idle, "SELECT 1"), pymysql.MySQLError)
@@ -133,7 +134,7 @@ def test_redis_is_created_anew_under_open_connections(experiment: Experiment) ->
         with experiment.disturbance("redis is created anew"), ThreadPoolExecutor(max_workers=1) as pool:
             asked = pool.submit(waiting.blpop, "a list that nobody pushes to")
             wait_until("the client to wait", lambda: blocked(deployment), bool, CLIENT_LISTED)
-            deployment.project.recreate("redis")
+            deployment.project("redis").recreate("redis")
 
             expect_lost(asked, redis_client.ConnectionError)
             experiment.expect(RedisPing("web")).becomes(Outcome.CONNECTED, within=RECOVERY)

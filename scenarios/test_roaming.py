@@ -14,10 +14,11 @@ from ipaddress import IPv4Address
 from harness import capture, traffic
 from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES, TUNNEL_WEB, WEB_PORT, WIREGUARD_PORT
 from harness.budgets import FORWARDING, ROAMING
-from harness.deployment import Deployment, Gateway
+from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.handshakes import shake_hands
 from harness.model import Outcome
+from harness.nodes import Gateway
 from harness.probes.mariadb import MariaDBQuery
 from harness.probes.tcp import TcpConnect
 from harness.waiting import wait_until

@@ -14,9 +14,10 @@ import pytest
 from harness import capture, keys
 from harness.addresses import TUNNEL_SERVICES, TUNNEL_WEB, WIREGUARD_PORT
 from harness.budgets import HANDSHAKE, TRAFFIC
-from harness.deployment import Deployment, Gateway
+from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.model import CommandResult
+from harness.nodes import Gateway
 from harness.waiting import wait_until
 from harness.wireguard import INTERFACE, REJECT_AFTER
 

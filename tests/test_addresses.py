@@ -133,7 +133,7 @@ def test_the_compose_file_alone_is_plan_0(render: Render, plan: AddressPlan) -> 
 def test_compose_itself_reads_the_file_so(tmp_path: Path, index: int) -> None:
     """`docker compose config`, through the harness's own project, gives the same plan."""
     plan = AddressPlan(index=index)
-    configuration = compose.project("dev", plan, tmp_path).configuration()
+    configuration = compose.project(plan, tmp_path).configuration()
     holds_plan(configuration, plan)
     assert configuration["name"] == plan.project
     published = {

@@ -7,7 +7,7 @@ import pytest
 from harness.addresses import AddressPlan
 from harness.bringup import needs_of
 from harness.compose import override
-from harness.deployment import ContainerState, container_state
+from harness.nodes import ContainerState, container_state
 
 from .conftest import Render
 

@@ -79,10 +79,10 @@ def test_the_override_adds_nothing_to_the_deployment_itself(
 @pytest.mark.usefixtures("compose_cli")
 def test_compose_accepts_the_override(tmp_path: Path, plan: AddressPlan, labels: dict[str, str]) -> None:
     """The override that is written is laid over the files by compose itself: labels, probes and both sorts of ports."""
-    configuration = compose.project("dev", plan, tmp_path).configuration()
+    configuration = compose.project(plan, tmp_path).configuration()
     overlay = tmp_path / "override.json"
     compose.write_override(overlay, compose.override(configuration, plan, labels))
-    merged = compose.project("dev", plan, tmp_path, overlays=(overlay,)).configuration()
+    merged = compose.project(plan, tmp_path, overlays=(overlay,)).configuration()
     assert {name for name, service in merged["services"].items() if labels.items() <= service["labels"].items()} == {
         *configuration["services"],
         "probe-web",
@@ -102,7 +102,7 @@ def test_an_overlay_changes_only_its_own_project(tmp_path: Path, plan: AddressPl
     """An overlay laid over a project is seen in the new one; the one it came from stays as it was."""
     overlay = tmp_path / "overlay.json"
     compose.write_override(overlay, {"services": {"web": {"environment": {"DATABASE_HOST": "192.0.2.1"}}}})
-    before = compose.project("dev", plan, tmp_path)
+    before = compose.project(plan, tmp_path)
     changed = before.with_overlay(overlay)
     hosts = [
         project.configuration()["services"]["web"]["environment"]["DATABASE_HOST"] for project in (changed, before)
@@ -113,7 +113,7 @@ def test_an_overlay_changes_only_its_own_project(tmp_path: Path, plan: AddressPl
 @pytest.mark.usefixtures("compose_cli")
 def test_secrets_are_taken_from_the_deployments_state(tmp_path: Path, plan: AddressPlan) -> None:
     """Each deployment's secrets are in its own state directory."""
-    configuration = compose.project("dev", plan, tmp_path).configuration()
+    configuration = compose.project(plan, tmp_path).configuration()
     files = {Path(secret["file"]).parent for secret in configuration["secrets"].values()}
     assert files == {compose.secrets_directory(tmp_path)} == {tmp_path / "secrets"}
 
@@ -122,8 +122,7 @@ def test_secrets_are_taken_from_the_deployments_state(tmp_path: Path, plan: Addr
 def test_where_the_secrets_lie_does_not_change_the_fingerprint(tmp_path: Path, plan: AddressPlan) -> None:
     """Two runs of the same files have one fingerprint, although each has secrets of its own."""
     found = {
-        compose.fingerprint(compose.project("dev", plan, tmp_path / name).configuration(), IMAGES)
-        for name in ("one", "two")
+        compose.fingerprint(compose.project(plan, tmp_path / name).configuration(), IMAGES) for name in ("one", "two")
     }
     assert len(found) == 1
 
@@ -161,9 +160,9 @@ def test_another_image_changes_the_fingerprint(render: Render) -> None:
 
 
 def test_every_image_that_is_built_has_a_source() -> None:
-    """`images.yml` builds exactly the images that can be replaced, and the probe, each from a folder of its own."""
+    """`images.yml` builds what can be replaced, the probe and the server, each from a folder of its own."""
     built = yaml.safe_load((images.COMPOSE / "images.yml").read_text(encoding="utf-8"))["services"]
-    assert set(built) == {*images.REPLACEABLE.values(), "probe"}
+    assert set(built) == {*images.REPLACEABLE.values(), "probe", "server"}
     for name, definition in built.items():
         assert definition["image"] == images.local(name)
         assert (images.COMPOSE / definition["build"]["context"] / "Dockerfile").is_file()
@@ -172,6 +171,6 @@ def test_every_image_that_is_built_has_a_source() -> None:
 
 def test_the_docker_command_is_told_the_project(plan: AddressPlan, tmp_path: Path) -> None:
     """Every compose command names the project, so that two plans never meet in one."""
-    argv = compose.project("dev", plan, tmp_path).compose_command_property
+    argv = compose.project(plan, tmp_path).compose_command_property
     assert argv[argv.index("--project-name") + 1] == "wireguard-dev"
     assert Path(argv[0]).name == Path(shutil.which("docker") or "docker").name

@@ -10,7 +10,7 @@ from harness import credentials, keys
 from harness.credentials import Credentials
 from harness.errors import KeyFileError
 
-ALL = {*keys.FILES, "db_password", "db_root_password", "django_secret_key"}
+ALL = {*keys.FILES, "db_password", "db_root_password", "django_secret_key", "redis_password", "flower_password"}
 
 
 def refuse(_directory: Path, _owners: dict[str, int]) -> None:
@@ -18,9 +18,9 @@ def refuse(_directory: Path, _owners: dict[str, int]) -> None:
 
 
 def test_every_deployment_has_secrets_of_its_own() -> None:
-    """Six secrets, none like another, and none of them in a second set."""
+    """Eight secrets, none like another, and none of them in a second set."""
     one, other = Credentials.generate().secrets(), Credentials.generate().secrets()
-    assert len(set(one) | set(other)) == 12
+    assert len(set(one) | set(other)) == 16
     assert min(map(len, one)) >= 32
 
 

@@ -51,12 +51,12 @@ class Shop:
             raise NotFound(reference)
         return SimpleNamespace(id=f"sha256:{source.name}", labels={"wireguard-harness.source": source.read_text()})
 
-    def ensure(self) -> set[str]:
+    def ensure(self, layout: str = "dev") -> set[str]:
         """Run, and return what was built."""
         calls = self.store / "calls"
         calls.unlink(missing_ok=True)
         self.said.clear()
-        images.ensure(self.engine, self.said.append)
+        images.ensure(self.engine, layout, self.said.append)
         return set(calls.read_text().split()[4:]) if calls.exists() else set()
 
 
@@ -183,6 +183,13 @@ def test_a_missing_ca_bundle_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatc
 def test_the_builder_gets_what_images_yml_asks_for() -> None:
     """Every variable that `images.yml` reads is one that a build is given."""
     text = (images.COMPOSE / "images.yml").read_text(encoding="utf-8")
-    given = {"BASE_IMAGE", "CA_BUNDLE"} | {f"{name.upper()}_SOURCE" for name in BUILT_HERE}
+    given = {"BASE_IMAGE", "CA_BUNDLE"} | {f"{name.upper()}_SOURCE" for name in {*BUILT_HERE, "nginx", "server"}}
     asked = {part.split(":-")[0] for part in text.split("${")[1:]}
     assert json.dumps(sorted(asked)) == json.dumps(sorted(given))
+
+
+def test_the_prod_layout_needs_more(shop: Shop) -> None:
+    """A server to stand in for a machine, and nginx, are built for it alone."""
+    assert shop.ensure("dev") == BUILT_HERE
+    assert shop.ensure("prod") == {"nginx", "server"}
+    assert shop.ensure("prod") == set()

@@ -16,7 +16,7 @@ PUBLIC = (CREDENTIALS.keys.web.public, CREDENTIALS.keys.services.public)
 REDACT = Redactor(CREDENTIALS.secrets(), PUBLIC)
 
 
-@pytest.mark.parametrize("secret", CREDENTIALS.secrets(), ids=range(6))
+@pytest.mark.parametrize("secret", CREDENTIALS.secrets(), ids=range(8))
 def test_a_known_secret_is_removed_wherever_it_stands(secret: str) -> None:
     """Keys and passwords of the deployment vanish from any text, also inside a word, a URL or JSON."""
     for text in (

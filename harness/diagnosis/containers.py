@@ -160,8 +160,16 @@ def absent() -> Container:
     )
 
 
-def inspected(attributes: Mapping[str, Any], project: str, services: Mapping[str, str]) -> Container:
-    """A container by its `docker inspect`; `services` gives the service of each container id of the deployment."""
+def placed(network: str, host: str) -> str:
+    """The name of a network of one of several engines: two of one name are two networks."""
+    return f"{host}/{network}" if host else network
+
+
+def inspected(attributes: Mapping[str, Any], project: str, services: Mapping[str, str], engine: str = "") -> Container:
+    """A container by its `docker inspect`; `services` gives the service of each container id of the deployment.
+
+    `engine` is the name of its engine, where the deployment has several.
+    """
     state, host, config = attributes["State"], attributes["HostConfig"], attributes["Config"]
     mode = str(host["NetworkMode"])
     pairs = (entry.partition("=") for entry in config["Env"] or [])
@@ -179,7 +187,7 @@ def inspected(attributes: Mapping[str, Any], project: str, services: Mapping[str
         command=tuple(map(str, config.get("Cmd") or [])),
         network_mode=mode,
         joined=services.get(mode.removeprefix("container:"), "gone") if mode.startswith("container:") else None,
-        attachments=tuple(_attachments(attributes["NetworkSettings"]["Networks"] or {}, project)),
+        attachments=tuple(_attachments(attributes["NetworkSettings"]["Networks"] or {}, project, engine)),
         published=tuple(_bindings(host.get("PortBindings") or {})),
         capabilities=tuple(str(each).removeprefix("CAP_") for each in host.get("CapAdd") or []),
         privileged=bool(host.get("Privileged")),
@@ -228,12 +236,12 @@ def configured(name: str, configuration: Mapping[str, Any]) -> Container:
     )
 
 
-def _attachments(networks: Mapping[str, Any], project: str) -> Iterator[Attachment]:
+def _attachments(networks: Mapping[str, Any], project: str, engine: str) -> Iterator[Attachment]:
     for name, each in networks.items():
         if name in ("none", "host"):
             continue
         yield Attachment(
-            network=name.removeprefix(f"{project}_"),
+            network=placed(name.removeprefix(f"{project}_"), engine),
             address=each.get("IPAddress") or None,
             prefix=int(each.get("IPPrefixLen") or 32),
             wanted=(each.get("IPAMConfig") or {}).get("IPv4Address") or None,

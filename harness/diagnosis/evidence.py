@@ -72,12 +72,16 @@ class NodeEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkEvidence:
-    """A Docker network of the engine; `ours` says whether the deployment's containers are on it."""
+    """A Docker network; `ours` says whether the deployment's containers are on it.
+
+    `host` names the engine, where the deployment has several: networks of two engines never meet.
+    """
 
     name: str
     subnets: tuple[str, ...]
     project: str | None
     ours: bool
+    host: str = ""
 
     @property
     def ipv4(self) -> tuple[IPv4Network, ...]:
@@ -115,7 +119,13 @@ class Snapshot:
             "static": self.static,
             "problems": list(self.problems),
             "networks": [
-                {"name": each.name, "subnets": list(each.subnets), "project": each.project, "ours": each.ours}
+                {
+                    "name": each.name,
+                    "subnets": list(each.subnets),
+                    "project": each.project,
+                    "ours": each.ours,
+                    "host": each.host,
+                }
                 for each in self.networks
             ],
             "traffic": {way: dict(sizes) for way, sizes in self.traffic.items()},
@@ -188,6 +198,7 @@ def _network(loaded: Mapping[str, Any]) -> NetworkEvidence:
         subnets=_texts(loaded["subnets"]),
         project=None if loaded["project"] is None else _is(str, loaded["project"]),
         ours=_is(bool, loaded["ours"]),
+        host=_is(str, loaded["host"]),
     )
     _ = network.ipv4  # each subnet has to be one
     return network

@@ -42,11 +42,11 @@ class KeyRotated(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Exchange the pair; the undo has the files hold what they held, and exchanges it back."""
-        private, public = (mutations.key_path(deployment, name).read_text("ascii").strip() for name in _FILES)
+        private, public = (mutations.copies(deployment, name)[0].read_text("ascii").strip() for name in _FILES)
         old, new = KeyPair(private=private, public=public), KeyPair.generate()
         undo.callback(_exchange, deployment, new, old)
         for name, key in zip(_FILES, (new.private, new.public), strict=True):
-            mutations.rewrite(undo, mutations.key_path(deployment, name), key)
+            mutations.rewrite(deployment, undo, name, key)
         _exchange(deployment, old, new)
 
 

@@ -45,8 +45,8 @@ class DifferingPresharedKeys(Fault):
         """Create services' gateway anew. The file is both ends', so services is given one of its own, or none."""
         overlay = _WITHOUT
         if not self.one_sided:
-            file = mutations.key_file(deployment, undo, generate_preshared())
-            overlay = _ANOTHER.format(file=json.dumps(str(file)))
+            file = mutations.key_file(deployment, undo, "wireguard-services", generate_preshared())
+            overlay = _ANOTHER.format(file=json.dumps(file))
         recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from harness import capture, disruptions
 from harness.addresses import TUNNEL_WEB
-from harness.deployment import Deployment, Gateway
+from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
+from harness.nodes import Gateway
 from harness.probes.mariadb import MariaDBQuery
 from harness.wireguard import INTERFACE
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from harness import disruptions
 from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES
-from harness.deployment import Deployment, Node
+from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
+from harness.nodes import Node
 from harness.probes.tcp import TcpConnect
 
 _STOP_GRACE = 5  # seconds, as in the compose file

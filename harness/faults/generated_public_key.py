@@ -29,10 +29,8 @@ class GeneratedPublicKey(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that key."""
-        file = mutations.key_file(deployment, undo, keys.generate_private())
-        recreation.redeploy(
-            deployment, undo, {"secrets": {"web_public_key": {"file": str(file)}}}, "wireguard-services"
-        )
+        file = mutations.key_file(deployment, undo, "wireguard-services", keys.generate_private())
+        recreation.redeploy(deployment, undo, {"secrets": {"web_public_key": {"file": file}}}, "wireguard-services")
 
 
 CASES: tuple[Fault, ...] = (GeneratedPublicKey(),)

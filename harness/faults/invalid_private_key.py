@@ -35,9 +35,10 @@ class InvalidPrivateKey(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that file."""
-        file = mutations.key_file(deployment, undo, deployment.credentials.keys.services.private[: self.kept])
+        kept = deployment.credentials.keys.services.private[: self.kept]
+        file = mutations.key_file(deployment, undo, "wireguard-services", kept)
         recreation.redeploy(
-            deployment, undo, {"secrets": {"services_private_key": {"file": str(file)}}}, "wireguard-services"
+            deployment, undo, {"secrets": {"services_private_key": {"file": file}}}, "wireguard-services"
         )
 
 

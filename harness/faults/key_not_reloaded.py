@@ -36,8 +36,8 @@ class KeyNotReloaded(Fault):
         """Change web's two files, and have web alone take its new key."""
         new = KeyPair.generate()
         mutations.keep_tunnel(deployment, undo)
-        mutations.rewrite(undo, mutations.key_path(deployment, keys.WEB_PRIVATE), new.private)
-        mutations.rewrite(undo, mutations.key_path(deployment, keys.WEB_PUBLIC), new.public)
+        mutations.rewrite(deployment, undo, keys.WEB_PRIVATE, new.private)
+        mutations.rewrite(deployment, undo, keys.WEB_PUBLIC, new.public)
         deployment.wireguard_web.output("sh", "-c", _TAKE_KEY)
         # The old session would go on for up to 3 minutes.
         shake_hands_anew(deployment)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from harness import mutations, namespaces
+from harness import mutations
 from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES, TUNNEL_WEB, WEB_PORT, WIREGUARD_PORT
-from harness.deployment import Deployment, Gateway
+from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Budget, Outcome
+from harness.nodes import Gateway
 from harness.probes.tcp import TcpConnect
 from harness.waiting import holds_for, wait_until
 from harness.wireguard import INTERFACE
@@ -38,7 +39,7 @@ class MissingKeepalive(Fault):
 
     def unavailable(self, deployment: Deployment) -> str | None:
         """It is seen from within services' gateway, whose image has no Python, and needs conntrack's sysctls."""
-        if namespaces.process_of(deployment.wireguard_services.inspect()) is None:
+        if deployment.wireguard_services.process() is None:
             return "its symptom is seen from within a gateway's namespace, and this process cannot enter it"
         if not deployment.wireguard_web.peek("test", "-e", f"/proc/sys/{next(iter(_TIMEOUTS))}").ok:
             return "this kernel does not let a network namespace choose its conntrack timeouts"

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from harness import sibling
 from harness.addresses import TUNNEL_WEB
-from harness.deployment import ContainerState, Deployment
+from harness.deployment import Deployment
 from harness.faults import Fault, Stage
 from harness.model import Budget
+from harness.nodes import ContainerState
 from harness.waiting import wait_until
 
 _REFUSED = Budget(seconds=20, reason="a gateway that finds the overlap ends within a second of its start")
@@ -38,7 +39,7 @@ class OverlappingTunnel(Fault):
         """Create a sibling of the deployment and start its gateways and backends."""
         tunnel = str(TUNNEL_WEB.network.network_address).rpartition(".")[0]
         beside = sibling.prepare(deployment, undo, lambda text: text.replace("10.101.${PLAN:-0}", tunnel))
-        beside.project.create()
+        beside.project("web").create()
         for service in _STARTED:
             beside.node(service).container.start()
         gateway = beside.wireguard_services

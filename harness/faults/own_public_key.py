@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import keys, mutations, recreation
+from harness import mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -29,7 +29,7 @@ class OwnPublicKey(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that key: a running WireGuard would pass such a peer over in silence."""
-        own = str(mutations.key_path(deployment, keys.SERVICES_PUBLIC))
+        own = mutations.key_file(deployment, undo, "wireguard-services", deployment.credentials.keys.services.public)
         recreation.redeploy(deployment, undo, {"secrets": {"web_public_key": {"file": own}}}, "wireguard-services")
 
 

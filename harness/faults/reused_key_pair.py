@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import keys, mutations, recreation
+from harness import mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -29,7 +29,7 @@ class ReusedKeyPair(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with web's private key."""
-        file = str(mutations.key_path(deployment, keys.WEB_PRIVATE))
+        file = mutations.key_file(deployment, undo, "wireguard-services", deployment.credentials.keys.web.private)
         recreation.redeploy(
             deployment, undo, {"secrets": {"services_private_key": {"file": file}}}, "wireguard-services"
         )

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import compose, keys
+from harness import keys, mutations
 from harness.deployment import Deployment
 from harness.faults import Fault
 
@@ -38,7 +38,8 @@ class SecretReadable(Fault):
         path.chmod(_READABLE)
 
     def _path(self, deployment: Deployment) -> Path:
-        return compose.secrets_directory(deployment.run.state) / self.file
+        (path,) = mutations.copies(deployment, self.file)
+        return path
 
 
 CASES: tuple[Fault, ...] = (SecretReadable(),)

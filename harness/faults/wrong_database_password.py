@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import credentials, disruptions, recreation
+from harness import credentials, mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -30,8 +30,10 @@ class WrongDatabasePassword(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create web anew with another file in the place of the secret."""
-        file = disruptions.secret_file(deployment, undo, "wrong_db_password", secrets.token_urlsafe())
-        overlay = {"secrets": {credentials.DB_PASSWORD: {"file": str(file)}}}
+        file = mutations.secret_file(
+            deployment, undo, "web", "wrong_db_password", secrets.token_urlsafe(), credentials.uid()
+        )
+        overlay = {"secrets": {credentials.DB_PASSWORD: {"file": file}}}
         recreation.redeploy(deployment, undo, overlay, "web")
 
 

@@ -45,7 +45,7 @@ class WrongPeerKey(Fault):
         gateway = {"web": deployment.wireguard_web, "services": deployment.wireguard_services}[self.end]
         stranger = KeyPair.generate().public
         mutations.keep_tunnel(deployment, undo)
-        mutations.rewrite(undo, mutations.key_path(deployment, _FILES[self.end]), stranger)
+        mutations.rewrite(deployment, undo, _FILES[self.end], stranger)
         mutations.add_peer_again(gateway, gateway.peer().public_key, stranger)
         # As after a start with that key: no end remembers a handshake.
         shake_hands_anew(deployment)

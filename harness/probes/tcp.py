@@ -15,9 +15,10 @@ from ipaddress import IPv4Address
 
 from harness import namespaces
 from harness.budgets import CONNECT_TIMEOUT
-from harness.deployment import Deployment, Node
+from harness.deployment import Deployment
 from harness.errors import HarnessError
 from harness.model import CommandResult, Observation, Outcome
+from harness.nodes import Node
 
 _CODE = """
 import json, os, socket
@@ -57,9 +58,9 @@ class TcpConnect:
         """Ask once."""
         node = deployment.node(self.source)
         try:
-            pid = namespaces.process_of(node.inspect()) if _is_address(self.host) else None
-            if pid is not None:
-                error = namespaces.connect(pid, self.host, self.port, CONNECT_TIMEOUT)
+            process = node.process() if _is_address(self.host) else None
+            if process is not None:
+                error = namespaces.connect(process, self.host, self.port, CONNECT_TIMEOUT)
                 return self._judged(error, os.strerror(error) if error else "")
         except (HarnessError, OSError) as error:
             return self._observation(Outcome.INCONCLUSIVE, str(error))

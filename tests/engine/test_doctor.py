@@ -41,7 +41,7 @@ def team(plan: AddressPlan, engine: Engine, tmp_path_factory: pytest.TempPathFac
     lifecycle.prepare(engine, say=lambda _line: None)
     folder = tmp_path_factory.mktemp("team")
     run = Run.start(plan.index, folder)
-    files = compose.project("dev", plan, images.COMPOSE)
+    files = compose.project(plan, images.COMPOSE)
     labels = {"labels": run.labels()}
     configuration = files.configuration()
     compose.write_override(

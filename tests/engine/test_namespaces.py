@@ -20,9 +20,9 @@ Switch = Callable[[], None]
 @pytest.fixture
 def by_exec(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Switch:
     """Called, it makes everything go by `docker exec` from then on, as on a remote engine."""
-    if namespaces.process_of(deployment.web.inspect()) is None:
+    if deployment.web.process() is None:
         pytest.skip("namespaces can be entered only by root, with nsenter, on the engine's own machine")
-    return lambda: monkeypatch.setattr(namespaces, "process_of", lambda _attributes: None)
+    return lambda: monkeypatch.setattr(namespaces, "process_of", lambda _attributes, _procfs=None: None)
 
 
 @pytest.mark.parametrize(

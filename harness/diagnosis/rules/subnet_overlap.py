@@ -14,16 +14,15 @@ Pair = tuple[str, IPv4Network, str, IPv4Network]
 
 
 def _over(facts: Facts) -> Iterator[Pair]:
-    ours = [each for each in facts.snapshot.networks if each.ours]
-    theirs = [each for each in facts.snapshot.networks if not each.ours]
-    subnets = [(f"network {each.name}", subnet) for each in ours for subnet in each.ipv4]
-    for name, subnet in subnets:
-        for other in theirs:
-            yield from ((name, subnet, f"network {other.name}", foreign) for foreign in other.ipv4)
+    ours = [(each, subnet) for each in facts.snapshot.networks if each.ours for subnet in each.ipv4]
+    theirs = [(each, subnet) for each in facts.snapshot.networks if not each.ours for subnet in each.ipv4]
+    pairs = [*itertools.combinations(ours, 2), *itertools.product(ours, theirs)]
+    for (one, first), (two, second) in pairs:
+        if one.host == two.host:
+            yield f"network {one.name}", first, f"network {two.name}", second
     if facts.tunnel is not None:
-        subnets.append(("the tunnel", facts.tunnel))
-    for (one, first), (two, second) in itertools.combinations(subnets, 2):
-        yield one, first, two, second
+        for network, subnet in ours:
+            yield f"network {network.name}", subnet, "the tunnel", facts.tunnel
 
 
 def _when(facts: Facts, pair: Pair) -> Iterator[Case]:

@@ -1,0 +1,244 @@
+"""Simulated servers: containers that stand in for whole machines, each with a Docker engine of its own.
+
+They meet on one network, the underlay, and are reached from here by another one, on which they do not see each
+other: their engines' ports and a few entrances are published on this machine's loopback.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException
+from docker.tls import TLSConfig
+from docker.types import IPAMConfig, IPAMPool
+from requests.exceptions import RequestException
+
+from harness import images, keys
+from harness.addresses import ProdPlan
+from harness.certificates import Authority
+from harness.engine import Engine
+from harness.errors import BringUpError, CommandError, DeploymentError
+from harness.model import Budget
+from harness.namespaces import PROC, process_of
+from harness.nodes import Node
+from harness.ownership import Run
+from harness.waiting import wait_until
+
+SITE = Path("/opt/site")
+"""Where a server has what is deployed on it."""
+
+ENGINE_PORT = 2376  # Docker's own for its API with TLS
+_BOOTED = Budget(seconds=60, poll=0.1, reason="an engine on an empty disk is there after 2 s, on a loaded machine 10 s")
+_TIMEOUT = 120  # seconds; as for the engine of this machine
+_TLS = "/etc/docker/tls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Specification:
+    """What one server is like.
+
+    `entrances` are ports of the server and where they lead inside it, `published` those of its own that are reached
+    from here too. `addresses` are by the networks' roles.
+    """
+
+    role: str
+    addresses: Mapping[str, str]
+    entrances: Mapping[int, str]
+    published: tuple[int, ...]
+    environment: Mapping[str, str]
+    images: tuple[str, ...]
+
+    @property
+    def inside(self) -> tuple[int, ...]:
+        """The server's ports that are to be reached from here."""
+        return (ENGINE_PORT, *self.entrances, *self.published)
+
+
+class Server(Node):
+    """One simulated server. `engine` is the one that runs it, `inner` its own."""
+
+    def __init__(self, engine: Engine, name: str, role: str, files: Path) -> None:
+        super().__init__(engine, role, name)
+        self.files = files
+        self._inner: Engine | None = None
+
+    @property
+    def site(self) -> Path:
+        """The server's `SITE`, as seen from here."""
+        return self.files / "site"
+
+    @property
+    def inner(self) -> Engine:
+        """The server's own engine."""
+        if self._inner is None:
+            self._inner = Engine(self._client(), self._procfs, name=self.service)
+        return self._inner
+
+    def port(self, inside: int) -> int:
+        """The port of this machine's loopback that leads to one of the server's, also while it is down."""
+        bindings = self.inspect()["HostConfig"]["PortBindings"].get(f"{inside}/tcp") or []
+        for binding in bindings:
+            return int(binding["HostPort"])
+        message = f"{self.name} has no entrance {inside}"
+        raise DeploymentError(message)
+
+    def ready(self) -> bool:
+        """Whether the server's engine answers."""
+        try:
+            self.inner.client.ping()
+        except (DockerException, RequestException, OSError):
+            return False
+        return True
+
+    def await_ready(self) -> None:
+        """Wait until the server's engine answers; raises `WaitTimeoutError`."""
+        wait_until(f"the engine of {self.name}", self.ready, bool, within=_BOOTED)
+
+    def load(self, references: Sequence[str]) -> None:
+        """Give the server's engine images of the engine that runs the server, all in one: they share their base."""
+        with self.engine.saved_images(references) as archive:
+            self.inner.load_images(archive)
+
+    def _client(self) -> docker.DockerClient:
+        own = self.files / "client"
+        trusted = TLSConfig(
+            client_cert=(str(own / "cert.pem"), str(own / "key.pem")), ca_cert=str(own / "ca.pem"), verify=True
+        )
+        address = f"tcp://127.0.0.1:{self.port(ENGINE_PORT)}"
+        client = docker.DockerClient(base_url=address, tls=trusted, timeout=_TIMEOUT, version="1.44")
+        client.api.trust_env = False
+        return client
+
+    def _procfs(self) -> Path:
+        """The /proc of the server: its processes' numbers mean nothing outside it."""
+        process = process_of(self.inspect(), self.engine.procfs)
+        return process / "root" / "proc" if process else PROC / "nowhere"
+
+    def compose_environment(self) -> dict[str, str]:
+        """The variables by which the docker command talks to the server's engine."""
+        return {
+            "DOCKER_HOST": f"tcp://127.0.0.1:{self.port(ENGINE_PORT)}",
+            "DOCKER_TLS_VERIFY": "1",
+            "DOCKER_CERT_PATH": str(self.files / "client"),
+        }
+
+
+def name_of(plan: ProdPlan, role: str) -> str:
+    """The name of the container that stands in for a server."""
+    return f"{plan.project}-{role}-server"
+
+
+def files_of(run: Run, role: str) -> Path:
+    """Where a server's files are on this machine."""
+    return run.state / "servers" / role
+
+
+def make_networks(engine: Engine, plan: ProdPlan, run: Run) -> dict[str, str]:
+    """Make what joins the servers; the name of each network by its role."""
+    names = {}
+    for role, subnet in plan.networks.items():
+        names[role] = f"{plan.project}-{role}"
+        engine.client.networks.create(
+            names[role],
+            driver="bridge",
+            # Nothing leaves the site. A network that publishes ports cannot be internal; on it nobody sees anybody.
+            internal=role != "management",
+            options={"com.docker.network.bridge.enable_icc": "false"} if role == "management" else {},
+            labels=run.labels(),
+            ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))]),
+        )
+    return names
+
+
+def boot(
+    engine: Engine, plan: ProdPlan, run: Run, networks: Mapping[str, str], specifications: Iterable[Specification]
+) -> list[Server]:
+    """Make servers and start them, side by side; returns when their engines answer and hold their images.
+
+    Raises `BringUpError` with the log of one that does not come up.
+    """
+    wanted = list(specifications)
+    authority = Authority()
+    free = iter(_free_ports(sum(len(each.inside) for each in wanted)))
+    ports = [{f"{port}/tcp": ("127.0.0.1", next(free)) for port in each.inside} for each in wanted]
+    with ThreadPoolExecutor(max_workers=len(wanted), thread_name_prefix="boot") as pool:
+        return list(pool.map(lambda each, own: _boot(engine, plan, run, networks, authority, each, own), wanted, ports))
+
+
+def _boot(  # noqa: PLR0913, PLR0917 (what a server is made of)
+    engine: Engine,
+    plan: ProdPlan,
+    run: Run,
+    networks: Mapping[str, str],
+    authority: Authority,
+    wanted: Specification,
+    ports: Mapping[str, tuple[str, int]],
+) -> Server:
+    state = files_of(run, wanted.role)
+    _write_certificates(state, authority)
+    (state / "site").mkdir(mode=0o755)
+    name = name_of(plan, wanted.role)
+    server = Server(engine, name, wanted.role, state)
+    container = engine.client.containers.create(
+        images.local("server"),
+        name=name,
+        hostname=wanted.role,
+        privileged=True,  # a Docker engine in a container needs it
+        labels=run.labels(),
+        network=networks["management"],
+        ports=dict(ports),
+        volumes={
+            str(state / "tls"): {"bind": _TLS, "mode": "ro"},
+            str(state / "site"): {"bind": str(SITE), "mode": "rw"},
+        },
+        environment={
+            "MANAGEMENT": str(plan.management_net),
+            "ENTRANCES": " ".join(f"{port}:{target}" for port, target in wanted.entrances.items()),
+            **wanted.environment,
+        },
+    )
+    try:
+        for role, address in wanted.addresses.items():
+            engine.client.networks.get(networks[role]).connect(container, ipv4_address=address)
+        container.start()
+        server.await_ready()
+        server.load(wanted.images)
+    except (CommandError, DeploymentError, APIError) as error:
+        log = container.logs(tail=25).decode(errors="replace")
+        message = f"the simulated server {name} does not come up: {error}\nthe last lines of its log:\n{log}"
+        raise BringUpError(message) from error
+    return server
+
+
+def _write_certificates(state: Path, authority: Authority) -> None:
+    """The server's in `tls`, ours in `client`, under the names that the docker command wants."""
+    issued = {"tls": authority.issue("127.0.0.1", "localhost"), "client": authority.issue("wireguard-harness")}
+    for folder, own in issued.items():
+        (state / folder).mkdir(mode=0o700, parents=True)
+        files = {"ca.pem": authority.certificate, "cert.pem": own.certificate, "key.pem": own.key}
+        for name, text in files.items():
+            keys.write_file(state / folder / name, text.rstrip("\n"), mode=0o600)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports of the loopback that nobody holds now.
+
+    They are chosen here and not by the engine, which would choose others whenever a server is started again.
+    """
+    with ExitStack() as held:
+        sockets = [held.enter_context(closing(socket.socket())) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+
+
+def networks_of(engine: Engine, plan: ProdPlan) -> dict[str, Any]:
+    """The networks that join the servers, by their roles."""
+    return {role: engine.client.networks.get(f"{plan.project}-{role}") for role in plan.networks}
