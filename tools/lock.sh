@@ -7,12 +7,14 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tools/lib/console.sh
 . "$ROOT/tools/lib/console.sh"
 
-lock() { # lock IN OUT
-  step lock "$1 -> $2"
+lock() { # lock IN OUT [OPTION...]
+  local in=$1 out=$2
+  shift 2
+  step lock "$in -> $out"
   uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-    --no-header --no-annotate --no-emit-index-url --no-emit-find-links "$1" --output-file "$2"
-  if grep -nE '://|file:|^--' "$2"; then
-    die 1 "lock: $2 names an index or a local file; it would not verify elsewhere"
+    --no-header --no-annotate --no-emit-index-url --no-emit-find-links "$@" "$in" --output-file "$out"
+  if grep -nE '://|file:|^--' "$out"; then
+    die 1 "lock: $out names an index or a local file; it would not verify elsewhere"
   fi
 }
 
@@ -21,6 +23,9 @@ main() {
   command -v uv >/dev/null || die "$EXIT_PREREQUISITE" "missing: uv: pip install uv"
   lock requirements.in requirements.lock
   lock reports/requirements-node.in reports/requirements-node.lock
+  lock ansible/requirements.in ansible/requirements.lock
+  # Of this package only collections are taken, so that what it needs is not installed with it.
+  lock ansible/requirements-collections.in ansible/requirements-collections.lock --no-deps
   step lock "reports/package-lock.json"
   npm --prefix reports install --package-lock-only --ignore-scripts --no-audit --no-fund
 }

@@ -12,6 +12,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$ROOT/tools/lib/packages.sh"
 # shellcheck source=tools/lib/python.sh
 . "$ROOT/tools/lib/python.sh"
+# shellcheck source=tools/lib/ansible.sh
+. "$ROOT/tools/lib/ansible.sh"
 # shellcheck source=tools/lib/node.sh
 . "$ROOT/tools/lib/node.sh"
 # shellcheck source=tools/lib/engine.sh
@@ -22,6 +24,11 @@ check_mmdebstrap() {
   if can_install && [[ $(os_release ID) == debian ]] && ! command -v mmdebstrap >/dev/null; then
     want mmdebstrap
   fi
+}
+
+# Only the production layout is deployed by Ansible; the linters set it up for themselves.
+layout_needs_ansible() {
+  case ",${LAYOUT:-dev}," in *,prod,*) return 0 ;; *) return 1 ;; esac
 }
 
 one_at_a_time() {
@@ -52,6 +59,7 @@ main() {
   one_at_a_time
   install_wanted
   set_up_python
+  if layout_needs_ansible; then set_up_ansible; fi
   set_up_engine
   set_up_report_builder
   step set-up "complete: Engine $(engine_version), Compose $(docker compose version --short), $("$VENV/bin/python" --version)"

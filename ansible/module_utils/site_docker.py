@@ -1,0 +1,112 @@
+"""A server's Docker engine, asked through its command-line client."""
+
+from __future__ import annotations
+
+import json
+import re
+
+try:
+    from typing import Any
+except ImportError:  # pragma: no cover
+    pass
+
+COMPOSE_FILE = "docker-compose.prod.yml"
+PROJECT = "wireguard-prod"
+OLDEST_COMPOSE = (2, 20)  # `depends_on.restart` and `start_interval`, which the compose file uses
+
+INSTALL_DOCKER = (
+    "install Docker Engine 25 or later with Compose 2.20 or later (Debian 13, as root: "
+    "apt-get install --no-install-recommends docker.io docker-cli docker-compose), or run deploy.yml with "
+    "-e install_docker=true"
+)
+
+
+class SiteError(Exception):
+    """What is wrong on this server and what to do, in one sentence."""
+
+
+class Docker:
+    """The engine and Compose as seen by this site."""
+
+    def __init__(self, module: Any, directory: str, profiles: list[str]) -> None:
+        self._module = module
+        self._directory = directory
+        self._profiles = profiles
+
+    def run(self, *arguments: str, data: str | None = None) -> tuple[int, str, str]:
+        """Exit status, output and errors of `docker ARGUMENTS`; SiteError where there is no such command."""
+        docker = self._module.get_bin_path("docker")
+        if docker is None:
+            raise SiteError("there is no docker command here: " + INSTALL_DOCKER)
+        status, output, errors = self._module.run_command(
+            [docker, *arguments], data=data, environ_update={"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain"}
+        )
+        return status, output, errors
+
+    def output(self, *arguments: str) -> str:
+        """Output of `docker ARGUMENTS`; SiteError with its complaint where it fails."""
+        status, output, errors = self.run(*arguments)
+        if status:
+            raise SiteError("docker " + " ".join(arguments[:2]) + ": " + last_line(errors or output))
+        return output
+
+    def check(self) -> None:
+        """SiteError unless an engine answers and Compose is new enough."""
+        status, _, errors = self.run("version", "--format", "{{.Server.Version}}")
+        if status:
+            raise SiteError("the Docker engine does not answer (" + last_line(errors) + "): start it, systemctl start docker")
+        status, version, _ = self.run("compose", "version", "--short")
+        found = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+        if status or found < OLDEST_COMPOSE:
+            raise SiteError("Compose is " + (version.strip() if found else "missing") + ": " + INSTALL_DOCKER)
+
+    def compose(self, *arguments: str) -> tuple[int, str, str]:
+        """`docker compose` on the installed file, with this server's profiles."""
+        profiles = [word for profile in self._profiles for word in ("--profile", profile)]
+        return self.run(
+            "compose", "--project-directory", self._directory, "--file", self._directory + "/" + COMPOSE_FILE,
+            *profiles, *arguments,
+        )  # fmt: skip
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        """The services that this server is to run, as Compose understands the installed files, by name."""
+        status, output, errors = self.compose("config", "--format", "json")
+        if status:
+            raise SiteError("Compose refuses the installed files: " + last_line(errors))
+        config = json.loads(output)
+        for service in config["services"].values():
+            service["used_files"] = _used_files(service, config.get("secrets", {}))
+        return dict(config["services"])
+
+    def config_hashes(self) -> dict[str, str]:
+        """What Compose marks each service's container with, so that it knows whether the service has changed since."""
+        status, output, errors = self.compose("config", "--hash", "*")
+        if status:
+            raise SiteError("Compose refuses the installed files: " + last_line(errors))
+        return dict(line.split(None, 1) for line in output.strip().splitlines())
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """The site's containers as `docker inspect` shows them, by service."""
+        ids = self.output("ps", "--all", "--quiet", "--no-trunc", "--filter", "label=com.docker.compose.project=" + PROJECT)
+        if not ids.split():
+            return {}
+        found = json.loads(self.output("inspect", *ids.split()))
+        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in found}
+
+    def image_id(self, image: str) -> str | None:
+        """The id of a local image; None if it is not there."""
+        status, output, _ = self.run("image", "inspect", "--format", "{{.Id}}", image)
+        return None if status else output.strip()
+
+
+def _used_files(service: dict[str, Any], secrets: dict[str, Any]) -> list[str]:
+    """The files of the host that a service's container sees, by absolute path."""
+    mounted = [secrets[entry["source"]]["file"] for entry in service.get("secrets", [])]
+    binds = [entry["source"] for entry in service.get("volumes", []) if entry["type"] == "bind"]
+    return sorted(mounted + binds)
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, shortened: with Docker's tools the reason comes last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it said nothing"

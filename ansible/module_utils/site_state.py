@@ -1,0 +1,111 @@
+"""Which of the site's containers are not what the installed files ask for, and whether they are well."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+try:
+    from typing import Any
+except ImportError:  # pragma: no cover
+    pass
+
+from ansible.module_utils.site_docker import Docker, last_line  # type: ignore[import-not-found]
+from ansible.module_utils.site_files import SiteFiles  # type: ignore[import-not-found]
+
+_POLL_SECONDS = 0.3
+_CONFIG_HASH = "com.docker.compose.config-hash"
+
+
+def digest_of_files(paths: list[str]) -> str:
+    """One checksum of all that a container sees of the host's files."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update((path + "\0" + (SiteFiles("/").checksum(path.lstrip("/")) or "missing") + "\n").encode())
+    return total.hexdigest()
+
+
+def reasons(docker: Docker, site: SiteFiles) -> dict[str, str]:
+    """Each service that has to be started or made anew, with the reason.
+
+    Compose itself compares its configuration and the image. It does not look into mounted files: what each container
+    was made with is in the record of the last success, by the container's own id.
+    """
+    services, hashes, containers = docker.services(), docker.config_hashes(), docker.containers()
+    recorded = site.applied().get("containers", {})
+    found = {}
+    for name, service in services.items():
+        container = containers.get(name)
+        if container is None:
+            found[name] = "missing"
+        elif container["Config"]["Labels"].get(_CONFIG_HASH) != hashes[name]:
+            found[name] = "configuration"
+        elif container["Image"] != docker.image_id(service["image"]):
+            found[name] = "image"
+        elif recorded.get(name) != {"id": container["Id"], "files": digest_of_files(service["used_files"])}:
+            found[name] = "files"
+        elif not container["State"]["Running"]:
+            found[name] = "stopped"
+    _add_followers(services, found)
+    return found
+
+
+def _add_followers(services: dict[str, dict[str, Any]], found: dict[str, str]) -> None:
+    """Who lives in another's network namespace is left behind in it when that one is made anew."""
+    for name, service in services.items():
+        mode = service.get("network_mode") or ""
+        host = mode.partition(":")[2] if mode.startswith("service:") else ""
+        if host in found and found.get(name) in (None, "stopped"):
+            found[name] = "follows " + host
+
+
+def record(docker: Docker, applied_at: str, site: SiteFiles, paths: list[str]) -> dict[str, Any]:
+    """What is worth remembering of a success."""
+    services, containers = docker.services(), docker.containers()
+    return {
+        "applied_at": applied_at,
+        "files": {path: site.checksum(path) for path in sorted(paths)},
+        "containers": {
+            name: {"id": containers[name]["Id"], "files": digest_of_files(service["used_files"])}
+            for name, service in services.items()
+        },
+        "images": {service["image"]: docker.image_id(service["image"]) for service in services.values()},
+    }
+
+
+def not_ready(docker: Docker, unhealthy_is_fine: list[str]) -> dict[str, str]:
+    """Each service that is not well, with its state; for some it is enough to run."""
+    containers = docker.containers()
+    found = {}
+    for name in docker.services():
+        state = containers[name]["State"] if name in containers else {"Status": "missing"}
+        health = state.get("Health", {}).get("Status", "healthy")
+        if state["Status"] != "running":
+            found[name] = state["Status"]
+        elif health != "healthy" and name not in unhealthy_is_fine:
+            found[name] = health
+    return found
+
+
+def await_ready(docker: Docker, unhealthy_is_fine: list[str], budget: float) -> dict[str, str]:
+    """What is not well after all this time, in seconds; empty as soon as everything is."""
+    deadline = time.monotonic() + budget
+    while True:
+        found = not_ready(docker, unhealthy_is_fine)
+        if not found or time.monotonic() >= deadline:
+            return found
+        time.sleep(_POLL_SECONDS)
+
+
+def describe(docker: Docker, service: str, state: str) -> str:
+    """What a service says of its own state: its health check's last words, else its log's."""
+    container = docker.containers().get(service)
+    if container is None:
+        return service + " is missing"
+    checks = container["State"].get("Health", {}).get("Log") or []
+    if checks and state in ("unhealthy", "starting"):
+        words = "its health check says: " + last_line(checks[-1]["Output"])
+    else:
+        _, output, errors = docker.run("logs", "--tail", "5", container["Id"])
+        words = "its log ends with: " + last_line(errors or output)
+    return service + " is " + state + "; " + words
