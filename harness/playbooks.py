@@ -1,11 +1,172 @@
-"""Placeholder."""
+"""The playbooks, run as an operator runs them: an inventory and an encrypted vault of this run's own."""
 
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from harness import command, images, keys
+from harness.certificates import Authority
+from harness.errors import CommandError, DeploymentError
+from harness.model import CommandResult
+from harness.production import Production
 
-def write_inventory(deployment: Any) -> None:
-    """X."""
+ANSIBLE = Path(__file__).resolve().parent.parent / "ansible"
+_BIN = ANSIBLE / ".venv" / "bin"
+_COMMITTED = ANSIBLE / "inventories" / "production" / "group_vars"
+
+_TIMEOUT = 300  # seconds; a deployment of both servers takes 30, its own budgets are below this
+_VAULT_TIMEOUT = 60  # seconds; it encrypts a page
+_RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
+_STEP = re.compile(r"^(?:PLAY|TASK) \[(?P<what>.*?)\] \*+$")
+
+Say = Callable[[str], None]
 
 
-def play(deployment: Any, playbook: str, say: Any) -> None:
-    """X."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """What a playbook did. `counts` are Ansible's own, by server: `ok`, `changed`, `failed`, `unreachable` ..."""
+
+    command: CommandResult
+    counts: Mapping[str, Mapping[str, int]]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it came to its end."""
+        return self.command.ok
+
+    @property
+    def changed(self) -> int:
+        """How many tasks changed something, on all servers."""
+        return sum(counts["changed"] for counts in self.counts.values())
+
+    @property
+    def said(self) -> str:
+        """All that it printed."""
+        return self.command.stdout
+
+
+def inventory(deployment: Production) -> Path:
+    """Where the inventory of this run is."""
+    return deployment.run.state / "inventory"
+
+
+def write_inventory(deployment: Production, settings: Mapping[str, Any] | None = None) -> None:
+    """Write the inventory: the committed variables, this run's servers, and a vault that only this run can open.
+
+    `settings` are variables of this run's own.
+    """
+    directory = inventory(deployment)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    shutil.copytree(
+        _COMMITTED, directory / "group_vars", dirs_exist_ok=True, ignore=shutil.ignore_patterns("vault*.yml")
+    )
+    keys.write_file(directory / "vault-password", secrets.token_urlsafe(24), mode=0o600)
+    certificate = Authority().issue("localhost", "127.0.0.1")
+    kept = deployment.credentials
+    write_vault(
+        deployment,
+        {
+            "vault_wg_web_private_key": kept.keys.web.private,
+            "vault_wg_web_public_key": kept.keys.web.public,
+            "vault_wg_services_private_key": kept.keys.services.private,
+            "vault_wg_services_public_key": kept.keys.services.public,
+            "vault_wg_preshared_key": kept.keys.preshared,
+            "vault_db_password": kept.db_password,
+            "vault_redis_password": kept.redis_password,
+            "vault_django_secret_key": kept.django_secret_key,
+            "vault_flower_password": kept.flower_password,
+            "vault_tls_certificate": certificate.certificate,
+            "vault_tls_private_key": certificate.key,
+        },
+    )
+    chosen = images.chosen()
+    variables = {
+        "ansible_connection": "community.docker.docker",
+        "ansible_user": "root",
+        "services_address": str(deployment.plan.underlay_services),
+        "server_name": "localhost",
+        "wireguard_image": chosen["WIREGUARD_IMAGE"],
+        "nginx_image": chosen["NGINX_IMAGE"],
+        "redis_image": chosen["REDIS_IMAGE"],
+        "web_image": chosen["WEB_IMAGE"],
+        "services_image": chosen["SERVICES_IMAGE"],
+    }
+    # The servers' own, because those of a group in this file are weaker than group_vars. JSON is YAML.
+    hosts = {
+        f"{server.service}_servers": {
+            "hosts": {server.service: {"ansible_host": server.name} | variables | dict(settings or {})}
+        }
+        for server in deployment.servers
+    }
+    document = {"vault": {"children": hosts}}
+    (directory / "hosts.yml").write_text(json.dumps(document, indent=2), encoding="utf-8")
+
+
+def write_vault(deployment: Production, values: Mapping[str, str]) -> None:
+    """Encrypt a vault with these values; raises `CommandError` when it cannot be done."""
+    vault = inventory(deployment) / "group_vars" / "vault.yml"
+    keys.write_file(vault, json.dumps(values), mode=0o600)
+    _ansible("ansible-vault", "encrypt", *_password(deployment), str(vault), timeout=_VAULT_TIMEOUT)
+
+
+def read_vault(deployment: Production) -> dict[str, str]:
+    """What is in the vault; raises `CommandError` when it cannot be opened."""
+    vault = inventory(deployment) / "group_vars" / "vault.yml"
+    result = _ansible("ansible-vault", "view", *_password(deployment), str(vault), timeout=_VAULT_TIMEOUT)
+    found: dict[str, str] = json.loads(result.stdout)
+    return found
+
+
+def play(deployment: Production, playbook: str, *arguments: str, check: bool = True, say: Say | None = None) -> Play:
+    """Run a playbook with further arguments, such as `--limit web`; each step is handed to `say`.
+
+    Raises `CommandError` when it fails, unless `check` is False.
+    """
+
+    def follow(line: str) -> None:
+        if say and (step := _STEP.match(line)):
+            say(step["what"])
+
+    argv = ("ansible-playbook", "--inventory", str(inventory(deployment) / "hosts.yml"), *_password(deployment))
+    result = _ansible(*argv, f"playbooks/{playbook}", *arguments, timeout=_TIMEOUT, check=False, on_line=follow)
+    played = Play(command=result, counts=_counts(result.stdout))
+    if check and not result.ok:
+        message = f"{playbook} failed:\n{result.stdout[-3000:]}"
+        raise CommandError(message)
+    return played
+
+
+def _password(deployment: Production) -> tuple[str, str]:
+    return "--vault-password-file", str(inventory(deployment) / "vault-password")
+
+
+def _ansible(
+    program: str,
+    *arguments: str,
+    timeout: float,
+    check: bool = True,
+    on_line: Callable[[str], None] = lambda _line: None,
+) -> CommandResult:
+    path = _BIN / program
+    if not path.exists():
+        message = f"{path} is missing: `make setup LAYOUT=prod` makes Ansible's environment"
+        raise DeploymentError(message)
+    # A terminal's colours would be taken for words.
+    environment = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_LOCALHOST_WARNING": "0"}
+    return command.stream(
+        [str(path), *arguments], timeout=timeout, cwd=ANSIBLE, env=environment, check=check, on_line=on_line
+    )
+
+
+def _counts(text: str) -> dict[str, dict[str, int]]:
+    return {
+        recap["host"]: {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", recap["counts"])}
+        for recap in _RECAP.finditer(text)
+    }
