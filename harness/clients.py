@@ -60,6 +60,7 @@ def redis(deployment: Deployment, side: str, *, timeout: float = ANSWER_TIMEOUT,
     return redis_client.Redis(
         host=endpoint.host,
         port=endpoint.port,
+        password=deployment.redis_password,
         socket_connect_timeout=ANSWER_TIMEOUT,
         socket_timeout=timeout,
         retry=Retry(NoBackoff(), 0),

@@ -13,7 +13,7 @@ from harness.addresses import AddressPlan
 from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject, secrets_directory
 from harness.credentials import Credentials
 from harness.engine import Engine
-from harness.errors import DeploymentError
+from harness.errors import CommandError, DeploymentError
 from harness.nodes import ContainerState, Gateway, Node
 from harness.ownership import Run
 
@@ -143,6 +143,15 @@ class Deployment:
     def redis_password(self) -> str | None:
         """The password that Redis asks for, or None when it asks for none."""
         return None
+
+    def redis_cli(self, *words: str) -> str:
+        """What `redis-cli` prints in Redis' own container; raises `CommandError` when it fails."""
+        environment = {"REDISCLI_AUTH": self.redis_password} if self.redis_password else {}
+        result = self.redis.run("redis-cli", *words, environment=environment)
+        if not result.ok:
+            message = f"in {self.redis.name}: {result}"
+            raise CommandError(message)
+        return result.stdout
 
     def configuration(self) -> dict[str, Any]:
         """What the deployed files say (`docker compose config`), without what the harness lays over them."""

@@ -95,14 +95,14 @@ def database_account(deployment: Deployment) -> str:
 
 def set_redis(deployment: Deployment, undo: ExitStack, name: str, value: str) -> None:
     """Change a setting of the running Redis; the undo gives it its old value, also when a password is asked for."""
-    redis = deployment.redis
-    password = value if name == "requirepass" else ""
-    _, _, old = redis.output("redis-cli", "--raw", "CONFIG", "GET", name).partition("\n")
+    redis, own = deployment.redis, deployment.redis_password
+    password = value if name == "requirepass" else own
+    _, _, old = deployment.redis_cli("--raw", "CONFIG", "GET", name).partition("\n")
     undo.callback(_config_set, redis, name, old.removesuffix("\n"), password=password)
-    _config_set(redis, name, value)
+    _config_set(redis, name, value, password=own)
 
 
-def _config_set(redis: Node, name: str, value: str, *, password: str = "") -> None:
+def _config_set(redis: Node, name: str, value: str, *, password: str | None) -> None:
     environment = {"VALUE": value} | ({"REDISCLI_AUTH": password} if password else {})
     result = redis.run("bash", "-o", "pipefail", "-c", _CONFIG_SET, "bash", name, environment=environment)
     if not result.ok:

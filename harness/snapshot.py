@@ -98,7 +98,8 @@ class Collector:
                 else containers.absent()
                 for service in self._nodes
             }
-            gateways, others = self._of(Role.GATEWAY), [*self._of(Role.APP), *self._of(Role.BACKEND)]
+            gateways = self._of(Role.GATEWAY)
+            others = [service for service in self._containers if service not in gateways]
             list(pool.map(lambda service: self._look(service, "counters", suffix="-before"), gateways))
             logs = [pool.submit(self._look_from_outside, service) for service in self._nodes]
             measured = pool.submit(self._measure, gateways)

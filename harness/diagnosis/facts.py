@@ -68,6 +68,7 @@ class Facts:
         self.gateways: list[GatewayFacts] = []
         self.apps: list[AppFacts] = []
         self.backends: list[NodeFacts] = []
+        self.beside: list[NodeFacts] = []
         self.unreadable: dict[str, UnseenError] = {}
         for evidence in snapshot.nodes:
             try:
@@ -82,11 +83,13 @@ class Facts:
                     self.apps.append(AppFacts(evidence))
                 case Role.BACKEND:
                     self.backends.append(NodeFacts(evidence))
+                case Role.BESIDE:
+                    self.beside.append(NodeFacts(evidence))
 
     @property
     def nodes(self) -> tuple[NodeFacts, ...]:
         """Every node whose description can be read."""
-        return (*self.gateways, *self.apps, *self.backends)
+        return (*self.gateways, *self.apps, *self.backends, *self.beside)
 
     @cached_property
     def back(self) -> GatewayFacts | None:

@@ -152,7 +152,7 @@ def _explains(facts: Facts, other: Finding, finding: Finding) -> bool:
     return nearer and bool(finding.paths & other.paths)
 
 
-_DEPTHS = {Role.APP: 0, Role.GATEWAY: 1, Role.BACKEND: 2}
+_DEPTHS = {Role.APP: 0, Role.GATEWAY: 1, Role.BACKEND: 2, Role.BESIDE: 3}
 
 
 def _depth(node: NodeFacts | None) -> int:

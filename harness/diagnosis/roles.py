@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 
 class Role(enum.Enum):
-    """A gateway, an application that uses the backends, or a backend."""
+    """A gateway, an application that uses the backends, a backend, or what stands beside them, such as nginx."""
 
     GATEWAY = "gateway"
     APP = "app"
     BACKEND = "backend"
+    BESIDE = "beside"
 
 
 _NAMES = {
@@ -20,9 +21,10 @@ _NAMES = {
     "web": Role.APP,
     "services": Role.APP,
     "celery": Role.APP,
-    "flower": Role.APP,
     "mariadb": Role.BACKEND,
     "redis": Role.BACKEND,
+    "nginx": Role.BESIDE,
+    "flower": Role.BESIDE,
 }
 _APP_SETTINGS = ("DATABASE_HOST", "DATABASE_NAME", "DB_HOST", "CELERY_BROKER_URL", "REDIS_URL")
 
@@ -33,4 +35,6 @@ def role_of(service: str, environment: Mapping[str, str]) -> Role:
         return known
     if any(name.startswith("WG_") for name in environment):
         return Role.GATEWAY
+    if any(name.startswith("FLOWER_") for name in environment):
+        return Role.BESIDE
     return Role.APP if any(name in environment for name in _APP_SETTINGS) else Role.BACKEND

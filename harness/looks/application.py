@@ -16,12 +16,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 CONNECT_TIMEOUT = float(os.environ["PROBE_CONNECT_TIMEOUT"])
 ANSWER_TIMEOUT = float(os.environ["PROBE_ANSWER_TIMEOUT"])
 BULK = 4000  # bytes: more than fits into one packet of any tunnel
 DEFAULT_DATABASE_PORT, DEFAULT_BROKER_PORT = 3306, 6379
+
+PASSWORD_PLACE = "${REDIS_PASSWORD}"  # noqa: S105 (where the application puts the password)
 
 Report = dict[str, Any]
 
@@ -85,10 +87,10 @@ def setting(report: Report, name: str) -> str:
     return value
 
 
-def password() -> str:
-    """The database's password, from its file or the environment."""
-    path = os.environ.get("DATABASE_PASSWORD_FILE")
-    return Path(path).read_text(encoding="utf-8").rstrip("\r\n") if path else os.environ.get("DATABASE_PASSWORD", "")
+def password(name: str) -> str:
+    """A password, from the file that `name`_FILE names, or from the environment."""
+    path = os.environ.get(f"{name}_FILE")
+    return Path(path).read_text(encoding="utf-8").rstrip("\r\n") if path else os.environ.get(name, "")
 
 
 def database(report: Report) -> None:
@@ -96,7 +98,7 @@ def database(report: Report) -> None:
     import pymysql  # noqa: PLC0415 (an image without it is told apart from one in which nothing works)
 
     host, name, user = (setting(report, f"DATABASE_{each}") for each in ("HOST", "NAME", "USER"))
-    secret = step(report, "password", password)
+    secret = step(report, "password", lambda: password("DATABASE_PASSWORD"))
     port = step(report, "port", lambda: int(os.environ.get("DATABASE_PORT") or DEFAULT_DATABASE_PORT))
     transport = dialled(report, host, port)
     connection = pymysql.Connection(
@@ -135,6 +137,8 @@ def broker(report: Report) -> None:
     from redis.retry import Retry  # noqa: PLC0415
 
     url = os.environ.get("CELERY_BROKER_URL") or setting(report, "REDIS_URL")
+    if PASSWORD_PLACE in url:  # where the application puts in what a file holds
+        url = url.replace(PASSWORD_PLACE, quote(step(report, "password", lambda: password("REDIS_PASSWORD")), safe=""))
     parts = step(report, "url", lambda: urlsplit(url))
     dialled(report, parts.hostname or "", parts.port or DEFAULT_BROKER_PORT).close()
     client = redis.Redis.from_url(

@@ -11,11 +11,12 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from docker.errors import ImageNotFound
 
-from harness import images, recreation
+from harness import images, preflight, recreation
 from harness.deployment import SERVICES, Deployment
 from harness.errors import DeploymentError
 from harness.faults import Fault
@@ -27,6 +28,17 @@ _CARELESS_GATEWAY = """
 cd /usr/local/lib/gateway/lib
 printf '%s\\n' 'refuse() { :; }' 'require() { :; }' 'refuse_unknown_names() { :; }' >>settings.sh
 printf '%s\\n' 'check_capability() { :; }' >>surroundings.sh
+"""
+_UNTIDY_GATEWAY = """
+cd /usr/local/lib/gateway/lib
+cat >>firewall.sh <<"END"
+undo() { :; }
+add_rule() { local table=$1 chain=$2; shift 2; iptables -w -t "$table" -A "$chain" "$@"; }
+END
+"""
+_SHORT_LIVED_GATEWAY = """
+cd /usr/local/lib/gateway/lib
+printf '%s\\n' 'supervise() { sleep 2; exit 1; }' >>tunnel.sh
 """
 _CARELESS_APP = """
 cd /opt/app/src/website
@@ -71,6 +83,71 @@ class AnotherImage(Fault):
         os.environ[self.variable] = image
         overlay = {"services": {service: {"image": image} for service in self.services}}
         recreation.redeploy(deployment, undo, overlay, *self.services)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByHand(Fault):
+    """Somebody has typed a command in gateways; `back` is the one that undoes it."""
+
+    name: str
+    gateways: tuple[str, ...]
+    command: str
+    back: str
+
+    seen = "nothing; whoever looks at the gateway sees it"
+    roots = frozenset[str]()
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Type it."""
+        for gateway in self.gateways:
+            node = deployment.node(gateway)
+            undo.callback(node.run, "sh", "-c", self.back)
+            node.output("sh", "-c", self.command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnotherFile(Fault):
+    """A compose file that says something else than what was deployed from it."""
+
+    name: str
+    before: str
+    after: str
+
+    seen = "nothing, until it is deployed again"
+    roots = frozenset[str]()
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Put an edited copy in its place."""
+        for host in deployment.hosts:
+            files = host.project.compose_file_name if host.project else None
+            if not isinstance(files, list):
+                continue
+            original = Path(files[0])
+            text = original.read_text(encoding="utf-8")
+            if self.before not in text:
+                raise DeploymentError(f"{original} does not say {self.before!r}")
+            copy = deployment.run.state / "edited.yml"
+            copy.write_text(text.replace(self.before, self.after), encoding="utf-8")
+            undo.callback(files.__setitem__, 0, str(original))
+            files[0] = str(copy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarelessHarness(Fault):
+    """The harness itself starts what it should have refused."""
+
+    name = "a harness that does not look at subnets"
+    seen = "nothing, until a network lies on the tunnel"
+    roots = frozenset[str]()
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:  # noqa: ARG002 (it is not the deployment's)
+        """Leave the check out."""
+        undo.callback(setattr, preflight, "require_sound", preflight.require_sound)
+        preflight.require_sound = _any  # type: ignore[assignment] # the name of its argument
+
+
+def _any(_configuration: Mapping[str, Any]) -> None:
+    """Any will do."""
 
 
 def _restore(variable: str, before: str | None) -> None:
@@ -143,6 +220,51 @@ MUTANTS: tuple[Fault, ...] = (
     ),
     AnotherImage(
         name="an application that accepts any setting", services=_APPS, variable="SERVICES_IMAGE", script=_CARELESS_APP
+    ),
+    AnotherImage(
+        name="a gateway that leaves its rules behind",
+        services=_GATEWAYS,
+        variable="WIREGUARD_IMAGE",
+        script=_UNTIDY_GATEWAY,
+    ),
+    AnotherImage(
+        name="a gateway that does not stay", services=_GATEWAYS, variable="WIREGUARD_IMAGE", script=_SHORT_LIVED_GATEWAY
+    ),
+    CarelessHarness(),
+    AnotherFile(
+        name="a file that publishes MariaDB",
+        before="    tmpfs: [/tmp, /run/mysqld]",
+        after='    ports: ["3306:3306"]\n    tmpfs: [/tmp, /run/mysqld]',
+    ),
+    Overlaid(
+        name="Redis without its fixed address",
+        services=("redis",),
+        overlay=lambda _deployment: "services: {redis: {networks: !override [services-net]}}",
+    ),
+    Overlaid(
+        name="services' side uses names that are not documented",
+        services=("services", "celery"),
+        overlay=lambda _deployment: {
+            "services": {each: {"environment": {"DATABASE_HOST": "mariadb"}} for each in ("services", "celery")}
+        },
+    ),
+    ByHand(
+        name="web's gateway forwards",
+        gateways=("wireguard-web",),
+        command="iptables -P FORWARD ACCEPT",
+        back="iptables -P FORWARD DROP",
+    ),
+    ByHand(
+        name="an MTU that nobody configured",
+        gateways=_GATEWAYS,
+        command="ip link set dev wg0 mtu 1300",
+        back="ip link set dev wg0 mtu 1420",
+    ),
+    ByHand(
+        name="another listen port",
+        gateways=_GATEWAYS[1:],
+        command="wg set wg0 listen-port 51821",
+        back="wg set wg0 listen-port 51820",
     ),
     Overlaid(name="containers without bounds", services=SERVICES, overlay=_unbounded),
     Overlaid(

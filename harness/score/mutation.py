@@ -21,7 +21,7 @@ from harness import command
 from harness.errors import CommandError, HarnessError
 from harness.faults import Fault, catalogue
 from harness.progress import say
-from harness.score.mutants import MUTANTS, AnotherImage
+from harness.score.mutants import MUTANTS
 from harness.waiting import pause
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +29,7 @@ RESULT = ROOT / "reports" / "mutation.json"
 
 _DIAGNOSIS = "scenarios/test_diagnosis.py"  # it is switched off: the scenarios themselves have to notice
 _REFUSALS = "scenarios/test_gateway_refusals.py"  # gateways by themselves, which only another image reaches
+_BESIDE = ("scenarios/test_regressions.py",)  # it tries some by themselves too
 _LOOK_EVERY = 0.5  # seconds between two looks at suites that take minutes
 _CLEARING = 120.0  # seconds for a suite that is interrupted to take its deployment down
 _FIRST_PLAN = 60
@@ -87,10 +88,13 @@ class _Suite:
 
     def __enter__(self) -> Self:
         self._results.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "pytest", "scenarios/", f"--ignore={_DIAGNOSIS}"]
-        argv += [] if isinstance(self._fault, AnotherImage) else [f"--ignore={_REFUSALS}"]
-        argv += ["-m", "not slow", "-q", "--plan", str(self.plan), "--with-fault", self._fault.name]
-        argv += [f"--timeout={_TEST_TIMEOUT}", f"--maxfail={_ENOUGH}", f"--junitxml={self._results}"]
+        argv = [sys.executable, "-m", "pytest", "-m", "not slow", "-q"]
+        if getattr(self._fault, "variable", None) == "WIREGUARD_IMAGE":
+            argv += [_REFUSALS, *_BESIDE]  # what such gateways do is seen in gateways by themselves
+        else:
+            argv += ["scenarios/", f"--ignore={_DIAGNOSIS}", f"--ignore={_REFUSALS}", f"--maxfail={_ENOUGH}"]
+        argv += ["--plan", str(self.plan), "--with-fault", self._fault.name]
+        argv += [f"--timeout={_TEST_TIMEOUT}", f"--junitxml={self._results}"]
         argv += [f"--alluredir={ROOT / 'reports' / f'mutation-{self.plan}-results'}"]
         self._process = self._exit.enter_context(command.background(argv, log=self._log, cwd=ROOT))
         return self
