@@ -62,7 +62,7 @@ def underlay(deployment: Deployment, expression: str = "") -> Iterator[Capture]:
     The capture has begun when the block starts, and holds all that passed until the block ended. Raises
     `WaitTimeoutError` when tcpdump does not start, or does not come to the end.
     """
-    interface = interface_of(deployment.probe_web, deployment.plan.underlay_web)
+    interface = interface_of(deployment.probe_web, deployment.plan.outward_web)
     with _captured(deployment.probe_web, interface, deployment.plan.underlay_services, expression) as found:
         yield found
 

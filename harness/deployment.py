@@ -9,13 +9,17 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+from harness import command
 from harness.addresses import AddressPlan
 from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject, secrets_directory
 from harness.credentials import Credentials
 from harness.engine import Engine
 from harness.errors import CommandError, DeploymentError
+from harness.model import CommandResult
 from harness.nodes import ContainerState, Gateway, Node
 from harness.ownership import Run
+
+_TYPED = 20.0  # seconds; what people type to look at something answers at once, or not at all
 
 PROBES = ("probe-web", "probe-services")
 SERVICES = ("wireguard-services", "wireguard-web", "mariadb", "redis", "services", "celery", "web")
@@ -152,6 +156,10 @@ class Deployment:
             message = f"in {self.redis.name}: {result}"
             raise CommandError(message)
         return result.stdout
+
+    def typed(self, line: str) -> CommandResult:
+        """Run a line as it is typed into a shell of the machine on which the containers that it names are."""
+        return command.run(["sh", "-c", line], timeout=_TYPED, check=False)
 
     def configuration(self) -> dict[str, Any]:
         """What the deployed files say (`docker compose config`), without what the harness lays over them."""

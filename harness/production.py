@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject
 from harness.credentials import Credentials
 from harness.deployment import Access, Deployment, Endpoint, Host
 from harness.engine import Engine
+from harness.model import CommandResult
 from harness.nodes import Node
 from harness.ownership import Run
 from harness.servers import SITE, Server, Specification
@@ -84,6 +86,13 @@ class Production(Deployment):
     def server(self, side: str) -> Server:
         """The server of a side, `web` or `services`."""
         return {"web": self.web_server, "services": self.services_server}[side]
+
+    def typed(self, line: str) -> CommandResult:
+        """As in the dev layout, on the server where the containers or the port of the line are."""
+        words = set(re.split(r"[\s:/]+", line))
+        elsewhere = words & (PROFILES["services"] | {str(SERVICES_PORT), str(FLOWER_PORT)})
+        server = self.services_server if elsewhere and "wireguard-web" not in words else self.web_server
+        return server.run("sh", "-c", line)
 
     def access(self, side: str) -> Access:
         """As in the dev layout; the server of that side lets us in."""

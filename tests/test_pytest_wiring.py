@@ -37,7 +37,8 @@ def clone(tmp_path: Path) -> Path:
 
 
 def pytest_in(clone: Path, *arguments: str) -> CommandResult:
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments]
+    program = Path(sys.executable).with_name("pytest")  # as people call it: `python -m` would add a path of its own
+    argv = [str(program), "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments]
     return command.run(argv, timeout=60, cwd=clone, check=False, env={"PYTHONDONTWRITEBYTECODE": "1"})
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.addresses import WIREGUARD_PORT
+from harness.diagnosis.containers import PublishedPort
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import NodeFacts
 from harness.diagnosis.roles import Role
@@ -11,7 +13,7 @@ from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
 _LOOPBACK = ("127.", "::1")
-_PUBLIC = {80, 443}  # what a web server is there to publish
+_PUBLIC = {"80", "443"}  # what a web server is there to publish
 
 
 def _over(facts: Facts) -> tuple[NodeFacts, ...]:
@@ -21,13 +23,20 @@ def _over(facts: Facts) -> tuple[NodeFacts, ...]:
 def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
     for port in node.container.published:
         on_loopback = port.host.startswith(_LOOPBACK)
-        if on_loopback or (node.role is not Role.BACKEND and port.port in _PUBLIC):
+        if on_loopback or _is_meant(node, port):
             continue
         if node.role is not Role.BACKEND and _is_documented(node, port.port):
             continue
         evidence = (f"{node.service}: {port}",)
         values = {"published": port, "port": port.port}
         yield Case(node=node.service, evidence=evidence, paths=frozenset(), values=values)
+
+
+def _is_meant(node: NodeFacts, port: PublishedPort) -> bool:
+    """What is there to be reached: a web server's ports, and WireGuard's own, which answers none but its peer."""
+    if node.role is Role.GATEWAY and port.protocol == "udp":
+        return str(port.port) == node.environment.get("WG_LISTEN_PORT", str(WIREGUARD_PORT))
+    return node.role is not Role.BACKEND and bool({str(port.port), port.host_port} & _PUBLIC)
 
 
 def _is_documented(node: NodeFacts, port: int) -> bool:
