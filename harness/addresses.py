@@ -112,6 +112,19 @@ class AddressPlan:
         return self.underlay_services
 
     @property
+    def next_hop_web(self) -> IPv4Address:
+        """A neighbour of the web gateway on its way to the other end."""
+        return self.underlay_services
+
+    def seen_by_mariadb(self, side: str) -> IPv4Address:
+        """Whom MariaDB has to see when a client of `web` or `services` connects."""
+        return self.seen_by_redis(side)
+
+    def seen_by_redis(self, side: str) -> IPv4Address:
+        """Whom Redis has to see when a client of `web` or `services` connects."""
+        return {"web": self.wireguard_services, "services": self.services}[side]
+
+    @property
     def web_port(self) -> int:
         """Where web is published on 127.0.0.1."""
         return WEB_PORT + _PORT_STEP * self.index
@@ -200,6 +213,15 @@ class ProdPlan(AddressPlan):
     def outward_services(self) -> IPv4Address:
         """The services gateway on its server's container network, to which its published port leads."""
         return self.wireguard_services
+
+    @property
+    def next_hop_web(self) -> IPv4Address:
+        """The web server, as its own containers see it."""
+        return self.services_net[1]
+
+    def seen_by_mariadb(self, side: str) -> IPv4Address:  # noqa: ARG002 (either side)
+        """The services server, behind whose address all of its containers are when they leave it."""
+        return self.database_net[11]
 
     @property
     def container_prefix(self) -> str:

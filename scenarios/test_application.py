@@ -5,7 +5,7 @@ A job goes web → tunnel → Redis → celery → MariaDB → tunnel → web.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from hashlib import sha256
@@ -312,18 +312,25 @@ def test_web_knows_its_backends_only_by_the_tunnel(deployment: Deployment) -> No
     given = deployment.web.environment()
 
     assert given["DATABASE_HOST"] == str(TUNNEL_SERVICES.ip)
-    assert urlsplit(given["CELERY_BROKER_URL"]).hostname == str(TUNNEL_SERVICES.ip)
+    assert broker_of(given) == str(TUNNEL_SERVICES.ip)
     assert str(deployment.plan.services_net.network_address).rpartition(".")[0] not in " ".join(given.values())
     used = deployment.web.python("from website.settings import DATABASES as d; print(d['default']['HOST'])")
     assert used.stdout.strip() == str(TUNNEL_SERVICES.ip)
 
 
 def test_services_and_celery_know_their_backends_directly(deployment: Deployment) -> None:
-    """The services side was given the backends' own addresses on services-net."""
+    """The services side was given the backends' own addresses, or Redis' own name."""
     for node in (deployment.services, deployment.celery):
         given = node.environment()
         assert given["DATABASE_HOST"] == str(deployment.plan.mariadb)
-        assert urlsplit(given["CELERY_BROKER_URL"]).hostname == str(deployment.plan.redis)
+        assert broker_of(given) in (str(deployment.plan.redis), "redis")
+
+
+def broker_of(given: Mapping[str, str]) -> str | None:
+    """The host of the broker that an application was given."""
+    url = given["CELERY_BROKER_URL"] if "CELERY_BROKER_URL" in given else given["REDIS_URL"]
+    host: str | None = urlsplit(url).hostname
+    return host
 
 
 def test_settings_are_named_database_and_hold_no_password(deployment: Deployment) -> None:

@@ -108,8 +108,8 @@ def test_mariadb_sees_the_gateway_as_its_client(deployment: Deployment, side: st
         (user,) = cursor.fetchone()
         cursor.execute("SELECT host FROM information_schema.processlist WHERE id = CONNECTION_ID()")
         (host,) = cursor.fetchone()
-    assert user.partition("@")[2] == str(seen_as(deployment, side))
-    assert host.partition(":")[0] == str(seen_as(deployment, side))
+    assert user.partition("@")[2] == str(deployment.plan.seen_by_mariadb(side))
+    assert host.partition(":")[0] == str(deployment.plan.seen_by_mariadb(side))
 
 
 @pytest.mark.parametrize("side", ["web", "services"])
@@ -117,7 +117,7 @@ def test_redis_sees_the_gateway_as_its_client(deployment: Deployment, side: str)
     """Through the tunnel Redis sees 10.101.0.3, the services gateway; directly it sees services itself."""
     with clients.redis(deployment, side) as client:
         seen = client.client_info()["addr"]
-    assert seen.partition(":")[0] == str(seen_as(deployment, side))
+    assert seen.partition(":")[0] == str(deployment.plan.seen_by_redis(side))
 
 
 def test_web_reads_the_health_page_of_services(deployment: Deployment) -> None:
@@ -169,6 +169,7 @@ def test_nothing_enters_from_services_net(experiment: Experiment) -> None:
         assert knock(deployment.probe_services, deployment.plan.mariadb, MARIADB_PORT), "the probe cannot connect"
 
 
+@pytest.mark.layouts("dev")  # between servers the packet does not come as far as the gateway
 def test_underlay_is_not_routed_to_the_backends(experiment: Experiment) -> None:
     """A packet for a backend that comes in from tunnel-net, by a route made for it, is dropped."""
     deployment = experiment.deployment
@@ -222,11 +223,6 @@ def knock(source: Node, host: IPv4Address, port: int) -> bool:
     """Whether a connection from a probe's namespace is accepted; it is closed at once."""
     target = f"TCP4:{host}:{port},connect-timeout={CONNECT_TIMEOUT:g}"
     return source.run("socat", "-u", "OPEN:/dev/null", target).ok
-
-
-def seen_as(deployment: Deployment, side: str) -> IPv4Address:
-    """As whom a backend has to see a client of that side."""
-    return {"web": deployment.plan.wireguard_services, "services": deployment.plan.services}[side]
 
 
 def dnat_counters(deployment: Deployment) -> dict[int, int]:

@@ -34,6 +34,19 @@ from harness.wireguard import INTERFACE
 
 BACKENDS = pytest.mark.parametrize(("backend", "port"), [("mariadb", MARIADB_PORT), ("redis", REDIS_PORT)])
 
+ANYWHERE = "0.0.0.0"  # noqa: S104 (what Docker makes of a port that is published without an address)
+PUBLISHED = {
+    "dev": {("wireguard-web", "127.0.0.1", WEB_PORT), ("services", "127.0.0.1", SERVICES_PORT)},
+    "prod": {
+        ("wireguard-web", "127.0.0.1", WEB_PORT),
+        ("services", "127.0.0.1", SERVICES_PORT),
+        ("flower", "127.0.0.1", 5555),
+        ("nginx", ANYWHERE, 8443),
+        ("wireguard-services", ANYWHERE, WIREGUARD_PORT),
+    },
+}
+"""By whom, where, and which of its ports."""
+
 TUNNEL = TUNNEL_WEB.network
 THROUGH_THE_TUNNEL = TcpConnect("web", str(TUNNEL_SERVICES.ip), MARIADB_PORT)
 
@@ -56,13 +69,17 @@ def test_web_cannot_reach_a_backend_by_address(deployment: Deployment, backend: 
     assert reached.outcome is Outcome.CONNECTED, reached
 
 
-@BACKENDS
+@pytest.mark.parametrize(
+    ("backend", "port"),
+    [pytest.param("mariadb", MARIADB_PORT, marks=pytest.mark.layouts("dev")), ("redis", REDIS_PORT)],
+)
 def test_web_cannot_resolve_a_backend_by_name(deployment: Deployment, backend: str, port: int) -> None:
     """A backend's name means nothing to web; services resolves it and connects."""
     assert TcpConnect("web", backend, port).observe(deployment).outcome is Outcome.UNRESOLVED
     assert TcpConnect("services", backend, port).observe(deployment).outcome is Outcome.CONNECTED
 
 
+@pytest.mark.layouts("dev")  # on a server of its own there is another network with these addresses
 def test_web_has_no_route_to_services_net(deployment: Deployment) -> None:
     """No route of web's namespace leads to services-net; one of the services gateway does."""
     assert leading_to(deployment.plan.services_net, deployment.wireguard_web) == []
@@ -78,42 +95,48 @@ def test_web_has_no_network_but_its_gateways(deployment: Deployment) -> None:
     assert deployment.web.output("readlink", "/proc/self/ns/net") == gateway.output("readlink", "/proc/self/ns/net")
 
 
-def test_only_the_applications_are_published(deployment: Deployment) -> None:
-    """The files publish 8000 of web and 8001 of services on 127.0.0.1, and nothing else: no MariaDB, no Redis."""
+def test_only_what_is_meant_to_be_is_published(deployment: Deployment, layout: str) -> None:
+    """The files publish 8000 of web and 8001 of services on 127.0.0.1, in production nginx too: never a backend."""
     published = {
-        (service, port["host_ip"], port["target"])
+        (service, port.get("host_ip", ANYWHERE), port["target"])
         for service, definition in deployment.configuration()["services"].items()
         for port in definition.get("ports", [])
     }
-    assert published == {("wireguard-web", "127.0.0.1", WEB_PORT), ("services", "127.0.0.1", SERVICES_PORT)}
+    assert published == PUBLISHED[layout]
 
 
 @BACKENDS
 def test_backend_holds_no_port_of_the_host(deployment: Deployment, backend: str, port: int) -> None:
     """No port of the host leads to a backend's container; one leads to services'."""
-    held = {held.container for held in deployment.engine.published_ports()}
-    assert deployment.node(backend).name not in held
-    assert not any(deployment.node(backend).inspect()["NetworkSettings"]["Ports"].get(f"{port}/tcp") or [])
-    assert deployment.services.name in held
+    node = deployment.node(backend)
+    held = {held.container for held in node.engine.published_ports()}
+    assert node.name not in held
+    assert not any(node.inspect()["NetworkSettings"]["Ports"].get(f"{port}/tcp") or [])
+    assert deployment.services.name in {held.container for held in deployment.services.engine.published_ports()}
 
 
-def test_host_ports_are_on_loopback_alone(deployment: Deployment) -> None:
-    """Every port of the host that the deployment holds is bound to 127.0.0.1."""
-    own = {node.name for node in deployment.nodes}
-    bound = {(held.container, held.address) for held in deployment.engine.published_ports() if held.container in own}
-    assert bound == {(node.name, "127.0.0.1") for node in (deployment.wireguard_web, deployment.services)}
+def test_ports_are_held_where_they_are_meant_to_be(deployment: Deployment, layout: str) -> None:
+    """Every port of a host that the deployment holds is bound to 127.0.0.1, but for those that are for everybody."""
+    own = {node.name: node.service for node in deployment.nodes}
+    bound = {
+        (own[held.container], held.address)
+        for host in deployment.hosts
+        for held in host.engine.published_ports()
+        if held.container in own and held.address != "::"  # the same once more, for IPv6
+    }
+    assert bound == {(service, address) for service, address, _port in PUBLISHED[layout]}
 
 
 def test_only_the_gateways_may_administer_the_network(deployment: Deployment) -> None:
     """The gateways have NET_ADMIN and nothing else, and no other container has any capability."""
-    granted = {node.service: bounding_set(node) for node in deployment.nodes}
+    granted = {node.service: bounding_set(node) for node in deployment.observed}
     expected = dict.fromkeys(granted, NO_CAPABILITY) | {gateway.service: NET_ADMIN for gateway in deployment.gateways}
     assert granted == expected
 
 
 def test_containers_run_with_least_privilege(deployment: Deployment) -> None:
     """Each container drops what it was not given, gains nothing by setuid, and writes nowhere but where it must."""
-    for node in deployment.nodes:
+    for node in deployment.observed:
         found = node.inspect()
         host = found["HostConfig"]
         added = [name.removeprefix("CAP_") for name in host["CapAdd"] or []]
@@ -134,7 +157,7 @@ def test_applications_and_backends_are_not_root(deployment: Deployment) -> None:
 
 def test_containers_are_bounded(deployment: Deployment) -> None:
     """Each container has a memory limit, log rotation, an init, and is restarted unless it was stopped."""
-    for node in deployment.nodes:
+    for node in deployment.observed:
         host = node.inspect()["HostConfig"]
         assert 0 < host["Memory"] <= 1024**3, node
         assert host["LogConfig"]["Config"].keys() >= {"max-size", "max-file"}, node
@@ -172,7 +195,7 @@ def test_secrets_are_shown_nowhere(deployment: Deployment) -> None:
 def test_secret_files_are_for_their_owner_alone(deployment: Deployment) -> None:
     """Each secret is there, and readable by the one user that needs it; a public key may be read by all."""
     definitions = deployment.configuration()["services"]
-    for node in deployment.nodes:
+    for node in deployment.observed:
         wanted = {secret["target"].rpartition("/")[2] for secret in definitions[node.service].get("secrets", [])}
         modes = modes_of_secrets(node)
         assert modes.keys() == wanted, node
@@ -209,7 +232,7 @@ def test_tunnel_fails_closed_when_it_is_down(experiment: Experiment) -> None:
                 assert refused.outcome is Outcome.UNREACHABLE, refused  # had it waited, it would be TIMED_OUT
         assert in_the_clear(underlay) == []
 
-        aside = (str(TUNNEL_SERVICES.ip), "via", str(deployment.plan.underlay_services))
+        aside = (str(TUNNEL_SERVICES.ip), "via", str(deployment.plan.next_hop_web))
         undo.callback(gateway.run, "ip", "route", "delete", *aside)
         gateway.output("ip", "route", "add", *aside)
         with capture.underlay(deployment) as underlay:

@@ -130,10 +130,7 @@ def test_each_route_is_the_one_it_claims_to_be(deployment: Deployment, connect: 
     """MariaDB sees web's clients come from the services gateway and services' own from services."""
     came_from = {side: ask(connect(side), "SELECT SUBSTRING_INDEX(USER(), '@', -1)") for side in OTHER}
 
-    assert came_from == {
-        "web": ((str(deployment.plan.wireguard_services),),),
-        "services": ((str(deployment.plan.services),),),
-    }
+    assert came_from == {side: ((str(deployment.plan.seen_by_mariadb(side)),),) for side in OTHER}
 
 
 def test_both_routes_end_at_the_same_mariadb(deployment: Deployment, connect: Connect) -> None:

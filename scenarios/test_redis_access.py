@@ -90,7 +90,7 @@ def test_each_route_is_the_one_it_claims_to_be(deployment: Deployment, connect: 
     """Redis sees web's clients come from the services gateway and services' own from services."""
     came_from = {side: str(connect(side).client_info()["addr"]).partition(":")[0] for side in OTHER}
 
-    assert came_from == {"web": str(deployment.plan.wireguard_services), "services": str(deployment.plan.services)}
+    assert came_from == {side: str(deployment.plan.seen_by_redis(side)) for side in OTHER}
 
 
 def test_both_routes_end_at_the_same_redis(deployment: Deployment, connect: Connect) -> None:
