@@ -195,6 +195,57 @@ def images_problems(images: Mapping[str, Any]) -> list[str]:
     return []
 
 
+# --- what the servers say -------------------------------------------------------------------------
+
+
+def keys_report(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What `site_keys` saw on one host: `problems` as sentences that name the host, and `well`, a line where there are none."""
+    name, found = variables["inventory_hostname"], variables.get("site_keys", {})
+    if found.get("unreachable") or "deployed" not in found:
+        reason = found.get("msg", "it was not asked")
+        return {"problems": [f"{name} was not seen, so its keys are not known to be right: {reason}"], "well": ""}
+    if not found["deployed"]:
+        return {"problems": [], "well": f"{name}: not deployed yet, so there is nothing to compare."}
+    problems = [f"{name}: {problem}" for problem in found["problems"]]
+    return {"problems": problems, "well": "" if problems else f"{name}: files and running interface have the vault's keys."}
+
+
+# A tunnel with keepalive shakes hands every two minutes; after three it is down.
+OLDEST_HANDSHAKE = 180
+
+
+def rotation_obstacles(hosts: Sequence[Mapping[str, Any]], present: Sequence[str]) -> list[str]:
+    """Why both ends of the tunnel cannot be given new keys while it runs."""
+    problems = []
+    for variables in hosts:
+        name, found = variables["inventory_hostname"], variables.get("site_keys", {})
+        if name not in present:
+            problems.append(f"{name} is not part of this run: keys are rotated on both ends, leave --limit out.")
+        elif found.get("unreachable") or "deployed" not in found:
+            problems.append(f"{name} was not reached: {found.get('msg', 'it did not answer')}")
+        elif not found["running"]:
+            problems.append(f"{name} has no running gateway: start the site first, playbooks/deploy.yml; it also takes new keys.")
+    if problems:
+        return problems
+    # Where an end has the new keys already, an earlier run was cut off, and the tunnel is down until both have them.
+    if any(not variables["site_keys"]["interface_problems"] for variables in hosts):
+        return []
+    return [
+        f"{variables['inventory_hostname']} has seen no handshake within {OLDEST_HANDSHAKE} s, so that nothing would prove "
+        "the new keys: mend the tunnel first, or give it the new keys with playbooks/deploy.yml."
+        for variables in hosts
+        if (age := variables["site_keys"]["handshake_age"]) is None or age > OLDEST_HANDSHAKE
+    ]
+
+
+def rotation_report(variables: Mapping[str, Any]) -> str:
+    """Why one end did not switch; empty if it did."""
+    name, result = variables["inventory_hostname"], variables.get("site_step_result", {})
+    if result.get("switched"):
+        return ""
+    return f"{name} did not switch: {result.get('reason') or result.get('msg') or 'it was not reached'}."
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 
@@ -222,6 +273,9 @@ class FilterModule:
             "site_host_problems": host_problems,
             "site_environment_problems": environment_problems,
             "site_images_problems": images_problems,
+            "site_keys_report": keys_report,
+            "site_rotation_obstacles": rotation_obstacles,
+            "site_rotation_report": rotation_report,
             "site_services_of": services_of,
             "site_env_file": env_file,
         }
