@@ -55,6 +55,7 @@ handshake_age:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.site_docker import Docker, SiteError
 from ansible.module_utils.site_files import SiteFiles
 from ansible.module_utils.site_gateway import ARGUMENTS, file_problems, gateway, interface, interface_problems, keys_of

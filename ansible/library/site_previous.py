@@ -30,6 +30,7 @@ replaced_images:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.site_docker import Docker, SiteError
 from ansible.module_utils.site_files import SiteFiles
 
@@ -45,7 +46,9 @@ def look(module: AnsibleModule) -> dict[str, object]:
     now = {image: docker.image_id(image) for image in manifest.get("images", {})}
     missing = sorted(image for image, found in now.items() if found is None)
     if missing:
-        raise SiteError("cannot go back, since these images are gone from here: " + ", ".join(missing) + ". Load them first")
+        raise SiteError(
+            "cannot go back, since these images are gone from here: " + ", ".join(missing) + ". Load them first"
+        )
     return {
         "changed_by": manifest["changed_by"],
         "applied_at": manifest["applied_at"],

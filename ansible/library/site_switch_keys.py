@@ -73,6 +73,7 @@ seconds:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.site_docker import Docker, SiteError
 from ansible.module_utils.site_files import SiteFiles
 from ansible.module_utils.site_gateway import ARGUMENTS, Keys, interface, interface_problems, keys_of
@@ -132,7 +133,9 @@ def main() -> None:
     except SiteError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"{error.filename}: {error.strerror}; the interface has the new keys and the files not all: run this again")
+        module.fail_json(
+            msg=f"{error.filename}: {error.strerror}; the interface has the new keys, the files not all: run this again"
+        )
     module.exit_json(**result)
 
 

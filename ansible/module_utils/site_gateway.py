@@ -1,17 +1,13 @@
-"""The gateway of a server: its key files and the running interface, compared with the vault, and switched to new keys."""
+"""The gateway of a server: its key files and its running interface, compared with the vault."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
-try:
-    from typing import Any
-except ImportError:  # pragma: no cover
-    pass
-
-from ansible.module_utils.site_docker import Docker, SiteError, last_line  # type: ignore[import-not-found]
-from ansible.module_utils.site_files import File, SiteFiles  # type: ignore[import-not-found]
-from ansible.module_utils.wireguard_keys import derive_public, is_key  # type: ignore[import-not-found]
+from ansible.module_utils.site_docker import Docker, SiteError, last_line
+from ansible.module_utils.site_files import File, SiteFiles
+from ansible.module_utils.wireguard_keys import derive_public, is_key
 
 OTHER = {"web": "services", "services": "web"}
 PRESHARED = "secrets/preshared.key"
@@ -41,7 +37,7 @@ class Keys:
 
     def variable(self, path: str) -> str:
         """The vault's variable for one of the files."""
-        name = path.split("/")[-1].replace(".key", "").replace("-", "_")
+        name = path.rsplit("/", maxsplit=1)[-1].replace(".key", "").replace("-", "_")
         return "vault_wg_" + name + "_key"
 
 
@@ -119,7 +115,9 @@ def interface_problems(running: Interface, keys: Keys) -> list[str]:
 def keys_of(module: Any) -> Keys:
     """The keys that a module was given."""
     wanted = module.params
-    return Keys(wanted["side"], wanted["private_key"], wanted["public_key"], wanted["peer_public_key"], wanted["preshared_key"])
+    return Keys(
+        wanted["side"], wanted["private_key"], wanted["public_key"], wanted["peer_public_key"], wanted["preshared_key"]
+    )
 
 
 ARGUMENTS = {

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
+from typing import Any
 
-try:
-    from typing import Any
-except ImportError:  # pragma: no cover
-    pass
-
-from ansible.module_utils.site_docker import Docker, last_line  # type: ignore[import-not-found]
-from ansible.module_utils.site_files import SiteFiles  # type: ignore[import-not-found]
+from ansible.module_utils.site_docker import Docker, last_line
+from ansible.module_utils.site_files import SiteFiles
 
 _POLL_SECONDS = 0.3
 

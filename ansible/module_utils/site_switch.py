@@ -5,9 +5,9 @@ The keys go in by standard input and by pipes inside the gateway: no command lin
 
 from __future__ import annotations
 
-from ansible.module_utils.site_docker import Docker, SiteError, last_line  # type: ignore[import-not-found]
-from ansible.module_utils.site_files import SiteFiles  # type: ignore[import-not-found]
-from ansible.module_utils.site_gateway import Keys, gateway, interface  # type: ignore[import-not-found]
+from ansible.module_utils.site_docker import Docker, SiteError, last_line
+from ansible.module_utils.site_files import SiteFiles
+from ansible.module_utils.site_gateway import Keys, gateway, interface
 
 # Both ends are told within about a tenth of a second of one another, not at once. So the end that has an endpoint asks
 # again until the other knows it: a peer that is added anew shakes hands at once, one that got no answer after 5 s.
@@ -51,11 +51,20 @@ NO_ANSWER = 75
 
 
 def switch(docker: Docker, keys: Keys, budget: float) -> float:
-    """Give the running interface these keys; the seconds until the new handshake, and on the web side until a fresh
-    connection went through. SiteError where there was none within the budget (seconds)."""
-    values = {"private": keys.private, "peer": keys.peer_public, "preshared": keys.preshared, "budget": str(int(budget * 1000))}
+    """Give the running interface these keys; how many seconds it took until the new handshake.
+
+    On the web side a fresh connection has gone through as well. SiteError where the budget, seconds, was not enough.
+    """
+    values = {
+        "private": keys.private,
+        "peer": keys.peer_public,
+        "preshared": keys.preshared,
+        "budget": str(int(budget * 1000)),
+    }
     assignments = "".join(name + "='" + value + "'\n" for name, value in values.items())
-    status, output, errors = docker.run("exec", "--interactive", gateway(keys.side), "bash", "-s", data=assignments + _SCRIPT)
+    status, output, errors = docker.run(
+        "exec", "--interactive", gateway(keys.side), "bash", "-s", data=assignments + _SCRIPT
+    )
     if status == NO_ANSWER:
         raise SiteError(f"no handshake and traffic under the new keys within {budget:g} s")
     if status:
@@ -70,12 +79,12 @@ def keys_of_files(site: SiteFiles, side: str) -> Keys:
 
 
 def put_back(docker: Docker, site: SiteFiles, side: str) -> bool:
-    """Have the running interface follow the files again; whether it had to be changed. It does not wait for the peer."""
+    """Have the running interface follow the files again, with or without the peer; whether it had to be changed."""
     old = keys_of_files(site, side)
     running = interface(docker, side)
-    if running and running.public == old.public and set(running.peers) == {old.peer_public}:
-        if running.preshared(old.peer_public) == old.preshared:
-            return False
+    has_peer = running and running.public == old.public and set(running.peers) == {old.peer_public}
+    if running and has_peer and running.preshared(old.peer_public) == old.preshared:
+        return False
     try:
         switch(docker, old, 3)
     except SiteError:
