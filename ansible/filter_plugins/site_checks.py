@@ -85,13 +85,10 @@ def password_problems(vault: Mapping[str, Any]) -> list[str]:
             problems.append(
                 f"{name} is not set: make one with openssl rand -hex 32, and put it into group_vars/vault.yml."
             )
-        elif not str(value).isprintable() or str(value).strip() != value:
+        elif not value.isprintable() or value.strip() != value:
             problems.append(f"{name} has a line's end or spaces around it: a password is one line.")
-    redis = vault.get("vault_redis_password")
-    if isinstance(redis, str) and re.search(r"[\s\"'\\]", redis):
-        problems.append(
-            "vault_redis_password has a space, a quote or a backslash, which Redis takes for its own: leave it out."
-        )
+        elif name == "vault_redis_password" and re.search(r"[\s\"'\\]", value):
+            problems.append(f"{name} has a space, a quote or a backslash, which Redis takes for its own: leave it out.")
     return problems
 
 
