@@ -6,6 +6,12 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tools/lib/console.sh
 . "$ROOT/tools/lib/console.sh"
+# shellcheck source=tools/lib/packages.sh
+. "$ROOT/tools/lib/packages.sh"
+# shellcheck source=tools/lib/python.sh
+. "$ROOT/tools/lib/python.sh"
+# shellcheck source=tools/lib/ansible.sh
+. "$ROOT/tools/lib/ansible.sh"
 
 PATH="$ROOT/.venv/bin:$PATH"
 COMPLAINED=()
@@ -49,6 +55,14 @@ lint_files() { # lint_files NAME COMMAND...
 
 layers() { lint-imports --no-logo --no-cache --config pyproject.toml; }
 
+# Ansible and its linter have an environment and a configuration of their own, found from their own folder.
+ansible_lint() { (cd "$ANSIBLE" && PATH="$ANSIBLE_VENV/bin:$PATH" ansible-lint --nocolor -q); }
+
+playbooks_parse() {
+  (cd "$ANSIBLE" && "$ANSIBLE_VENV/bin/ansible-playbook" --syntax-check \
+    --inventory inventories/production/hosts.yml playbooks/*.yml)
+}
+
 # .venv/bin is first on PATH: these are the versions of requirements.lock.
 check() {
   lint "ruff" ruff check --quiet .
@@ -63,6 +77,9 @@ check() {
   lint_files "workflow schema" check-jsonschema --quiet --builtin-schema github-workflows \
     < <(project_files '.github/workflows/*.yml')
   lint_files "zizmor" zizmor --offline --quiet --no-progress < <(project_files '.github/workflows/*.yml')
+  set_up_ansible
+  lint "ansible-playbook --syntax-check" quiet_unless_broken playbooks_parse
+  lint "ansible-lint" quiet_unless_broken ansible_lint
   lint_files "codespell" codespell < <(project_files)
 }
 

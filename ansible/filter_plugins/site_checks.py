@@ -82,12 +82,13 @@ def password_problems(vault: Mapping[str, Any]) -> list[str]:
     for name in PASSWORDS:
         value = vault.get(name)
         if _is_missing(value):
-            problems.append(f"{name} is not set: make one with openssl rand -hex 32, and put it into group_vars/vault.yml.")
-        elif not str(value).isprintable() or str(value).strip() != value:
+            problems.append(
+                f"{name} is not set: make one with openssl rand -hex 32, and put it into group_vars/vault.yml."
+            )
+        elif not value.isprintable() or value.strip() != value:
             problems.append(f"{name} has a line's end or spaces around it: a password is one line.")
-    redis = vault.get("vault_redis_password")
-    if isinstance(redis, str) and re.search(r"[\s\"'\\]", redis):
-        problems.append("vault_redis_password has a space, a quote or a backslash, which Redis reads as something else: leave it out.")
+        elif name == "vault_redis_password" and re.search(r"[\s\"'\\]", value):
+            problems.append(f"{name} has a space, a quote or a backslash, which Redis takes for its own: leave it out.")
     return problems
 
 
@@ -122,7 +123,7 @@ def host_problems(host: Mapping[str, Any]) -> list[str]:
     """Whether a host has one part to play, from `name`, `profile`, `groups` (group to hosts)."""
     name, profile, groups = host["name"], host.get("profile"), host["groups"]
     problems = [
-        f"group {group} has {len(groups.get(group, []))} hosts and needs exactly one, since each end of the tunnel has its own key."
+        f"group {group} has {len(groups.get(group, []))} hosts and needs one: each end of the tunnel has its own key."
         for group in ("web_servers", "services_servers")
         if len(groups.get(group, [])) != 1
     ]
@@ -154,10 +155,12 @@ def _is_number(low: int, high: int) -> Callable[[str], bool]:
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
+_ENDPOINT = re.compile(_NAME.pattern + r":\d+")
+
 # Each setting of .env that has a form: whether a value has it, and the form in words.
 FORMS: dict[str, tuple[Callable[[str], bool], str]] = {
     "WG_SERVICES_ENDPOINT": (
-        lambda value: bool(re.fullmatch(_NAME.pattern + r":\d+", value)) and _is_number(1, 65535)(value.rpartition(":")[2]),
+        lambda value: bool(_ENDPOINT.fullmatch(value)) and _is_number(1, 65535)(value.rpartition(":")[2]),
         "ADDRESS:PORT of the services server as the web server reaches it, such as 203.0.113.11:51820",
     ),
     "DATABASE_HOST": (_is_address, "MariaDB's IPv4 address (it is forwarded to, so that a name would not do)"),
@@ -177,9 +180,11 @@ def environment_problems(environment: Mapping[str, Any]) -> list[str]:
     problems = []
     for name, raw in environment.items():
         value = str(raw)
-        fits, form = FORMS.get(name, (lambda text: bool(text), "a value"))
+        fits, form = FORMS.get(name, (bool, "a value"))
         if re.search(r"['\n\r]", value):
-            problems.append(f"{name} in .env would hold a quote or a line's end: leave it out of the variable that it comes from.")
+            problems.append(
+                f"{name} in .env would hold a quote or a line's end: leave it out of the variable that it comes from."
+            )
         elif not fits(value):
             problems.append(f"{name} in .env would be {value!r}: it has to be {form}; see group_vars/all/vars.yml.")
     return problems
@@ -191,8 +196,66 @@ def images_problems(images: Mapping[str, Any]) -> list[str]:
     if source not in ("server", "registry", "archive"):
         return [f"images_from is {source!r}: write server, registry or archive."]
     if source == "archive" and not os.path.isfile(archive):
-        return [f"images_archive is {archive!r}, and there is no such file here: make it with docker save -o FILE IMAGE..."]
+        return [
+            f"images_archive is {archive!r}, and there is no such file here: make it with docker save -o FILE IMAGE..."
+        ]
     return []
+
+
+# --- what the servers say -------------------------------------------------------------------------
+
+
+def keys_report(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What `site_keys` saw on one host: `problems`, sentences that name it, and `well`, a line where there are none."""
+    name, found = variables["inventory_hostname"], variables.get("site_keys", {})
+    if found.get("unreachable") or "deployed" not in found:
+        reason = found.get("msg", "it was not asked")
+        return {"problems": [f"{name} was not seen, so its keys are not known to be right: {reason}"], "well": ""}
+    if not found["deployed"]:
+        return {"problems": [], "well": f"{name}: not deployed yet, so there is nothing to compare."}
+    problems = [f"{name}: {problem}" for problem in found["problems"]]
+    return {
+        "problems": problems,
+        "well": "" if problems else f"{name}: files and running interface have the vault's keys.",
+    }
+
+
+# A tunnel with keepalive shakes hands every two minutes; after three it is down.
+OLDEST_HANDSHAKE = 180
+
+
+def rotation_obstacles(hosts: Sequence[Mapping[str, Any]], present: Sequence[str]) -> list[str]:
+    """Why both ends of the tunnel cannot be given new keys while it runs."""
+    problems = []
+    for variables in hosts:
+        name, found = variables["inventory_hostname"], variables.get("site_keys", {})
+        if name not in present:
+            problems.append(f"{name} is not part of this run: keys are rotated on both ends, leave --limit out.")
+        elif found.get("unreachable") or "deployed" not in found:
+            problems.append(f"{name} was not reached: {found.get('msg', 'it did not answer')}")
+        elif not found["running"]:
+            problems.append(
+                f"{name} has no running gateway: start the site first, playbooks/deploy.yml; it also takes new keys."
+            )
+    if problems:
+        return problems
+    # Where an end has the new keys already, an earlier run was cut off, and the tunnel is down until both have them.
+    if any(not variables["site_keys"]["interface_problems"] for variables in hosts):
+        return []
+    return [
+        f"{variables['inventory_hostname']} has seen no handshake within {OLDEST_HANDSHAKE} s, so that nothing would "
+        "prove the new keys: mend the tunnel first, or give it the new keys with playbooks/deploy.yml."
+        for variables in hosts
+        if (age := variables["site_keys"]["handshake_age"]) is None or age > OLDEST_HANDSHAKE
+    ]
+
+
+def rotation_report(variables: Mapping[str, Any]) -> str:
+    """Why one end did not switch; empty if it did."""
+    name, result = variables["inventory_hostname"], variables.get("site_step_result", {})
+    if result.get("switched"):
+        return ""
+    return f"{name} did not switch: {result.get('reason') or result.get('msg') or 'it was not reached'}."
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -222,6 +285,9 @@ class FilterModule:
             "site_host_problems": host_problems,
             "site_environment_problems": environment_problems,
             "site_images_problems": images_problems,
+            "site_keys_report": keys_report,
+            "site_rotation_obstacles": rotation_obstacles,
+            "site_rotation_report": rotation_report,
             "site_services_of": services_of,
             "site_env_file": env_file,
         }

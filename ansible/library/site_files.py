@@ -62,6 +62,7 @@ went_back_to:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.site_docker import SiteError
 from ansible.module_utils.site_files import File, SiteFiles
 
@@ -163,7 +164,9 @@ def main() -> None:
     except SiteError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"{error.filename}: {error.strerror}; nothing else was installed, deploy again when it is put right")
+        module.fail_json(
+            msg=f"{error.filename}: {error.strerror}; nothing else was installed, deploy again when it is put right"
+        )
     module.exit_json(**result)
 
 

@@ -26,6 +26,7 @@ images:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.site_docker import Docker, SiteError
 
 

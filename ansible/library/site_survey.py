@@ -41,6 +41,7 @@ missing_images:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.site_docker import Docker, SiteError
 
 

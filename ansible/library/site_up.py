@@ -52,6 +52,7 @@ services:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.site_docker import COMPOSE_FILE, Docker, SiteError, last_line
 from ansible.module_utils.site_files import SiteFiles
 from ansible.module_utils.site_state import await_ready, describe, reasons, record

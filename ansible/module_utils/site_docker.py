@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-
-try:
-    from typing import Any
-except ImportError:  # pragma: no cover
-    pass
+from typing import Any
 
 COMPOSE_FILE = "docker-compose.prod.yml"
 PROJECT = "wireguard-prod"
@@ -54,7 +50,9 @@ class Docker:
         """SiteError unless an engine answers and Compose is new enough."""
         status, _, errors = self.run("version", "--format", "{{.Server.Version}}")
         if status:
-            raise SiteError("the Docker engine does not answer (" + last_line(errors) + "): start it, systemctl start docker")
+            raise SiteError(
+                "the Docker engine does not answer (" + last_line(errors) + "): start it, systemctl start docker"
+            )
         status, version, _ = self.run("compose", "version", "--short")
         found = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
         if status or found < OLDEST_COMPOSE:
@@ -87,7 +85,9 @@ class Docker:
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """The site's containers as `docker inspect` shows them, by service."""
-        ids = self.output("ps", "--all", "--quiet", "--no-trunc", "--filter", "label=com.docker.compose.project=" + PROJECT)
+        ids = self.output(
+            "ps", "--all", "--quiet", "--no-trunc", "--filter", "label=com.docker.compose.project=" + PROJECT
+        )
         if not ids.split():
             return {}
         found = json.loads(self.output("inspect", *ids.split()))

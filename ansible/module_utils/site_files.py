@@ -1,8 +1,8 @@
 """The site's files on a server: installed whole, remembered when they work, put back when they do not.
 
-  DIRECTORY/                the files themselves, secrets in secrets/
-  DIRECTORY/.applied        JSON, written last: what the running containers were made with
-  DIRECTORY/previous/       what was applied before the last change, and manifest.json about it
+DIRECTORY/                the files themselves, secrets in secrets/
+DIRECTORY/.applied        JSON, written last: what the running containers were made with
+DIRECTORY/previous/       what was applied before the last change, and manifest.json about it
 """
 
 from __future__ import annotations
@@ -12,13 +12,9 @@ import json
 import os
 import shutil
 import stat
+from typing import Any
 
-try:
-    from typing import Any
-except ImportError:  # pragma: no cover
-    pass
-
-from ansible.module_utils.site_docker import SiteError  # type: ignore[import-not-found]
+from ansible.module_utils.site_docker import SiteError
 
 APPLIED = ".applied"
 PREVIOUS = "previous"
@@ -56,7 +52,9 @@ class SiteFiles:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SiteError(self.absolute(path) + ": " + str(error.strerror) + "; put a file there or remove it") from error
+            raise SiteError(
+                self.absolute(path) + ": " + str(error.strerror) + "; put a file there or remove it"
+            ) from error
 
     def checksum(self, path: str) -> str | None:
         """SHA-256 of a file's content, None if there is no such file."""
@@ -106,7 +104,9 @@ class SiteFiles:
     def superfluous(self, files: list[File]) -> list[str]:
         """Files that a deployment once put here and that are not wanted any more."""
         wanted = {file.path for file in files}
-        return sorted(path for path in self.applied().get("files", {}) if path not in wanted and self.read(path) is not None)
+        return sorted(
+            path for path in self.applied().get("files", {}) if path not in wanted and self.read(path) is not None
+        )
 
     def replace(self, file: File) -> None:
         """Put a file in place at once: whoever looks sees the old one or the new one, never a part."""
@@ -126,7 +126,9 @@ class SiteFiles:
         """Change a file of one length in place: a container that has it mounted sees the new content, in one write."""
         with open(self.absolute(file.path), "r+b") as handle:
             if os.fstat(handle.fileno()).st_size != len(file.content):
-                raise SiteError(self.absolute(file.path) + " has not the length of a key and a line's end: deploy again")
+                raise SiteError(
+                    self.absolute(file.path) + " has not the length of a key and a line's end: deploy again"
+                )
             handle.write(file.content)
             handle.flush()
             os.fsync(handle.fileno())
@@ -175,7 +177,9 @@ class SiteFiles:
         for path, facts in self.manifest().get("files", {}).items():
             content = self.read(os.path.join(PREVIOUS, path))
             if content is None:
-                raise SiteError(self.absolute(PREVIOUS) + " lacks " + path + ": it cannot be gone back to; deploy what you want")
+                raise SiteError(
+                    self.absolute(PREVIOUS) + " lacks " + path + ": it cannot be gone back to; deploy what you want"
+                )
             files.append(File(path, content, facts["mode"], facts["owner"]))
         return files
 

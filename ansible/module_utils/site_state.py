@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
+from typing import Any
 
-try:
-    from typing import Any
-except ImportError:  # pragma: no cover
-    pass
-
-from ansible.module_utils.site_docker import Docker, last_line  # type: ignore[import-not-found]
-from ansible.module_utils.site_files import SiteFiles  # type: ignore[import-not-found]
+from ansible.module_utils.site_docker import Docker, last_line
+from ansible.module_utils.site_files import SiteFiles
 
 _POLL_SECONDS = 0.3
-_CONFIG_HASH = "com.docker.compose.config-hash"
 
 
 def digest_of_files(paths: list[str]) -> str:
@@ -28,22 +23,25 @@ def digest_of_files(paths: list[str]) -> str:
 def reasons(docker: Docker, site: SiteFiles) -> dict[str, str]:
     """Each service that has to be started or made anew, with the reason.
 
-    Compose itself compares its configuration and the image. It does not look into mounted files: what each container
-    was made with is in the record of the last success, by the container's own id.
+    What each container was made with is in the record of the last success, by the container's own id. (Compose compares
+    its configuration too, by a label, but never the content of mounted files. The label of a service that shares
+    another's network is not what `config --hash` says of it.)
     """
     services, hashes, containers = docker.services(), docker.config_hashes(), docker.containers()
     recorded = site.applied().get("containers", {})
     found = {}
     for name, service in services.items():
-        container = containers.get(name)
+        container, known = containers.get(name), recorded.get(name, {})
         if container is None:
             found[name] = "missing"
-        elif container["Config"]["Labels"].get(_CONFIG_HASH) != hashes[name]:
+        elif known.get("id") != container["Id"]:
+            found[name] = "not made by a deployment that succeeded"
+        elif known["files"] != digest_of_files(service["used_files"]):
+            found[name] = "files"
+        elif known["config"] != hashes[name]:
             found[name] = "configuration"
         elif container["Image"] != docker.image_id(service["image"]):
             found[name] = "image"
-        elif recorded.get(name) != {"id": container["Id"], "files": digest_of_files(service["used_files"])}:
-            found[name] = "files"
         elif not container["State"]["Running"]:
             found[name] = "stopped"
     _add_followers(services, found)
@@ -61,12 +59,16 @@ def _add_followers(services: dict[str, dict[str, Any]], found: dict[str, str]) -
 
 def record(docker: Docker, applied_at: str, site: SiteFiles, paths: list[str]) -> dict[str, Any]:
     """What is worth remembering of a success."""
-    services, containers = docker.services(), docker.containers()
+    services, hashes, containers = docker.services(), docker.config_hashes(), docker.containers()
     return {
         "applied_at": applied_at,
         "files": {path: site.checksum(path) for path in sorted(paths)},
         "containers": {
-            name: {"id": containers[name]["Id"], "files": digest_of_files(service["used_files"])}
+            name: {
+                "id": containers[name]["Id"],
+                "config": hashes[name],
+                "files": digest_of_files(service["used_files"]),
+            }
             for name, service in services.items()
         },
         "images": {service["image"]: docker.image_id(service["image"]) for service in services.values()},

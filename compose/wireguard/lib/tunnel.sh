@@ -185,6 +185,9 @@ rebuild_tunnel() {
   else
     say 'wg0 is gone; building it again'
   fi
+  # The keys may have been rotated since the start: the files have those of today.
+  read_keys
+  describe_peer
   fail_closed
   build_tunnel
 }
