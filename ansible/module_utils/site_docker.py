@@ -10,6 +10,8 @@ COMPOSE_FILE = "docker-compose.prod.yml"
 PROJECT = "wireguard-prod"
 OLDEST_COMPOSE = (2, 20)  # `depends_on.restart` and `start_interval`, which the compose file uses
 
+_LOOKS = 5  # a container may go between being listed and being looked at
+
 INSTALL_DOCKER = (
     "install Docker Engine 25 or later with Compose 2.20 or later (Debian 13, as root: "
     "apt-get install --no-install-recommends docker.io docker-cli docker-compose), or run deploy.yml with "
@@ -85,13 +87,17 @@ class Docker:
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """The site's containers as `docker inspect` shows them, by service."""
-        ids = self.output(
-            "ps", "--all", "--quiet", "--no-trunc", "--filter", "label=com.docker.compose.project=" + PROJECT
-        )
-        if not ids.split():
-            return {}
-        found = json.loads(self.output("inspect", *ids.split()))
-        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in found}
+        mine = "label=com.docker.compose.project=" + PROJECT
+        errors = ""
+        for _ in range(_LOOKS):
+            ids = self.output("ps", "--all", "--quiet", "--no-trunc", "--filter", mine).split()
+            if not ids:
+                return {}
+            status, output, errors = self.run("inspect", *ids)
+            if not status:
+                labelled = [(one["Config"]["Labels"], one) for one in json.loads(output)]
+                return {labels["com.docker.compose.service"]: one for labels, one in labelled}
+        raise SiteError("the site's containers come and go, so that they cannot be looked at: " + last_line(errors))
 
     def image_id(self, image: str) -> str | None:
         """The id of a local image; None if it is not there."""
