@@ -77,6 +77,8 @@ def predict(docker: Docker, site: SiteFiles, changed: list[str]) -> dict[str, st
 
 def start(docker: Docker, found: dict[str, str]) -> None:
     """Let Compose make it so. SiteError with the reason where it cannot."""
+    if docker.half_made:
+        docker.output("rm", "--force", *docker.half_made)
     by_force = [name for name, reason in found.items() if reason not in SEEN_BY_COMPOSE]
     quietly = ("--detach", "--no-build", "--pull", "never")
     if by_force:
