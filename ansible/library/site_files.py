@@ -64,7 +64,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible.module_utils.site_docker import SiteError
-from ansible.module_utils.site_files import File, SiteFiles
+from ansible.module_utils.site_files import File, SiteFiles, alone
 
 UNIT = "/etc/systemd/system/wireguard-site.service"
 WANTED_BY_DOCKER = "/etc/systemd/system/docker.service.wants/wireguard-site.service"
@@ -160,7 +160,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = perform(module)
+        with alone():
+            result = perform(module)
     except SiteError as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -75,7 +75,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible.module_utils.site_docker import Docker, SiteError
-from ansible.module_utils.site_files import SiteFiles
+from ansible.module_utils.site_files import SiteFiles, alone
 from ansible.module_utils.site_gateway import ARGUMENTS, Keys, interface, interface_problems, keys_of
 from ansible.module_utils.site_state import record
 from ansible.module_utils.site_switch import put_back, switch
@@ -109,6 +109,18 @@ def try_switch(docker: Docker, site: SiteFiles, keys: Keys, budget: float) -> di
         return {"switched": False, "reason": str(error), "changed": False}
 
 
+def perform(module: AnsibleModule) -> dict[str, object]:
+    """Take one step."""
+    wanted = module.params
+    site = SiteFiles(wanted["directory"])
+    docker = Docker(module, wanted["directory"], wanted["profiles"])
+    if wanted["step"] == "switch":
+        return try_switch(docker, site, keys_of(module), wanted["budget"])
+    if wanted["step"] == "keep":
+        return {"changed": keep(docker, site, keys_of(module), wanted["change"])}
+    return {"changed": put_back(docker, site, wanted["side"])}
+
+
 def main() -> None:
     """Run as an Ansible module."""
     module = AnsibleModule(
@@ -120,16 +132,9 @@ def main() -> None:
             "step": {"type": "str", "choices": ["switch", "keep", "put_back"], "required": True},
         },
     )
-    wanted = module.params
-    site = SiteFiles(wanted["directory"])
-    docker = Docker(module, wanted["directory"], wanted["profiles"])
     try:
-        if wanted["step"] == "switch":
-            result = try_switch(docker, site, keys_of(module), wanted["budget"])
-        elif wanted["step"] == "keep":
-            result = {"changed": keep(docker, site, keys_of(module), wanted["change"])}
-        else:
-            result = {"changed": put_back(docker, site, wanted["side"])}
+        with alone():
+            result = perform(module)
     except SiteError as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -54,7 +54,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible.module_utils.site_docker import COMPOSE_FILE, Docker, SiteError, last_line
-from ansible.module_utils.site_files import SiteFiles
+from ansible.module_utils.site_files import SiteFiles, alone
 from ansible.module_utils.site_state import await_ready, describe, reasons, record
 
 # Compose sees these for itself; the others are those that it would leave as they are.
@@ -77,6 +77,8 @@ def predict(docker: Docker, site: SiteFiles, changed: list[str]) -> dict[str, st
 
 def start(docker: Docker, found: dict[str, str]) -> None:
     """Let Compose make it so. SiteError with the reason where it cannot."""
+    if docker.half_made:
+        docker.output("rm", "--force", *docker.half_made)
     by_force = [name for name, reason in found.items() if reason not in SEEN_BY_COMPOSE]
     quietly = ("--detach", "--no-build", "--pull", "never")
     if by_force:
@@ -141,7 +143,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = perform(module)
+        with alone():
+            result = perform(module)
     except SiteError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

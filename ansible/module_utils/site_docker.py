@@ -10,6 +10,12 @@ COMPOSE_FILE = "docker-compose.prod.yml"
 PROJECT = "wireguard-prod"
 OLDEST_COMPOSE = (2, 20)  # `depends_on.restart` and `start_interval`, which the compose file uses
 
+_LOOKS = 5  # a container may go between being listed and being looked at
+
+# A container that is to replace another has the other's id before its name until that one is gone. Compose, cut off in
+# between, leaves it, and trips over it the next time.
+_HALF_MADE = re.compile(r"/[0-9a-f]{12}_")
+
 INSTALL_DOCKER = (
     "install Docker Engine 25 or later with Compose 2.20 or later (Debian 13, as root: "
     "apt-get install --no-install-recommends docker.io docker-cli docker-compose), or run deploy.yml with "
@@ -28,6 +34,7 @@ class Docker:
         self._module = module
         self._directory = directory
         self._profiles = profiles
+        self.half_made: list[str] = []  # ids, known after `containers`
 
     def run(self, *arguments: str, data: str | None = None) -> tuple[int, str, str]:
         """Exit status, output and errors of `docker ARGUMENTS`; SiteError where there is no such command."""
@@ -84,14 +91,21 @@ class Docker:
         return dict(line.split(None, 1) for line in output.strip().splitlines())
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """The site's containers as `docker inspect` shows them, by service."""
-        ids = self.output(
-            "ps", "--all", "--quiet", "--no-trunc", "--filter", "label=com.docker.compose.project=" + PROJECT
-        )
-        if not ids.split():
-            return {}
-        found = json.loads(self.output("inspect", *ids.split()))
-        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in found}
+        """The site's containers as `docker inspect` shows them, by service, but for those that are half made."""
+        self.half_made = []
+        mine = "label=com.docker.compose.project=" + PROJECT
+        errors = ""
+        for _ in range(_LOOKS):
+            ids = self.output("ps", "--all", "--quiet", "--no-trunc", "--filter", mine).split()
+            if not ids:
+                return {}
+            status, output, errors = self.run("inspect", *ids)
+            if not status:
+                found = json.loads(output)
+                self.half_made = [one["Id"] for one in found if _HALF_MADE.match(one["Name"])]
+                whole = [one for one in found if one["Id"] not in self.half_made]
+                return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in whole}
+        raise SiteError("the site's containers come and go, so that they cannot be looked at: " + last_line(errors))
 
     def image_id(self, image: str) -> str | None:
         """The id of a local image; None if it is not there."""

@@ -7,11 +7,15 @@ DIRECTORY/previous/       what was applied before the last change, and manifest.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import stat
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.site_docker import SiteError
@@ -20,8 +24,29 @@ APPLIED = ".applied"
 PREVIOUS = "previous"
 MANIFEST = "manifest.json"
 
+LOCK = "/run/wireguard-site.lock"
+_LOCK_SECONDS = 180  # longer than a start may take
+
 _SECRET_DIRECTORY = 0o700
 _DIRECTORY = 0o755
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One change at a time: what a killed run of Ansible has started here goes on by itself, and is waited for."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    with open(LOCK, "w", encoding="utf-8") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise SiteError(
+                        "another deployment is still at work here: wait for it, then deploy again"
+                    ) from error
+            time.sleep(0.2)
+        yield
 
 
 class File:
