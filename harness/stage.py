@@ -56,9 +56,13 @@ class Stage:
         if self._deployment is None:
             engine = Engine.connect()
             reuse = self.reuse and not self.recreations
-            self._deployment = self._exit.enter_context(
-                lifecycle.deployed(engine, self.plan, keep=self.keep, reuse=reuse, say=self._say)
-            )
+            try:
+                self._deployment = self._exit.enter_context(
+                    lifecycle.deployed(engine, self.plan, keep=self.keep, reuse=reuse, say=self._say)
+                )
+            except HarnessError as error:
+                self._impossible = f"no deployment could be brought up: {error}"
+                raise
             self.secrets.update(self._deployment.credentials.secrets())
             if self.fault is not None:
                 self._break(self._deployment, self.fault)

@@ -97,6 +97,7 @@ def flower() -> None:
     """Show what the workers do."""
     environment.load_broker(os.environ)
     environment.load_flower(os.environ)
+    del os.environ["DJANGO_SETTINGS_MODULE"]  # by which Celery would load Django, and all that this role does not need
     configuration = Path(__file__).with_name("dashboard.py")
     _become(
         "celery", "--app=website.dashboard", "flower", f"--conf={configuration}", "--address=0.0.0.0", "--port=5555"
