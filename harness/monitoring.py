@@ -25,13 +25,14 @@ from harness.compose import ComposeProject
 from harness.deployment import Deployment, Node
 from harness.errors import CommandError, DeploymentError
 from harness.exposition import Exposition
-from harness.model import Budget
+from harness.model import Budget, CommandResult
 from harness.progress import say
 from harness.waiting import wait_until
 
 FOLDER = images.COMPOSE.parent / "monitoring"
 CONFIGURATION = FOLDER / "prometheus.yml"
 ALERTS = FOLDER / "alerts.yml"
+ALERT_TESTS = FOLDER.parent / "tests" / "monitoring" / "alerts_test.yml"
 
 PROFILE = "monitoring"
 SERVICES = ("exporter-web", "exporter-services", "prometheus")
@@ -104,6 +105,14 @@ class Monitoring:
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
 
+    def bring_up(self, *arguments: str) -> None:
+        """`docker compose up --detach` with these arguments, as people who operate the deployment run it."""
+        self.project.bring_up(*arguments)
+
+    def promtool(self, *arguments: str) -> CommandResult:
+        """Run promtool where Prometheus runs, in whose folder the alert rules and their tests are."""
+        return self.prometheus.run("promtool", *arguments)
+
     def firing(self) -> set[str]:
         """The names of the alerts that Prometheus raises now, or holds back until they have lasted."""
         return {alert["labels"]["alertname"] for alert in self._ask("/api/v1/alerts")["data"]["alerts"]}
@@ -127,7 +136,7 @@ class Monitoring:
         """Wait until all three are well; raises `WaitTimeoutError`."""
         wait_until(
             "the exporters and Prometheus to be well",
-            lambda: {node.service: str(node.state()) for node in self.nodes if not node.state().well},
+            lambda: {node.service: ailment for node in self.nodes if (ailment := node.ailment())},
             lambda unwell: not unwell,
             within=_UP,
         )
@@ -180,8 +189,10 @@ def _project(deployment: Deployment, folder: Path) -> ComposeProject:
     hurried = folder / "prometheus.yml"
     compose.write_override(hurried, configuration)
     added: dict[str, Any] = {"services": {service: {"labels": deployment.run.labels()} for service in SERVICES}}
-    mount = {"type": "bind", "source": str(hurried), "target": "/etc/prometheus/prometheus.yml", "read_only": True}
-    added["services"]["prometheus"]["volumes"] = [mount]
+    added["services"]["prometheus"]["volumes"] = [
+        {"type": "bind", "source": str(source), "target": f"/etc/prometheus/{source.name}", "read_only": True}
+        for source in (hurried, ALERT_TESTS)
+    ]
     overlay = folder / "overlay.json"
     compose.write_override(overlay, added)
     project = deployment.project.with_overlay(overlay)
