@@ -15,7 +15,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
 
-from website import environment
+from website import environment, logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,16 +49,18 @@ def main(arguments: Sequence[str]) -> int:
     """Become the role, or say in one line why not."""
     name = arguments[0] if len(arguments) == 1 else ""
     role = ROLES.get(name)
+    os.environ[logs.ROLE] = name or "app"
     if role is None:
         sys.stderr.write(f"app: usage: app {'|'.join(ROLES)}\n")
         return USAGE
     try:
+        environment.check_log_format(os.environ)
         role()
     except environment.SettingError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        logs.complain(str(error))
         return MISCONFIGURED
     except RoleError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        logs.complain(str(error))
         return error.code
     return 0
 
@@ -97,7 +99,8 @@ def flower() -> None:
     # Both read these by themselves; on the command line, `ps` would show the passwords.
     os.environ["CELERY_BROKER_URL"] = environment.load_broker(os.environ).url
     os.environ["FLOWER_BASIC_AUTH"] = environment.load_flower(os.environ)
-    _become("celery", "flower", "--address=0.0.0.0", "--port=5555")
+    celery = ("python", "-m", "website.dashboard") if logs.wanted() else ("celery",)
+    _become(*celery, "flower", "--address=0.0.0.0", "--port=5555")
 
 
 ROLES: dict[str, Callable[[], None]] = {
