@@ -82,7 +82,8 @@ class ComposeProject(DockerCompose):
 
     def bring_up(self, *arguments: str) -> None:
         """`docker compose up --detach` with these arguments: all services, and those anew that have to be."""
-        self._run_command([*self.compose_command_property, "up", "--detach", "--pull", "never", "--no-build", *arguments])
+        argv = ["up", "--detach", "--pull", "never", "--no-build", *arguments]
+        self._run_command([*self.compose_command_property, *argv])
 
 
 def project(layout: str, plan: AddressPlan, state: Path, *, overlays: tuple[Path, ...] = ()) -> ComposeProject:

@@ -38,7 +38,9 @@ PROFILE = "monitoring"
 SERVICES = ("exporter-web", "exporter-services", "prometheus")
 PACE = "2s"
 
-SCRAPED = Budget(seconds=20, poll=0.2, reason="Prometheus scrapes every two seconds, and a probe of a silent target takes 1 s")
+SCRAPED = Budget(
+    seconds=20, poll=0.2, reason="Prometheus scrapes every two seconds, and a probe of a silent target takes 1 s"
+)
 _UP = Budget(seconds=60, poll=0.2, reason="three processes start, each in about a second on an idle machine")
 _ANSWER_WITHIN = 15.0  # seconds; a scrape takes 5 at worst, a query milliseconds
 
@@ -90,6 +92,17 @@ class Monitoring:
     def nodes(self) -> tuple[Node, ...]:
         """All three."""
         return tuple(self._nodes.values())
+
+    def in_place(self) -> bool:
+        """Whether each exporter lives with its gateway, and not with one that was there before."""
+        try:
+            return all(
+                self.exporter(gateway.service).inspect()["HostConfig"]["NetworkMode"]
+                == f"container:{gateway.inspect()['Id']}"
+                for gateway in self.deployment.gateways
+            )
+        except DeploymentError:
+            return False
 
     def scrape(self, gateway: str) -> Exposition:
         """What the exporter of a gateway answers now; raises `CommandError` when it does not."""
@@ -167,11 +180,14 @@ class Watch:
 
     def of(self, deployment: Deployment) -> Monitoring:
         """The monitoring of this very deployment, all of it well."""
-        if self._monitoring is None or self._monitoring.deployment is not deployment:
+        held = self._monitoring
+        if held is None or held.deployment is not deployment or not held.in_place():
             self.end()
             self._monitoring = self._exit.enter_context(monitored(deployment))
-        self._monitoring.await_health()
-        return self._monitoring
+        held = self._monitoring
+        assert held is not None  # noqa: S101 (made above)
+        held.await_health()
+        return held
 
     def end(self) -> None:
         """Take it away."""

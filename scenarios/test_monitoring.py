@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import exposition, monitoring, throwaway
+from harness import monitoring, throwaway
 from harness.addresses import SERVICES_PORT, TUNNEL_SERVICES
 from harness.budgets import FORWARDING, TRAFFIC
 from harness.deployment import Deployment, Gateway
-from harness.errors import CommandError
+from harness.errors import CommandError, ParseError
 from harness.experiment import Experiment
 from harness.monitoring import SCRAPED, Monitoring, Watch
 from harness.redaction import without
@@ -42,11 +42,16 @@ with socket.socket(socket.AF_UNIX) as asked:
 """
 
 # `kill` by name: the image has no pkill.
-_SIGNAL = 'for each in /proc/[0-9]*; do [[ $(<"$each/comm") != socat ]] || kill -"$1" "${each#/proc/}"; done 2>/dev/null'
+_SIGNAL = """
+for each in /proc/[0-9]*; do
+  [[ $(<"$each/comm") != socat ]] || kill -"$1" "${each#/proc/}"
+done 2>/dev/null
+"""
 
 
 @pytest.fixture(scope="module")
 def watch() -> Iterator[Watch]:
+    """What this module watches its deployment with; taken away after the module's last scenario."""
     held = Watch()
     yield held
     held.end()
@@ -368,9 +373,7 @@ def as_object(line: str) -> dict[str, str]:
 def raised(monitored: Monitoring, names: tuple[str, ...], limit: float) -> set[str]:
     """Which alerts' expressions hold now, looking back ten seconds instead of minutes; `limit` is a handshake's age."""
     rules = monitoring.alerts()
-    hurried = {
-        name: rules[name].expression.replace("[3m]", "[10s]").replace("> 180", f"> {limit:g}") for name in names
-    }
+    hurried = {name: rules[name].expression.replace("[3m]", "[10s]").replace("> 180", f"> {limit:g}") for name in names}
     return {name for name, expression in hurried.items() if monitored.query(expression)}
 
 
@@ -378,7 +381,7 @@ def reading(monitored: Monitoring, end: str) -> float | str:
     """Whether the exporter of a gateway hears from it now."""
     try:
         return monitored.scrape(end).one("wireguard_reading_up", reading="gateway")
-    except (CommandError, exposition.ParseError) as error:
+    except (CommandError, ParseError) as error:
         return str(error)
 
 

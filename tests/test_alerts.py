@@ -47,7 +47,8 @@ def unknown(expression: str) -> list[str]:
         if name not in METRICS:
             found.append(name)
             continue
-        found += [f"{name}{{{label}}}" for label in re.findall(r"(\w+)\s*[=!]~?", matchers) if label not in METRICS[name]]
+        asked = re.findall(r"(\w+)\s*[=!]~?", matchers)
+        found += [f"{name}{{{label}}}" for label in asked if label not in METRICS[name]]
     return found
 
 

@@ -76,7 +76,9 @@ class Exported:
         return report.parse(self.text)
 
     def look(self) -> dict[tuple[str, ...], float]:
-        return {(sample.name.removeprefix("wireguard_"), *sample.labels): sample.value for sample in self.sampler.samples()}
+        """Each value by its metric's name, without what all have in common, and its labels."""
+        samples = self.sampler.samples()
+        return {(sample.name.removeprefix("wireguard_"), *sample.labels): sample.value for sample in samples}
 
 
 def test_what_wireguard_says_is_exported(tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_rules_are_counted_for_the_forward_that_they_serve(tmp_path: Path) -> No
         (report.ReadingError("nobody answers"), {"gateway", "wireguard", "rules"}, "gateway: nobody answers"),
         (written(wireguard=(1, "Unable to access interface: No such device")), {"wireguard"}, "No such device"),
         (written(wireguard=(0, "")), {"wireguard"}, "not in the format"),
-        (written(wireguard=(0, f"{OWN}\t51820\toff\n{PEER}\tx\ty\tsoon\t0\t0\toff")), {"wireguard"}, "not in the format"),
+        (written(wireguard=(0, f"{OWN}\t1\toff\n{PEER}\tx\ty\tsoon\t0\t0\toff")), {"wireguard"}, "not in the format"),
         (written(rules=(4, "Permission denied (you must be root)")), {"rules"}, "Permission denied"),
         (written(rules=(0, RULES.replace("[7:420]", "[x:420]"))), {"rules"}, "not in the format"),
     ],

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 
 class Role(enum.Enum):
-    """A gateway, an application that uses the backends, or a backend."""
+    """A gateway, an application that uses the backends, a backend, or one that watches and serves nobody."""
 
     GATEWAY = "gateway"
     APP = "app"
     BACKEND = "backend"
+    OBSERVER = "observer"
 
 
 _NAMES = {
@@ -23,6 +24,9 @@ _NAMES = {
     "flower": Role.APP,
     "mariadb": Role.BACKEND,
     "redis": Role.BACKEND,
+    "exporter-web": Role.OBSERVER,
+    "exporter-services": Role.OBSERVER,
+    "prometheus": Role.OBSERVER,
 }
 _APP_SETTINGS = ("DATABASE_HOST", "DATABASE_NAME", "DB_HOST", "CELERY_BROKER_URL", "REDIS_URL")
 

@@ -53,9 +53,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"()": "website.logs.JSONLines"}
-        if logs.wanted()
-        else {"format": "%(levelname)s %(name)s: %(message)s"}
+        "line": {"()": "website.logs.JSONLines"} if logs.wanted() else {"format": "%(levelname)s %(name)s: %(message)s"}
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {

@@ -22,16 +22,18 @@ def main() -> int:
     try:
         settings = load(os.environ)
     except SettingError as error:
-        log.error(str(error))
+        log.fatal(str(error))
         return MISCONFIGURED
     sampler = Sampler(probes=settings.probes, probe_timeout=settings.probe_timeout, log=log)
     try:
         server = Server(settings.port, registry(sampler))
     except OSError as error:
-        log.error(f"port {settings.port} cannot be listened on ({error.strerror}): set EXPORTER_PORT to one that is free")
+        why = f"port {settings.port} cannot be listened on ({error.strerror}): set EXPORTER_PORT to one that is free"
+        log.fatal(why)
         return 1
     probes = " ".join(f"{target.address}:{target.port}" for target in settings.probes)
-    log.info(f"metrics on port {settings.port}; {f'probing {probes}' if probes else 'nothing to probe'}")
+    began = f"metrics on port {settings.port}; {f'probing {probes}' if probes else 'nothing to probe'}"
+    log.info(began)
     with server:
         server.serve_forever()
     return 0

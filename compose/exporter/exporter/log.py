@@ -28,7 +28,7 @@ class Log:
         """Tell of something that is not."""
         self._line("warning", message)
 
-    def error(self, message: str) -> None:
+    def fatal(self, message: str) -> None:
         """Tell why the exporter ends."""
         self._line("error", message)
 

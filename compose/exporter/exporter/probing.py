@@ -1,4 +1,4 @@
-"""Does a connection through the tunnel come about, and how long does it take?"""
+"""Whether a connection through the tunnel comes about, and how long that takes."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 SOCKET = "\0wireguard-gateway"
 LARGEST = 1 << 20  # bytes; a report is some 4 KiB
@@ -195,7 +196,7 @@ def _kind(table: str, line: str, forward: Forward) -> str | None:
         words = shlex.split(line)
     except ValueError:
         return None
-    options = dict(zip(words, words[1:], strict=False))
+    options = dict(pairwise(words))
     if options.get("-i") != "wg0" or options.get("-p") != forward.protocol or options.get("--dport") != forward.port:
         return None
     where = table, options.get("-A"), options.get("-j")

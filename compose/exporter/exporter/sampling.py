@@ -83,9 +83,11 @@ class Sampler:
             return
         self._said[what] = failure
         if failure:
-            self.log.warning(f"{what}: {failure}")
+            line = f"{what}: {failure}"
+            self.log.warning(line)
         else:
-            self.log.info(f"{what}: well again")
+            line = f"{what}: well again"
+            self.log.info(line)
 
 
 def _sample(name: str, *labels: str, value: float) -> Sample:

@@ -78,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     pages: ClassVar[dict[str, str]] = {"/metrics": "metrics", "/healthy": "healthy"}
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         """Answer a GET."""
         path = self.path.partition("?")[0]
         if path == "/metrics":

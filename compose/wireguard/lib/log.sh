@@ -14,10 +14,11 @@ choose_log_format() {
   case ${LOG_FORMAT:-text} in
     text) ;;
     json)
-      exec {plain_stdout}>&1 {plain_stderr}>&2
-      exec > >(as_json info >&"$plain_stdout" 2>/dev/null)
+      exec {plain_stdout}>&1
+      exec {plain_stderr}>&2
+      exec > >(as_json info >&"$plain_stdout")
       log_filters+=($!)
-      exec 2> >(as_json error >&"$plain_stderr" 2>/dev/null)
+      exec 2> >(as_json error >&"$plain_stderr")
       log_filters+=($!)
       trap flush_log EXIT
       ;;
@@ -36,7 +37,8 @@ as_json() {
 flush_log() {
   local filter waited
   ((${#log_filters[@]})) || return 0
-  exec >&"$plain_stdout" 2>&"$plain_stderr"
+  exec >&"$plain_stdout"
+  exec 2>&"$plain_stderr"
   for filter in "${log_filters[@]}"; do
     for ((waited = 0; waited < 100; waited++)); do # a second: somebody else may hold the input
       kill -0 "$filter" 2>/dev/null || break
