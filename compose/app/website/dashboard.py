@@ -1,17 +1,21 @@
-"""`python -m website.dashboard ARGUMENTS`: `celery ARGUMENTS`, with its log as JSON.
+"""Flower's Celery application, which needs the broker alone, and Flower's settings.
 
-Flower takes the root logger as it finds it, once that has a handler.
+Both hold passwords. Here they are read from their files by the process that needs them: on the command line `ps` would
+show them, and in the environment whoever may look at the process.
 """
 
 import logging.config
-import sys
+import os
 
-from celery.__main__ import main
+from celery import Celery
 
-from website.logs import configuration
+from website import environment, logs
 
-if __name__ == "__main__":
-    logging.config.dictConfig(configuration())
+app = Celery("website", broker=environment.load_broker(os.environ).url)
+
+if logs.wanted():  # Flower takes the root logger as it finds it, once that has a handler
+    logging.config.dictConfig(logs.configuration())
     logging.getLogger().setLevel("INFO")
-    sys.argv[0] = "celery"
-    sys.exit(main())  # type: ignore[func-returns-value]
+
+# Flower reads this file as its configuration too (`--conf`).
+basic_auth = [environment.load_flower(os.environ)]

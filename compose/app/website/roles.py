@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from website import environment, logs
@@ -96,11 +97,12 @@ def celery() -> None:
 
 def flower() -> None:
     """Show what the workers do."""
-    # Both read these by themselves; on the command line, `ps` would show the passwords.
-    os.environ["CELERY_BROKER_URL"] = environment.load_broker(os.environ).url
-    os.environ["FLOWER_BASIC_AUTH"] = environment.load_flower(os.environ)
-    celery = ("python", "-m", "website.dashboard") if logs.wanted() else ("celery",)
-    _become(*celery, "flower", "--address=0.0.0.0", "--port=5555")
+    environment.load_broker(os.environ)
+    environment.load_flower(os.environ)
+    configuration = Path(__file__).with_name("dashboard.py")
+    _become(
+        "celery", "--app=website.dashboard", "flower", f"--conf={configuration}", "--address=0.0.0.0", "--port=5555"
+    )
 
 
 ROLES: dict[str, Callable[[], None]] = {
