@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.config
 import os
 import sys
 from datetime import UTC, datetime
@@ -57,6 +58,12 @@ def configuration(**levels: str) -> dict[str, Any]:
             for name, level in levels.items()
         },
     }
+
+
+def configure(level: str) -> None:
+    """Have all that is written through `logging`, from this level on, written as JSON."""
+    logging.config.dictConfig(configuration())
+    logging.getLogger().setLevel(level)
 
 
 def complain(message: str) -> None:
