@@ -99,6 +99,8 @@ def flower() -> None:
     """Show what the workers do."""
     environment.load_broker(os.environ)
     environment.load_flower(os.environ)
+    # Celery would set Django up too, for which Flower has no database.
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     configuration = Path(__file__).with_name("dashboard.py")
     _become(
         "celery", "--app=website.dashboard", "flower", f"--conf={configuration}", "--address=0.0.0.0", "--port=5555"
