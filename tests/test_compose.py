@@ -161,9 +161,9 @@ def test_another_image_changes_the_fingerprint(render: Render) -> None:
 
 
 def test_every_image_that_is_built_has_a_source() -> None:
-    """`images.yml` builds exactly the images that can be replaced, and the probe, each from a folder of its own."""
+    """`images.yml` builds what can be replaced, the probe and the server, each from a folder of its own."""
     built = yaml.safe_load((images.COMPOSE / "images.yml").read_text(encoding="utf-8"))["services"]
-    assert set(built) == {*images.REPLACEABLE.values(), "probe"}
+    assert set(built) == {*images.REPLACEABLE.values(), *images.MONITORING.values(), "nginx", "probe", "server"}
     for name, definition in built.items():
         assert definition["image"] == images.local(name)
         assert (images.COMPOSE / definition["build"]["context"] / "Dockerfile").is_file()
