@@ -87,6 +87,11 @@ class ComposeProject(DockerCompose):
         argv = ["up", "--detach", "--no-deps", "--force-recreate", "--pull", "never", "--no-build", *services]
         self._run_command([*self.compose_command_property, *argv])
 
+    def bring_up(self, *arguments: str) -> None:
+        """`docker compose up --detach` with these arguments: all services, and those anew that have to be."""
+        argv = ["up", "--detach", "--pull", "never", "--no-build", *arguments]
+        self._run_command([*self.compose_command_property, *argv])
+
 
 def project(plan: AddressPlan, state: Path, *, overlays: tuple[Path, ...] = ()) -> ComposeProject:
     """The project of a plan, its secrets under `state`, with more compose files laid over it.

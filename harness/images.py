@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from docker.errors import DockerException
@@ -28,6 +28,8 @@ REPLACEABLE = {
     "WEB_IMAGE": "app",
     "SERVICES_IMAGE": "app",
 }
+MONITORING = {"EXPORTER_IMAGE": "exporter", "PROMETHEUS_IMAGE": "prometheus"}
+"""The same for what only the profile `monitoring` uses; made when it is first wanted."""
 
 _PROD_ONLY = ("nginx",)
 _OFFICIAL_BASE = "debian:trixie-slim"
@@ -51,19 +53,25 @@ def local(name: str) -> str:
     return f"wireguard-harness/{name}:local"
 
 
-def chosen() -> dict[str, str]:
+def chosen(replaceable: Mapping[str, str] = REPLACEABLE) -> dict[str, str]:
     """The image that each variable stands for now."""
-    return {variable: os.environ.get(variable) or local(name) for variable, name in REPLACEABLE.items()}
+    return {variable: os.environ.get(variable) or local(name) for variable, name in replaceable.items()}
 
 
 def ensure(engine: Engine, layout: str, say: Say) -> None:
     """See that every image of a layout is there; say what is being done. Raises `ImageError`."""
     needed = {variable: name for variable, name in REPLACEABLE.items() if layout == "prod" or name not in _PROD_ONLY}
-    for variable in needed:
+    ensure_these(engine, needed, ("probe", "server") if layout == "prod" else ("probe",), say)
+
+
+def ensure_these(engine: Engine, replaceable: Mapping[str, str], others: Iterable[str], say: Say) -> None:
+    """See that these images are there, `others` being such as nobody replaces. Raises `ImageError`."""
+    for variable in replaceable:
         if reference := os.environ.get(variable):
             _ensure_foreign(engine, variable, reference, say)
-    ours = {name for variable, name in needed.items() if not os.environ.get(variable)} | {"probe"}
-    ours |= {"server"} if layout == "prod" else set()
+    ours = {name for variable, name in replaceable.items() if not os.environ.get(variable)} | set(others)
+    if not ours:
+        return
     base = _ensure_base(engine, say)
     sources = {name: _source_hash(name, _image_id(engine, base)) for name in sorted(ours)}
     stale = [name for name, source in sources.items() if _built_from(engine, name) != source]

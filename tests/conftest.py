@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,18 @@ def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(scope="session")
 def render() -> Render:
-    """Read the dev compose file as compose does under an environment: YAML first, then interpolation."""
+    """Read the dev compose file as compose does: YAML first, then interpolation, then the profiles that are on."""
     source = yaml.safe_load((ROOT / "compose" / "docker-compose.yml").read_text(encoding="utf-8"))
 
-    def rendered(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def rendered(environment: Mapping[str, str] | None = None, profiles: Collection[str] = ()) -> dict[str, Any]:
         loaded = _interpolated(source, environment or {})
         assert isinstance(loaded, dict)
-        return loaded
+        active = {
+            name: service
+            for name, service in loaded["services"].items()
+            if not service.get("profiles") or set(profiles).intersection(service["profiles"])
+        }
+        return loaded | {"services": active}
 
     return rendered
 

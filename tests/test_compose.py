@@ -162,7 +162,7 @@ def test_another_image_changes_the_fingerprint(render: Render) -> None:
 def test_every_image_that_is_built_has_a_source() -> None:
     """`images.yml` builds what can be replaced, the probe and the server, each from a folder of its own."""
     built = yaml.safe_load((images.COMPOSE / "images.yml").read_text(encoding="utf-8"))["services"]
-    assert set(built) == {*images.REPLACEABLE.values(), "probe", "server"}
+    assert set(built) == {*images.REPLACEABLE.values(), *images.MONITORING.values(), "probe", "server"}
     for name, definition in built.items():
         assert definition["image"] == images.local(name)
         assert (images.COMPOSE / definition["build"]["context"] / "Dockerfile").is_file()

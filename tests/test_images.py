@@ -183,7 +183,8 @@ def test_a_missing_ca_bundle_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatc
 def test_the_builder_gets_what_images_yml_asks_for() -> None:
     """Every variable that `images.yml` reads is one that a build is given."""
     text = (images.COMPOSE / "images.yml").read_text(encoding="utf-8")
-    given = {"BASE_IMAGE", "CA_BUNDLE"} | {f"{name.upper()}_SOURCE" for name in {*BUILT_HERE, "nginx", "server"}}
+    more = ("nginx", "server", *images.MONITORING.values())
+    given = {"BASE_IMAGE", "CA_BUNDLE"} | {f"{name.upper()}_SOURCE" for name in (*BUILT_HERE, *more)}
     asked = {part.split(":-")[0] for part in text.split("${")[1:]}
     assert json.dumps(sorted(asked)) == json.dumps(sorted(given))
 
@@ -193,3 +194,16 @@ def test_the_prod_layout_needs_more(shop: Shop) -> None:
     assert shop.ensure("dev") == BUILT_HERE
     assert shop.ensure("prod") == {"nginx", "server"}
     assert shop.ensure("prod") == set()
+
+
+def test_monitoring_is_built_when_it_is_wanted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exporter and Prometheus are no part of a deployment; asked for, they are built, and others not again."""
+    assert shop.ensure() == BUILT_HERE
+    (shop.store / "calls").unlink()
+    images.ensure_these(shop.engine, images.MONITORING, (), shop.said.append)
+    assert set((shop.store / "calls").read_text().split()[4:]) == {"exporter", "prometheus"}
+    monkeypatch.setenv("EXPORTER_IMAGE", images.local("exporter"))
+    monkeypatch.setenv("PROMETHEUS_IMAGE", images.local("prometheus"))
+    (shop.store / "calls").unlink()
+    images.ensure_these(shop.engine, images.MONITORING, (), shop.said.append)
+    assert not (shop.store / "calls").exists()

@@ -30,8 +30,11 @@
 #   WG_HANDSHAKE_MAX_AGE     age in seconds at which gateway-health complains, 180; 0: never. Set 0 on
 #                            the answering end of a tunnel that has no keepalive and may be idle
 #
+#   LOG_FORMAT               text, or json: an object a line, with time, service, level and message
+#
 # Left in /run/gateway to be read: `implementation` (kernel or wireguard-go), `iptables` (nft or
-# legacy). Exit status: 0 stopped by a signal, 78 a setting or the container is wrong, 1 anything else.
+# legacy). Told to whoever asks in this network namespace: gateway-report. Exit status: 0 stopped by a
+# signal, 78 a setting or the container is wrong, 1 anything else.
 
 set -euo pipefail -o noglob
 
@@ -48,6 +51,8 @@ source "$library/surroundings.sh"
 source "$library/firewall.sh"
 # shellcheck source=lib/tunnel.sh
 source "$library/tunnel.sh"
+# shellcheck source=lib/report.sh
+source "$library/report.sh"
 
 take_down() {
   local status=$? last_command=$BASH_COMMAND
@@ -55,13 +60,16 @@ take_down() {
   trap - EXIT
   ((status == 0)) || [[ -n $reason ]] ||
     printf 'gateway: ended by exit status %s of: %s\n' "$status" "$last_command" >&2
+  withdraw_report
   remove_tunnel
   lower_firewall
   kill "$kernel_events_pid" 2>/dev/null || true
+  flush_log
   exit "$status"
 }
 
 main() {
+  choose_log_format
   read_settings
   check_surroundings
   remove_leftover
@@ -77,6 +85,7 @@ main() {
   fail_closed
   raise_firewall
   build_tunnel
+  offer_report
   supervise
 }
 

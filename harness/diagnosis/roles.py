@@ -25,6 +25,9 @@ _NAMES = {
     "redis": Role.BACKEND,
     "nginx": Role.BESIDE,
     "flower": Role.BESIDE,
+    "exporter-web": Role.BESIDE,
+    "exporter-services": Role.BESIDE,
+    "prometheus": Role.BESIDE,
 }
 _APP_SETTINGS = ("DATABASE_HOST", "DATABASE_NAME", "DB_HOST", "CELERY_BROKER_URL", "REDIS_URL")
 

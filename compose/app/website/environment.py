@@ -87,6 +87,14 @@ def load(environ: Mapping[str, str]) -> Environment:
     )
 
 
+def check_log_format(environ: Mapping[str, str]) -> None:
+    """Raise a SettingError for a LOG_FORMAT that there is not."""
+    value = environ.get("LOG_FORMAT", "").strip()
+    if value not in {"", "text", "json"}:
+        message = f"LOG_FORMAT is {value!r}: set it to text or json"
+        raise SettingError(message)
+
+
 def load_flower(environ: Mapping[str, str]) -> str:
     """Return who may look at Flower, as it takes it: USER:PASSWORD.
 

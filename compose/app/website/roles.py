@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from website import environment
+from website import environment, logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,16 +50,18 @@ def main(arguments: Sequence[str]) -> int:
     """Become the role, or say in one line why not."""
     name = arguments[0] if len(arguments) == 1 else ""
     role = ROLES.get(name)
+    os.environ[logs.ROLE] = name or "app"
     if role is None:
         sys.stderr.write(f"app: usage: app {'|'.join(ROLES)}\n")
         return USAGE
     try:
+        environment.check_log_format(os.environ)
         role()
     except environment.SettingError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        logs.complain(str(error))
         return MISCONFIGURED
     except RoleError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        logs.complain(str(error))
         return error.code
     return 0
 
@@ -97,7 +99,8 @@ def flower() -> None:
     """Show what the workers do."""
     environment.load_broker(os.environ)
     environment.load_flower(os.environ)
-    del os.environ["DJANGO_SETTINGS_MODULE"]  # by which Celery would load Django, and all that this role does not need
+    # Celery would set Django up too, for which Flower has no database.
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     configuration = Path(__file__).with_name("dashboard.py")
     _become(
         "celery", "--app=website.dashboard", "flower", f"--conf={configuration}", "--address=0.0.0.0", "--port=5555"

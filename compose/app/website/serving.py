@@ -2,7 +2,7 @@
 
 import os
 
-from website import environment
+from website import environment, logs
 
 _environment = environment.load(os.environ)
 
@@ -21,3 +21,5 @@ keepalive = 2
 control_socket_disable = True
 accesslog = None
 loglevel = "warning"
+if logs.wanted():
+    logconfig_dict = logs.configuration(gunicorn__error="WARNING", gunicorn__access="WARNING")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pymysql
 
-from website import environment
+from website import environment, logs
 
 pymysql.install_as_MySQLdb()
 
@@ -52,7 +52,9 @@ DATABASES: dict[str, dict[str, Any]] = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "line": {"()": "website.logs.JSONLines"} if logs.wanted() else {"format": "%(levelname)s %(name)s: %(message)s"}
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         "django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},

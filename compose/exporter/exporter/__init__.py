@@ -1,0 +1,1 @@
+"""Metrics of one WireGuard gateway for Prometheus."""
