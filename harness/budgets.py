@@ -78,3 +78,14 @@ FALLEN_SILENT = Budget(
 FIRST_PACKET = Budget(
     seconds=3, reason="a handshake takes milliseconds, and a SYN that was lost is sent again after 1 s"
 )
+
+ROTATION = Budget(
+    seconds=2, reason="both ends take new keys within 0.2 s of each other, and web begins a handshake at once"
+)
+"""What rotate-keys.yml states as its longest interruption."""
+
+REBOOT = Budget(
+    seconds=60,
+    poll=0.5,
+    reason="engine, containers and applications start within 20 s; web waits for a gateway, and a loaded machine",
+)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -20,6 +22,8 @@ class Page:
 
     status: int
     body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By their names in lower case."""
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; raises `ValueError` that shows it when it is none."""
@@ -37,9 +41,9 @@ class Page:
         return f"HTTP {self.status} {self.body[:500]}" if self.status else f"no answer: {self.body}"
 
 
-def get(url: str) -> Page:
-    """GET a page."""
-    return _request("GET", url)
+def get(url: str, *, trusted: Path | None = None, headers: dict[str, str] | None = None) -> Page:
+    """GET a page; of a site with TLS only if its certificate is one that `trusted`, a file of PEM, vouches for."""
+    return _request("GET", url, headers=headers, trusted=trusted)
 
 
 def post(url: str, content: object) -> Page:
@@ -52,11 +56,20 @@ def post_bytes(url: str, body: bytes) -> Page:
     return _request("POST", url, body, {"Content-Type": "application/json"})
 
 
-def _request(method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Page:
+def _request(
+    method: str,
+    url: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    *,
+    trusted: Path | None = None,
+) -> Page:
+    pool = urllib3.PoolManager(retries=False, ca_certs=str(trusted)) if trusted else _POOL
     try:
-        response = _POOL.request(
+        response = pool.request(
             method, url, body=body, headers={"Connection": "close", **(headers or {})}, timeout=_TIMEOUT
         )
     except urllib3.exceptions.HTTPError as error:
         return Page(status=0, body=str(error))
-    return Page(status=response.status, body=response.data.decode(errors="replace"))
+    answered = {name.lower(): value for name, value in response.headers.items()}
+    return Page(status=response.status, body=response.data.decode(errors="replace"), headers=answered)

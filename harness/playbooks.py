@@ -57,18 +57,22 @@ def inventory(deployment: Production) -> Path:
     return deployment.run.state / "inventory"
 
 
-def write_inventory(deployment: Production, settings: Mapping[str, Any] | None = None) -> None:
-    """Write the inventory: the committed variables, this run's servers, and a vault that only this run can open.
+def trusted(deployment: Production) -> Path:
+    """The certificate of the authority that vouches for the site's."""
+    return inventory(deployment) / "ca.pem"
 
-    `settings` are variables of this run's own.
-    """
+
+def write_inventory(deployment: Production) -> None:
+    """Write the inventory: the committed variables, this run's servers, and a vault that only this run can open."""
     directory = inventory(deployment)
     directory.mkdir(mode=0o700, exist_ok=True)
     shutil.copytree(
         _COMMITTED, directory / "group_vars", dirs_exist_ok=True, ignore=shutil.ignore_patterns("vault*.yml")
     )
     keys.write_file(directory / "vault-password", secrets.token_urlsafe(24), mode=0o600)
-    certificate = Authority().issue("localhost", "127.0.0.1")
+    authority = Authority()
+    certificate = authority.issue("localhost", "127.0.0.1")
+    trusted(deployment).write_text(authority.certificate, encoding="ascii")
     kept = deployment.credentials
     write_vault(
         deployment,
@@ -86,7 +90,12 @@ def write_inventory(deployment: Production, settings: Mapping[str, Any] | None =
             "vault_tls_private_key": certificate.key,
         },
     )
-    chosen = images.chosen()
+    write_hosts(deployment)
+
+
+def write_hosts(deployment: Production, settings: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    """Write which servers there are and how they are reached; `settings` are further variables, by server."""
+    chosen, own = images.chosen(), settings or {}
     variables = {
         "ansible_connection": "community.docker.docker",
         "ansible_user": "root",
@@ -101,12 +110,12 @@ def write_inventory(deployment: Production, settings: Mapping[str, Any] | None =
     # The servers' own, because those of a group in this file are weaker than group_vars. JSON is YAML.
     hosts = {
         f"{server.service}_servers": {
-            "hosts": {server.service: {"ansible_host": server.name} | variables | dict(settings or {})}
+            "hosts": {server.service: {"ansible_host": server.name} | variables | dict(own.get(server.service, {}))}
         }
         for server in deployment.servers
     }
     document = {"vault": {"children": hosts}}
-    (directory / "hosts.yml").write_text(json.dumps(document, indent=2), encoding="utf-8")
+    (inventory(deployment) / "hosts.yml").write_text(json.dumps(document, indent=2), encoding="utf-8")
 
 
 def write_vault(deployment: Production, values: Mapping[str, str]) -> None:

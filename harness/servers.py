@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import docker
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
 from docker.types import IPAMConfig, IPAMPool
@@ -34,8 +36,10 @@ from harness.waiting import wait_until
 SITE = Path("/opt/site")
 """Where a server has what is deployed on it."""
 
+SSH_PORT = 22
 ENGINE_PORT = 2376  # Docker's own for its API with TLS
 _BOOTED = Budget(seconds=60, poll=0.1, reason="an engine on an empty disk is there after 2 s, on a loaded machine 10 s")
+_SHUT_DOWN = 30  # seconds; the engine gives each container 5 s to stop, all at once
 _TIMEOUT = 120  # seconds; as for the engine of this machine
 _TLS = "/etc/docker/tls"
 
@@ -58,7 +62,7 @@ class Specification:
     @property
     def inside(self) -> tuple[int, ...]:
         """The server's ports that are to be reached from here."""
-        return (ENGINE_PORT, *self.entrances, *self.published)
+        return (ENGINE_PORT, SSH_PORT, *self.entrances, *self.published)
 
 
 class Server(Node):
@@ -101,6 +105,11 @@ class Server(Node):
         """Wait until the server's engine answers; raises `WaitTimeoutError`."""
         wait_until(f"the engine of {self.name}", self.ready, bool, within=_BOOTED)
 
+    def reboot(self) -> None:
+        """Shut the server down and start it again: its engine stops all containers, and starts those that should run."""
+        self.container.restart(timeout=_SHUT_DOWN)
+        self.await_ready()
+
     def load(self, references: Sequence[str]) -> None:
         """Give the server's engine images of the engine that runs the server, all in one: they share their base."""
         with self.engine.saved_images(references) as archive:
@@ -120,6 +129,19 @@ class Server(Node):
         """The /proc of the server: its processes' numbers mean nothing outside it."""
         process = process_of(self.inspect(), self.engine.procfs)
         return process / "root" / "proc" if process else PROC / "nowhere"
+
+    def ssh_variables(self) -> dict[str, Any]:
+        """How Ansible reaches the server over SSH: its address, our key, and the server's, which it was asked for."""
+        port, known = self.port(SSH_PORT), self.files / "ssh" / "known_hosts"
+        host_key = " ".join(self.output("cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
+        known.write_text(f"[127.0.0.1]:{port} {host_key}\n", encoding="ascii")
+        return {
+            "ansible_connection": "ssh",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": port,
+            "ansible_ssh_private_key_file": str(self.files / "ssh" / "key"),
+            "ansible_ssh_common_args": f"-o UserKnownHostsFile={known} -o ControlMaster=no",
+        }
 
     def compose_environment(self) -> dict[str, str]:
         """The variables by which the docker command talks to the server's engine."""
@@ -183,6 +205,7 @@ def _boot(  # noqa: PLR0913, PLR0917 (what a server is made of)
 ) -> Server:
     state = files_of(run, wanted.role)
     _write_certificates(state, authority)
+    _write_ssh_key(state)
     (state / "site").mkdir(mode=0o755)
     name = name_of(plan, wanted.role)
     server = Server(engine, name, wanted.role, state)
@@ -197,6 +220,7 @@ def _boot(  # noqa: PLR0913, PLR0917 (what a server is made of)
         volumes={
             str(state / "tls"): {"bind": _TLS, "mode": "ro"},
             str(state / "site"): {"bind": str(SITE), "mode": "rw"},
+            str(state / "ssh" / "authorized_keys"): {"bind": "/root/.ssh/authorized_keys", "mode": "ro"},
         },
         environment={
             "MANAGEMENT": str(plan.management_net),
@@ -225,6 +249,18 @@ def _write_certificates(state: Path, authority: Authority) -> None:
         files = {"ca.pem": authority.certificate, "cert.pem": own.certificate, "key.pem": own.key}
         for name, text in files.items():
             keys.write_file(state / folder / name, text.rstrip("\n"), mode=0o600)
+
+
+def _write_ssh_key(state: Path) -> None:
+    """A key by which root is let in, for who deploys over SSH."""
+    own = ed25519.Ed25519PrivateKey.generate()
+    private = own.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    public = own.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    (state / "ssh").mkdir(mode=0o700)
+    keys.write_file(state / "ssh" / "key", private.decode().rstrip("\n"), mode=0o600)
+    keys.write_file(state / "ssh" / "authorized_keys", public.decode(), mode=0o600)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -27,6 +27,8 @@ from harness.waiting import wait_until
 from harness.wireguard import REKEY_TIMEOUT
 from harness.workbench import KEYS, Workbench
 
+pytestmark = pytest.mark.layouts("dev")  # WireGuard's own patience, which is the same in each layout
+
 THE_WAIT = pytest.mark.timeout(400)  # seconds; pytest.ini's 300 leave a loaded machine too little
 
 

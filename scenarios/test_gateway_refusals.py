@@ -19,6 +19,8 @@ from harness.waiting import holds_for, wait_until
 from harness.workbench import CAPABILITIES, KEYS, Ending, Workbench, ending, refuse
 
 OWN, PEER = KeyPair.generate(), KeyPair.generate()
+pytestmark = pytest.mark.layouts("dev")  # the image by itself, which is the same in each layout
+
 PRESHARED = generate_preshared()
 FILES = {"private.key": OWN.private, "peer.key": PEER.public, "preshared.key": PRESHARED}
 SECRETS = (OWN.private, PEER.private, PRESHARED)

@@ -169,7 +169,7 @@ def session_of(deployment: Deployment) -> bytes:
         pinged = ping(deployment)
     assert pinged.ok, pinged
     from_web = [
-        message for message in handshakes.messages(underlay.raw()) if message.source == deployment.plan.underlay_web
+        message for message in handshakes.messages(underlay.raw()) if message.source == deployment.plan.outward_web
     ]
     (session,) = {message.receiver for message in from_web if message.kind == DATA}
     return session

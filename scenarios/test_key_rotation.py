@@ -53,6 +53,7 @@ def test_a_key_is_exchanged_and_no_query_fails(experiment: Experiment, end: str)
     assert (settings_of(rotating), settings_of(other)) == before
 
 
+@pytest.mark.layouts("dev")  # it needs a stranger on the network that joins the gateways
 def test_an_exchanged_key_is_refused(experiment: Experiment) -> None:
     """A gateway with web's old key never shakes hands and disturbs nobody; the same gateway with the new one does."""
     deployment = experiment.deployment

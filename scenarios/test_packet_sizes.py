@@ -49,7 +49,7 @@ def test_large_values_cross_in_full_segments(experiment: Experiment, mtu: int) -
 
         for inside in (TUNNEL_WEB, TUNNEL_SERVICES):
             assert segment_sizes(openings.lines(f"src host {inside.ip}")) == {mtu - TCP_HEADERS}
-        for sender in (deployment.plan.underlay_web, deployment.plan.underlay_services):
+        for sender in (deployment.plan.outward_web, deployment.plan.underlay_services):
             assert underlay.lines(f"src host {sender} and udp port {WIREGUARD_PORT} and greater {mtu + OUTER_HEADERS}")
         assert underlay.lines(f"udp and {FRAGMENT}") == []
         assert too_big.ok, too_big

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import compose, lifecycle, preflight
+from harness import compose, lifecycle, mutations, preflight
 from harness.addresses import (
     MARIADB_PORT,
     REDIS_PORT,
@@ -49,15 +49,15 @@ NO_WAY = (Outcome.TIMED_OUT, Outcome.UNREACHABLE)
 
 @pytest.mark.parametrize(("secret", "wrong_end"), [("services_public_key", "web"), ("web_public_key", "services")])
 def test_a_public_key_that_was_not_derived_lets_nothing_through(
-    experiment: Experiment, tmp_path: Path, secret: str, wrong_end: str
+    experiment: Experiment, secret: str, wrong_end: str
 ) -> None:
     """A peer key from a second `wg genkey`: no handshake, 0 B received, no data; both ends and /health/ show it."""
     deployment = experiment.deployment
     generated = generate_private()
-    (tmp_path / "public.key").write_text(f"{generated}\n")
-    overlay = {"secrets": {secret: {"file": str(tmp_path / "public.key")}}}
 
     with experiment.disturbance(f"{wrong_end} holds a key that belongs to nobody") as undo:
+        file = mutations.key_file(deployment, undo, f"wireguard-{wrong_end}", generated)
+        overlay = {"secrets": {secret: {"file": file}}}
         experiment.redeploy(undo, overlay, f"wireguard-{wrong_end}")
         other_end = {"web": "services", "services": "web"}[wrong_end]
         holder, other = gateway(deployment, wrong_end), gateway(deployment, other_end)
@@ -108,6 +108,7 @@ def original_topology(deployment: Deployment, tmp_path: Path, monkeypatch: pytes
     return AddressPlan(index=99 - deployment.plan.index)
 
 
+@pytest.mark.layouts("dev")  # it is the harness that refuses, and a compose file
 def test_services_net_on_the_tunnels_subnet_is_refused_before_anything_starts(
     original_topology: AddressPlan, engine: Engine
 ) -> None:
@@ -144,6 +145,7 @@ def test_the_gateway_refuses_a_network_on_the_tunnels_subnet(deployment: Deploym
         assert part in line
 
 
+@pytest.mark.layouts("dev")  # in production each server has one network
 def test_the_networks_of_the_deployment_are_sound(deployment: Deployment) -> None:
     """The twin: the configuration that is deployed passes the same check, and the two networks are its own."""
     configuration = deployment.project("web").configuration()
@@ -199,6 +201,7 @@ def test_a_lost_rule_cuts_only_its_own_port(experiment: Experiment) -> None:
     assert rules_of(services) == before
 
 
+@pytest.mark.layouts("dev")  # it needs a second network
 def test_a_backend_without_its_static_address_is_not_found(experiment: Experiment) -> None:
     """Redis at an address that Docker chose: the forward leads to nobody, though Redis is healthy and has its name."""
     deployment = experiment.deployment
@@ -253,6 +256,7 @@ def test_services_in_the_gateways_namespace_have_neither_name_nor_address(experi
     assert health(deployment, "services").status == 200
 
 
+@pytest.mark.layouts("dev")  # in production the other side is another server
 def test_names_of_the_other_side_do_not_resolve_in_the_gateways_namespace(experiment: Experiment) -> None:
     """web, joined to its gateway, cannot resolve `mariadb`, and by the address that it is given instead all is well."""
     experiment.expect(TcpConnect("web", "mariadb", MARIADB_PORT)).stays(Outcome.UNRESOLVED, during=SETTLE)

@@ -99,6 +99,7 @@ def test_wg0_is_lost_under_load(experiment: Experiment, end: str, within: Budget
     ) == before
 
 
+@pytest.mark.layouts("dev")  # production's is on bare metal
 def test_mariadb_is_created_anew_under_open_connections(experiment: Experiment) -> None:
     """Connections to a MariaDB that is replaced end with an error, in a query and idle; none hangs; new ones work."""
     deployment = experiment.deployment

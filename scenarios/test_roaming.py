@@ -11,6 +11,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from ipaddress import IPv4Address
 
+import pytest
+
 from harness import capture, traffic
 from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES, TUNNEL_WEB, WEB_PORT, WIREGUARD_PORT
 from harness.budgets import FORWARDING, ROAMING
@@ -31,6 +33,7 @@ ELSEWHERE = 66  # on tunnel-net; neither the compose file nor Docker gives it to
 OTHER_PORT = 51920
 
 
+@pytest.mark.layouts("dev")  # in production a server moves, and its NAT with it
 def test_the_tunnel_follows_web_to_another_address(experiment: Experiment) -> None:
     """Web's gateway gets another address: services answers there within 2 s, in the same session, and web works."""
     deployment = experiment.deployment
@@ -73,6 +76,7 @@ def test_the_tunnel_follows_web_to_another_port(experiment: Experiment) -> None:
     assert services.peer().endpoint == here
 
 
+@pytest.mark.layouts("dev")  # as above
 def test_web_follows_services_to_another_address_once_it_speaks(experiment: Experiment) -> None:
     """Services' gateway gets another address: web goes on sending to the old one, and follows its first packet."""
     deployment = experiment.deployment

@@ -1,0 +1,265 @@
+"""Production is deployed, checked, given new keys and taken back by its playbooks, as an operator runs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+import pytest
+
+from harness import keys, playbooks, provision, traffic
+from harness.budgets import ROTATION
+from harness.deployment import Deployment
+from harness.experiment import Experiment
+from harness.model import Outcome
+from harness.nodes import container_state
+from harness.pages import get
+from harness.probes.mariadb import MariaDBQuery
+from harness.production import Production
+from harness.servers import SITE
+
+pytestmark = pytest.mark.layouts("prod")
+
+STARTED = "{{.Name}} {{.Id}} {{.State.StartedAt}}"
+
+
+@pytest.fixture
+def production(deployment: Deployment) -> Production:
+    """The deployment, which is the prod layout's."""
+    assert isinstance(deployment, Production)
+    return deployment
+
+
+# --- deploying -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("connection", ["docker", "ssh"])
+def test_deploying_again_changes_nothing(production: Production, connection: str) -> None:
+    """The same deployment once more, also over SSH: no task changes anything, nothing restarts, no query fails."""
+    before = started(production)
+    with ExitStack() as undo:
+        if connection == "ssh":
+            undo.callback(playbooks.write_hosts, production)
+            playbooks.write_hosts(production, {each.service: each.ssh_variables() for each in production.servers})
+        with traffic.load(production) as load:
+            played = playbooks.play(production, "deploy.yml")
+    assert played.changed == 0
+    assert set(played.counts) == {"web", "services"}
+    assert load.failed() == ()
+    assert started(production) == before
+
+
+def test_a_trial_run_says_what_would_change_and_changes_nothing(production: Production) -> None:
+    """With --check a new setting is announced, no secret is shown, and neither files nor containers differ after it."""
+    before = started(production), files(production)
+    with ExitStack() as undo:
+        undo.callback(playbooks.write_hosts, production)
+        playbooks.write_hosts(production, {"services": {"flower_user": "somebody-else"}})
+        played = playbooks.play(production, "deploy.yml", "--check", "--diff")
+    assert played.counts["services"]["changed"] > 0
+    assert played.counts["web"]["changed"] == 0
+    assert not [secret for secret in production.credentials.secrets() if secret in played.said]
+    assert (started(production), files(production)) == before
+
+
+def test_a_changed_secret_renews_what_uses_it_and_rollback_takes_it_back(experiment: Experiment) -> None:
+    """A new password for Flower: Flower alone is created anew. rollback.yml brings the old one, and its container."""
+    production = of(experiment)
+    with experiment.disturbance("Flower has another password") as undo:
+        undo.callback(redeployed, production)
+        undo.callback(playbooks.write_vault, production, playbooks.read_vault(production))
+        before = started(production)
+        change_vault(production, {"vault_flower_password": "another-password"})
+        redeployed(production)
+        assert differing(before, started(production)) == {"flower"}
+        assert secret(production, "services", "flower_password") == "another-password"
+
+        provision.add_probes(production)
+        playbooks.play(production, "rollback.yml")
+        assert secret(production, "services", "flower_password") == production.credentials.flower_password
+        again = playbooks.play(production, "rollback.yml", check=False)
+        assert not again.ok
+        assert "nothing to go back to" in again.said
+
+
+@pytest.mark.parametrize("first", ["web", "services"])
+def test_servers_are_deployed_from_nothing_in_either_order(experiment: Experiment, first: str) -> None:
+    """Each server can be the first: it comes up by itself, and with the other one the tunnel stands."""
+    production = of(experiment)
+    with experiment.disturbance(f"both servers are empty, and {first} is deployed first") as undo:
+        undo.callback(redeployed, production)
+        for server in production.servers:
+            server.output("sh", "-c", "docker rm -f $(docker ps -aq) && docker network prune -f && rm -rf /opt/site/*")
+            server.output("sh", "-c", "rm -rf /opt/site/.env /opt/site/.applied")
+
+        alone = playbooks.play(production, "deploy.yml", "--limit", first)
+        assert "the tunnel has not been seen" in alone.said
+        if first == "web":
+            page = get(production.url("public", "/health/"), trusted=playbooks.trusted(production))
+            assert (page.status, page.json()["status"]) == (503, "failing")
+        second = playbooks.play(production, "deploy.yml", "--limit", {"web": "services", "services": "web"}[first])
+        assert second.changed > 0
+        provision.add_probes(production)
+        experiment.expect(MariaDBQuery("web")).becomes(Outcome.CONNECTED, within=ROTATION)
+
+
+# --- refusals --------------------------------------------------------------------------------------
+
+Wrong = Callable[[Production], None]
+
+
+def wrong_public_key(production: Production) -> None:
+    """As the deployment once had it: a public key that was generated and not derived."""
+    change_vault(production, {"vault_wg_web_public_key": keys.generate_private()})
+
+
+def no_preshared_key(production: Production) -> None:
+    """A vault that was not filled in."""
+    change_vault(production, {"vault_wg_preshared_key": ""})
+
+
+def profile_of_the_other_server(production: Production) -> None:
+    """The services server with web's profile."""
+    playbooks.write_hosts(production, {"services": {"docker_compose_profile": "web"}})
+
+
+def servers_exchanged(production: Production) -> None:
+    """Each server where the other one should be."""
+    web, services = production.servers
+    playbooks.write_hosts(production, {"web": {"ansible_host": services.name}, "services": {"ansible_host": web.name}})
+
+
+REFUSED: Mapping[str, tuple[Wrong, str]] = {
+    "a public key that was not derived": (wrong_public_key, "vault_wg_web_public_key"),
+    "no preshared key": (no_preshared_key, "vault_wg_preshared_key"),
+    "the other server's profile": (profile_of_the_other_server, "docker_compose_profile"),
+    "servers exchanged": (servers_exchanged, "wireguard-services"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "named"), REFUSED.values(), ids=REFUSED)
+def test_what_is_wrong_is_refused_before_anything_is_touched(production: Production, wrong: Wrong, named: str) -> None:
+    """deploy.yml ends with a sentence that names what is wrong, and both servers are as they were."""
+    before = started(production), files(production)
+    with ExitStack() as undo:
+        undo.callback(playbooks.write_hosts, production)
+        undo.callback(playbooks.write_vault, production, playbooks.read_vault(production))
+        wrong(production)
+        played = playbooks.play(production, "deploy.yml", check=False)
+    assert not played.ok
+    assert named in played.said
+    assert played.changed == 0
+    assert not [secret for secret in production.credentials.secrets() if secret in played.said]
+    assert (started(production), files(production)) == before
+
+
+# --- keys ------------------------------------------------------------------------------------------
+
+
+def test_verification_agrees_with_the_running_tunnel(production: Production) -> None:
+    """verify-wireguard-keys.yml finds vault, files and interfaces in agreement, and changes nothing."""
+    played = playbooks.play(production, "verify-wireguard-keys.yml")
+    assert played.changed == 0
+    assert "The five keys of the vault are right." in played.said
+
+
+def test_verification_names_each_mismatch(experiment: Experiment) -> None:
+    """A key in the vault, one in a file and one in a running interface that are wrong are all named at once."""
+    production = of(experiment)
+    stranger = keys.KeyPair.generate()
+    with experiment.disturbance("three keys are wrong") as undo:
+        undo.callback(playbooks.write_vault, production, playbooks.read_vault(production))
+        peer = production.wireguard_services.peer()
+        undo.callback(production.wireguard_services.output, "wg", "set", "wg0", "peer", stranger.public, "remove")
+        file = production.web_server.site / "secrets" / keys.SERVICES_PUBLIC
+        undo.callback(file.write_text, file.read_text())
+
+        change_vault(production, {"vault_wg_web_public_key": keys.generate_private()})
+        file.write_text(f"{stranger.public}\n")
+        production.wireguard_services.output(
+            "wg", "set", "wg0", "peer", stranger.public, "allowed-ips", "10.100.0.12/32"
+        )
+        played = playbooks.play(production, "verify-wireguard-keys.yml", check=False)
+        assert production.wireguard_services.interface().peers[0].public_key in (peer.public_key, stranger.public)
+
+    assert not played.ok
+    for named in ("vault_wg_web_public_key", keys.SERVICES_PUBLIC, "wg0"):
+        assert named in played.said, named
+    assert played.changed == 0
+    assert not [secret for secret in production.credentials.secrets() if secret in played.said]
+
+
+def test_keys_are_rotated_under_traffic(experiment: Experiment) -> None:
+    """New keys on both ends: connections live on, a fresh one waits less than 2 s, and deploying changes nothing."""
+    production = of(experiment)
+    old, new = production.credentials.keys, keys.KeySet.generate()
+    with experiment.disturbance("all keys are exchanged") as undo:
+        undo.callback(playbooks.play, production, "rotate-keys.yml")
+        undo.callback(change_vault, production, in_vault(old))
+        change_vault(production, in_vault(new))
+        with traffic.load(production) as load:
+            playbooks.play(production, "rotate-keys.yml")
+            load.everyone_is_answered(within=ROTATION)
+        with experiment.step(str(load)):
+            assert load.longest_silence() < ROTATION.seconds
+        assert production.wireguard_web.interface().public_key == new.web.public
+        assert production.wireguard_web.peer().public_key == new.services.public
+        assert playbooks.play(production, "deploy.yml").changed == 0
+
+
+# --- words -----------------------------------------------------------------------------------------
+
+
+def of(experiment: Experiment) -> Production:
+    """The experiment's deployment, which is the prod layout's."""
+    assert isinstance(experiment.deployment, Production)
+    return experiment.deployment
+
+
+def redeployed(production: Production) -> None:
+    """Deploy both servers by the inventory as it is now."""
+    playbooks.play(production, "deploy.yml")
+    provision.add_probes(production)
+
+
+def change_vault(production: Production, values: Mapping[str, str]) -> None:
+    """Change values of the vault."""
+    playbooks.write_vault(production, playbooks.read_vault(production) | dict(values))
+
+
+def in_vault(held: keys.KeySet) -> dict[str, str]:
+    """Keys by the names that they have in the vault."""
+    return {
+        "vault_wg_web_private_key": held.web.private,
+        "vault_wg_web_public_key": held.web.public,
+        "vault_wg_services_private_key": held.services.private,
+        "vault_wg_services_public_key": held.services.public,
+        "vault_wg_preshared_key": held.preshared,
+    }
+
+
+def started(production: Production) -> dict[str, tuple[str, str]]:
+    """Each container of both servers: which it is, and since when it runs. The probes are left out."""
+    found = {}
+    for node in production.observed:
+        attributes = node.inspect()
+        assert container_state(attributes).status == "running", node
+        found[node.service] = str(attributes["Id"]), str(attributes["State"]["StartedAt"])
+    return found
+
+
+def differing(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:
+    """The names under which there is something else now."""
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def files(production: Production) -> dict[str, str]:
+    """Every file of the site on each server, with its mode, owner and checksum."""
+    listing = f"cd {SITE} && find . -type f -exec stat -c '%n %a %u' {{}} + -exec sha256sum {{}} + | sort"
+    return {server.service: server.output("sh", "-c", listing) for server in production.servers}
+
+
+def secret(production: Production, side: str, name: str) -> str:
+    """What a server has in a secret file."""
+    return json.dumps(production.server(side).output("cat", f"{SITE}/secrets/{name}").strip())[1:-1]

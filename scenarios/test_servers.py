@@ -1,0 +1,273 @@
+"""Two servers and a database on bare metal: each may be gone for a while, and nobody comes in but by the front door."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+
+import pytest
+
+from harness import credentials, mutations, pages, playbooks, provision, servers
+from harness.addresses import WEB_PORT, ProdPlan
+from harness.budgets import FORWARDING, HEALTH_PAGE, REBOOT, RECOVERY, SYMPTOM
+from harness.deployment import Deployment
+from harness.experiment import Experiment
+from harness.model import Outcome
+from harness.nodes import Node
+from harness.pages import Page
+from harness.probes.health import HealthVerdict
+from harness.probes.mariadb import MariaDBQuery
+from harness.production import HTTPS_PORT, Production
+from harness.servers import SITE, Server
+from harness.waiting import Deadline, wait_until
+from harness.wireguard import INTERFACE
+
+pytestmark = pytest.mark.layouts("prod")
+
+NO_WAY = (Outcome.TIMED_OUT, Outcome.UNREACHABLE)
+ANSWERED_WITHIN = 3.0
+"""Seconds within which the public site has to answer, whatever is broken behind it."""
+
+# Every TCP port of an address, a few hundred at a time; prints those that accept.
+SCAN = """
+import asyncio, json, sys
+async def main():
+    free = asyncio.Semaphore(300)
+    async def knock(port):
+        async with free:
+            try:
+                _, writer = await asyncio.wait_for(asyncio.open_connection(sys.argv[1], port), 1)
+            except (OSError, asyncio.TimeoutError):
+                return None
+            writer.close()
+            return port
+    found = await asyncio.gather(*(knock(port) for port in range(1, 65536)))
+    print(json.dumps([port for port in found if port]))
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def production(deployment: Deployment) -> Production:
+    """The deployment, which is the prod layout's."""
+    assert isinstance(deployment, Production)
+    return deployment
+
+
+# --- what goes and comes back -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", ["web", "services"])
+def test_a_rebooted_server_comes_back_by_itself(experiment: Experiment, side: str) -> None:
+    """All containers of a server stop, its engine starts again, and within 60 s the site answers 200, left alone."""
+    production = of(experiment)
+    with experiment.disturbance(f"{side}'s server is rebooted") as undo:
+        undo.callback(provision.add_probes, production)  # they are no part of the site, and nobody starts them
+        production.server(side).reboot()
+        wait_until("the site to be well", lambda: public(production), lambda page: page.status == 200, within=REBOOT)
+
+
+def test_the_database_goes_and_comes_back(experiment: Experiment) -> None:
+    """MariaDB's host is down: the site says 503 and why. It returns: so does the site, and nothing was restarted."""
+    production = of(experiment)
+    before = restarts(production)
+    with experiment.disturbance("MariaDB's host is down") as undo:
+        experiment.stop(undo, production.mariadb)
+        page = wait_until(
+            "the site to name the database",
+            lambda: public(production),
+            lambda seen: seen.status == 503 and seen.json()["database"]["status"] == "failing",
+            within=HEALTH_PAGE,
+        )
+        assert page.json()["broker"]["status"] == "ok"
+        assert page.json()["database"]["error"]
+    experiment.expect(MariaDBQuery("web")).becomes(Outcome.CONNECTED, within=RECOVERY)
+    assert restarts(production) == before
+
+
+def test_the_services_server_moves_to_another_address(experiment: Experiment) -> None:
+    """It gets another address: the tunnel is cut. A deployment with that address in the inventory brings it back."""
+    production = of(experiment)
+    plan = production.plan
+    assert isinstance(plan, ProdPlan)
+    here, there = plan.underlay_services, plan.tunnel_net[77]
+
+    with experiment.disturbance(f"the services server moves to {there}") as undo:
+        undo.callback(redeployed, production, here)
+        undo.callback(move, production, here)
+        move(production, there)
+        experiment.expect(MariaDBQuery("web")).becomes(*NO_WAY, within=FORWARDING)
+
+        redeployed(production, there)
+        experiment.expect(MariaDBQuery("web")).becomes(Outcome.CONNECTED, within=FORWARDING)
+        assert str(production.wireguard_web.peer().endpoint).startswith(f"{there}:")
+
+
+def test_the_site_answers_while_the_tunnel_is_down(experiment: Experiment) -> None:
+    """Nginx answers 503 with both backends named within 3 s, and 200 again as soon as the tunnel is back."""
+    production = of(experiment)
+    gateway = production.wireguard_web
+    with experiment.disturbance("wg0 of web's gateway is down") as undo:
+        undo.callback(gateway.run, "ip", "link", "set", INTERFACE, "up")
+        gateway.output("ip", "link", "set", INTERFACE, "down")
+        took = Deadline(ANSWERED_WITHIN)
+        page = public(production)
+        assert took.elapsed < ANSWERED_WITHIN
+        assert page.status == 503, page
+        assert {page.json()[name]["status"] for name in ("database", "broker")} == {"failing"}
+        gateway.output("ip", "link", "set", INTERFACE, "up")
+        wait_until(
+            "the site to be well", lambda: public(production), lambda seen: seen.status == 200, within=HEALTH_PAGE
+        )
+
+
+def test_the_site_answers_while_web_is_down(experiment: Experiment) -> None:
+    """Without the application nginx itself says 503, when to come back, and what is missing."""
+    production = of(experiment)
+    with experiment.disturbance("web is stopped") as undo:
+        experiment.stop(undo, production.web)
+        page = public(production)
+    assert page.status == 503, page
+    assert page.json()["error"] == "the web application does not answer"
+    assert page.headers["retry-after"]
+
+
+def test_a_password_of_redis_that_only_one_side_has(experiment: Experiment) -> None:
+    """Web has another Redis password than Redis: it is denied, says so, and the doctor names it. Services is well."""
+    production = of(experiment)
+    with experiment.disturbance("web holds another password of Redis") as undo:
+        file = mutations.secret_file(production, undo, "web", "wrong_redis_password", "wrong", credentials.uid())
+        experiment.redeploy(undo, {"secrets": {credentials.REDIS_PASSWORD: {"file": file}}}, "web")
+        experiment.expect(HealthVerdict("web", "broker")).becomes(Outcome.DENIED, within=SYMPTOM)
+        experiment.expect(HealthVerdict("services", "broker")).becomes(Outcome.CONNECTED, within=FORWARDING)
+        assert experiment.diagnose().roots == {"credentials-rejected"}
+
+
+# --- the front door ---------------------------------------------------------------------------------
+
+
+def test_the_public_site_is_served_by_tls_alone(production: Production) -> None:
+    """Nginx shows a certificate that holds, and has browsers come by TLS for a year."""
+    page = public(production)
+    assert (page.status, page.json()["status"]) == (200, "ok")
+    assert page.headers["strict-transport-security"] == "max-age=31536000"
+    assert page.headers["server"] == "nginx"
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/flower/", "/flower", "/metrics"])
+def test_what_the_site_is_operated_with_is_not_public(production: Production, path: str) -> None:
+    """No page of administration, of Flower or of metrics is on the public site."""
+    page = pages.get(production.url("public", path), trusted=playbooks.trusted(production))
+    assert page.status == 404, page
+
+
+def test_flower_wants_its_password(production: Production) -> None:
+    """Flower is on its server's loopback alone, and shows nothing to who has no password or a wrong one."""
+    assert pages.get(production.url("flower", "/")).status == 401
+    assert ask_flower(production, "wrong").status == 401
+    assert ask_flower(production, production.credentials.flower_password).status == 200
+
+
+# --- what is open, and to whom ----------------------------------------------------------------------
+
+
+def test_only_the_public_port_of_the_web_server_is_open(production: Production) -> None:
+    """Of all 65,535 TCP ports the services server sees one of the web server. Its own loopback shows 8000 besides."""
+    assert scanned(production.services_server, production.plan.underlay_web) == {HTTPS_PORT}
+    assert {HTTPS_PORT, WEB_PORT} <= scanned(production.web_server, IPv4Address("127.0.0.1"))
+
+
+def test_nothing_but_wireguard_joins_the_servers(production: Production) -> None:
+    """Of the services server the web server sees no TCP port at all, and one of UDP is published: WireGuard's."""
+    assert scanned(production.web_server, production.plan.underlay_services) == set()
+    published = {
+        (held.container, held.port)
+        for held in production.wireguard_services.engine.published_ports()
+        if not held.address.startswith("127.")
+    }
+    assert published == {("wireguard-services", 51820)}
+
+
+def test_a_server_routes_nothing_to_its_containers(experiment: Experiment) -> None:
+    """By a route made for it, a packet from the web server for Redis itself comes to the services server, and ends."""
+    production = of(experiment)
+    way = (str(production.plan.redis), "via", str(production.plan.underlay_services))
+    with experiment.disturbance("the web server routes to the services server's containers") as undo:
+        undo.callback(production.web_server.run, "ip", "route", "delete", *way)
+        production.web_server.output("ip", "route", "add", *way)
+        assert not knocks(production.web_server, production.plan.redis, 6379)
+        assert knocks(production.services_server, production.plan.redis, 6379), "the sensor cannot see Redis"
+
+
+def test_files_on_the_servers_are_for_their_owners_alone(production: Production) -> None:
+    """Settings and secrets are 0600, their folder 0700, and each server has only what its own profile needs."""
+    for server in production.servers:
+        modes = modes_on(server)
+        assert modes[f"{SITE}/.env"] == "600 0"
+        assert modes[f"{SITE}/secrets"] == "700 0"
+        secrets = {path.rpartition("/")[2]: mode for path, mode in modes.items() if path.startswith(f"{SITE}/secrets/")}
+        assert {mode for name, mode in secrets.items() if "public" not in name} <= {"600 0", f"600 {credentials.uid()}"}
+        others = {"web": "services-private.key", "services": "web-private.key"}[server.service]
+        assert others not in secrets
+        assert f"{server.service}-private.key" in secrets
+
+
+# --- words ------------------------------------------------------------------------------------------
+
+
+def of(experiment: Experiment) -> Production:
+    """The experiment's deployment, which is the prod layout's."""
+    assert isinstance(experiment.deployment, Production)
+    return experiment.deployment
+
+
+def public(production: Production) -> Page:
+    """The health page as the public gets it."""
+    return pages.get(production.url("public", "/health/"), trusted=playbooks.trusted(production))
+
+
+def restarts(production: Production) -> dict[str, str]:
+    """Since when each container of both servers runs."""
+    return {node.service: str(node.inspect()["State"]["StartedAt"]) for node in production.observed}
+
+
+def move(production: Production, address: IPv4Address) -> None:
+    """Give the services server another address on the underlay."""
+    plan, server = production.plan, production.services_server
+    assert isinstance(plan, ProdPlan)
+    underlay = servers.networks_of(production.engine, plan)["underlay"]
+    underlay.disconnect(server.name)
+    underlay.connect(server.name, ipv4_address=str(address))
+
+
+def redeployed(production: Production, address: IPv4Address) -> None:
+    """Deploy both servers, the services server being at an address."""
+    settings = {server.service: {"services_address": str(address)} for server in production.servers}
+    playbooks.write_hosts(production, settings)
+    playbooks.play(production, "deploy.yml")
+    provision.add_probes(production)
+
+
+def ask_flower(production: Production, password: str) -> Page:
+    """Flower's page, with a password."""
+    token = base64.b64encode(f"flower:{password}".encode()).decode()
+    return pages.get(production.url("flower", "/"), headers={"Authorization": f"Basic {token}"})
+
+
+def scanned(source: Node, address: IPv4Address) -> set[int]:
+    """Which TCP ports of an address accept a connection."""
+    return set(json.loads(source.output("python3", "-c", SCAN, str(address))))
+
+
+def knocks(source: Node, address: IPv4Address, port: int) -> bool:
+    """Whether a server can connect to an address."""
+    target = f"TCP4:{address}:{port},connect-timeout=1"
+    return source.run("socat", "-u", "OPEN:/dev/null", target).ok
+
+
+def modes_on(server: Server) -> Mapping[str, str]:
+    """Mode and owner of each file and folder of the site."""
+    listed = server.output("find", str(SITE), "-exec", "stat", "-c", "%n %a %u", "{}", "+")
+    return {path: mode for path, mode in (line.split(" ", 1) for line in listed.splitlines())}
