@@ -106,7 +106,7 @@ class Server(Node):
         wait_until(f"the engine of {self.name}", self.ready, bool, within=_BOOTED)
 
     def reboot(self) -> None:
-        """Shut the server down and start it again: its engine stops all containers, and starts those that should run."""
+        """Shut the server down and start it again: its engine stops all containers, and starts what should run."""
         self.container.restart(timeout=_SHUT_DOWN)
         self.await_ready()
 

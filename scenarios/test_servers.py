@@ -270,4 +270,4 @@ def knocks(source: Node, address: IPv4Address, port: int) -> bool:
 def modes_on(server: Server) -> Mapping[str, str]:
     """Mode and owner of each file and folder of the site."""
     listed = server.output("find", str(SITE), "-exec", "stat", "-c", "%n %a %u", "{}", "+")
-    return {path: mode for path, mode in (line.split(" ", 1) for line in listed.splitlines())}
+    return dict(line.split(" ", 1) for line in listed.splitlines())
