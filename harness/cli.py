@@ -73,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         )
     consulting.add_to(add)
     scoring.add_to(add)
-    add("prepare", _prepare, "Make images, keys and secrets, after which a bare `docker compose up` works.")
+    prepare = add("prepare", _prepare, "Make images, keys and secrets, after which a bare `docker compose up` works.")
+    prepare.add_argument("--layout", choices=LAYOUTS, default="dev", help="for which layout (default: dev)")
     sweep = add("sweep", _sweep, "Remove what dead runs left behind; never anything that is not the harness's.")
     sweep.add_argument("--kept", action="store_true", help="also deployments that were kept on purpose")
     sweep.add_argument("--force", action="store_true", help="also runs of other machines, alive or not")
@@ -104,8 +105,8 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare(_options: argparse.Namespace) -> int:
-    lifecycle.prepare(Engine.connect(), say=say)
+def _prepare(options: argparse.Namespace) -> int:
+    lifecycle.prepare(Engine.connect(), options.layout, say=say)
     return 0
 
 

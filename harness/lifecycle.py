@@ -14,7 +14,7 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from harness import compose, credentials, images, keys, leases, preflight, provision
-from harness.addresses import LAYOUTS, AddressPlan, ProdPlan
+from harness.addresses import AddressPlan, ProdPlan
 from harness.bringup import Starter, needs_of
 from harness.deployment import Deployment, on_one_engine
 from harness.engine import Engine
@@ -250,10 +250,9 @@ def runs(engine: Engine) -> list[Run]:
     return [found[identity] for identity in sorted(found)]
 
 
-def prepare(engine: Engine, *, say: Say) -> None:
-    """Make the images, and the keys and secrets by which a bare `docker compose up` works."""
-    for layout in LAYOUTS:
-        images.ensure(engine, layout, say)
+def prepare(engine: Engine, layout: str, *, say: Say) -> None:
+    """Make a layout's images, and the keys and secrets by which a bare `docker compose up` works."""
+    images.ensure(engine, layout, say)
     directory = compose.secrets_directory(PREPARED)
     if missing := credentials.missing(directory):
         if len(missing) < len(keys.FILES) + len(credentials.PASSWORD_FILES):

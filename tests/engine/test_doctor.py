@@ -38,7 +38,7 @@ def team(plan: AddressPlan, engine: Engine, tmp_path_factory: pytest.TempPathFac
 
     It bears a run's labels, and nothing else of the harness's, so that it is swept should this run be killed.
     """
-    lifecycle.prepare(engine, say=lambda _line: None)
+    lifecycle.prepare(engine, "dev", say=lambda _line: None)
     folder = tmp_path_factory.mktemp("team")
     run = Run.start(plan.index, folder)
     files = compose.project(plan, images.COMPOSE)
