@@ -107,11 +107,7 @@ class Monitoring:
 
     def scrape(self, gateway: str) -> Exposition:
         """What the exporter of a gateway answers now; raises `CommandError` when it does not."""
-        result = self.exporter(gateway).python(_SCRAPE)
-        if not result.ok:
-            message = f"{self.exporter(gateway)} cannot be scraped: {result}"
-            raise CommandError(message)
-        return exposition.parse(result.stdout)
+        return scrape(self.exporter(gateway))
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """What Prometheus makes of an expression now: each element's labels under `metric`, and its `value`."""
@@ -156,11 +152,27 @@ class Monitoring:
         )
 
 
+def scrape(exporter: Node) -> Exposition:
+    """What an exporter answers now; raises `CommandError` when it does not."""
+    result = exporter.python(_SCRAPE)
+    if not result.ok:
+        message = f"{exporter} cannot be scraped: {result}"
+        raise CommandError(message)
+    return exposition.parse(result.stdout)
+
+
+def make_images(deployment: Deployment, *names: str) -> dict[str, str]:
+    """See that images of the profile are there, all or those of some variables; returns them by their variables."""
+    wanted = {variable: name for variable, name in images.MONITORING.items() if not names or variable in names}
+    with _one_builder():
+        images.ensure_these(deployment.engine, wanted, (), say)
+    return images.chosen(wanted)
+
+
 @contextlib.contextmanager
 def monitored(deployment: Deployment) -> Iterator[Monitoring]:
     """The deployment with its profile `monitoring` switched on while the block runs."""
-    with _one_builder():
-        images.ensure_these(deployment.engine, images.MONITORING, (), say)
+    make_images(deployment)
     folder = deployment.run.state / "monitoring"
     monitoring = Monitoring(deployment, _project(deployment, folder))
     with ExitStack() as undo:
