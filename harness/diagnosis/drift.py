@@ -116,7 +116,7 @@ def _services(sides: Sides) -> Iterator[_Difference]:
 
 
 def _settings(sides: Sides, service: str) -> Iterator[_Difference]:
-    """Names that one side alone has. One that is there and empty is as good as one that is not."""
+    """Names that one side alone has; an empty value is filled in at deployment."""
     names = [
         {deliberate.SAME_SETTING.get(name, name): name for name in side.container(service).environment}
         for side in sides
