@@ -14,7 +14,7 @@ SETTINGS = {
     "REDIS_PASSWORD_FILE": "only production's Redis asks for a password",
     "DJANGO_ALLOWED_HOSTS": "only production answers under a public name; Django's own default is enough for localhost",
     "WG_FORWARD_INTERFACE": (
-        "production's gateway has one interface; development's has two, whose order is not fixed, and finds it by the route"
+        "production's gateway has one interface; development's has two in no fixed order, and asks the route which"
     ),
 }
 """Settings that one layout alone has."""

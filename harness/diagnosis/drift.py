@@ -124,9 +124,7 @@ def _settings(sides: Sides, service: str) -> Iterator[_Difference]:
     for name in sorted(names[0].keys() ^ names[1].keys()):
         if name not in deliberate.SETTINGS:
             said = [f"{each[name]} is set" if name in each else f"{name} is not set" for each in names]
-            yield _Difference(
-                node=service, what=f"the setting {name}", said=(said[0], said[1]), leads=name in _LEADS
-            )
+            yield _Difference(node=service, what=f"the setting {name}", said=(said[0], said[1]), leads=name in _LEADS)
 
 
 def _values(sides: Sides, service: str) -> Iterator[_Difference]:
@@ -256,14 +254,12 @@ def _mounted(side: Side, service: str) -> dict[str, str]:
 
 def _text(value: object) -> str:
     """A value of a compose file in one line, whatever order its parts are in; nothing and `false` are one."""
+    if not value:
+        return "none"
     match value:
-        case None | False | [] | {}:
-            return "none"
         case Mapping():
             return " ".join(f"{key}={_text(value[key])}" for key in sorted(value))
         case list():
             return " ".join(sorted(map(_text, value)))
         case _:
             return str(value)
-
-
