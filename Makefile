@@ -15,7 +15,7 @@ export LAYOUT WORKERS
 help: ## Show this help
 	@printf 'usage: make TARGET [LAYOUT=dev] [WORKERS=N] [ARGS="..."]\n\n'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\n  LAYOUT=%-4s the layout to deploy and test: dev, prod, or dev,prod\n' '$(LAYOUT)'
+	@printf '\n  LAYOUT=%-4s the layout to deploy and test: dev, prod; scenarios also take dev,prod\n' '$(LAYOUT)'
 	@printf '  WORKERS=     workers, each with a deployment of its own (default: cores + 1, at most 4)\n'
 	@printf '  ARGS=        handed on, to pytest or to the harness: ARGS="-k handshake --keep"\n'
 

@@ -6,16 +6,21 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_network
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from harness import command, sealing
 from harness.diagnosis import containers
+from harness.diagnosis.drift import Side
 from harness.diagnosis.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
+from harness.diagnosis.facts import Facts
+from harness.diagnosis.roles import Role, role_of
 from harness.errors import CommandError, ConfigurationError
 from harness.redaction import Sealer
 
 _TIMEOUT = 30  # seconds; `docker compose config` only reads files
+_SEVERAL = 2  # gateways that make a tunnel
 
 
 def read(files: Sequence[Path], environment: Path | None) -> dict[str, Any]:
@@ -46,7 +51,8 @@ def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
     """
     _check_subnets(configuration)
     vault = sealing.Vault((), Sealer())
-    described = {name: containers.configured(name, configuration) for name in configuration.get("services", {})}
+    engines = _engines(configuration)
+    described = {name: containers.configured(name, configuration, engines[name]) for name in engines}
     raw = {name: _secret_pieces(name, configuration) for name in described}
     for name, pieces in raw.items():
         vault.learn(pieces, described[name])
@@ -60,7 +66,7 @@ def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
     )
     networks = tuple(
         NetworkEvidence(
-            name=name,
+            name=containers.placed(name, engine),
             subnets=tuple(
                 str(entry["subnet"])
                 for entry in ((network or {}).get("ipam") or {}).get("config") or []
@@ -68,7 +74,9 @@ def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
             ),
             project=configuration.get("name"),
             ours=True,
+            host=engine,
         )
+        for engine in dict.fromkeys(engine for each in engines.values() for engine in each)
         for name, network in (configuration.get("networks") or {}).items()
     )
     return Snapshot(
@@ -79,6 +87,37 @@ def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
         networks=networks,
         static=True,
     )
+
+
+def side(name: str, configuration: Mapping[str, Any]) -> Side:
+    """A configuration as one of two that are compared; `name` is what people know it by."""
+    return Side(name=name, configuration=configuration, facts=Facts(snapshot(configuration)))
+
+
+def _engines(configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The servers that each service is meant for, by the profile that each server starts; one without a name is all.
+
+    Gateways of which no profile starts two are on servers of their own: what one server calls a network is not the
+    network that another one calls so.
+    """
+    services: Mapping[str, Any] = configuration.get("services") or {}
+    gateways = {
+        name: frozenset(definition.get("profiles") or ())
+        for name, definition in services.items()
+        if role_of(name, containers.configured(name, configuration).environment) is Role.GATEWAY
+    }
+    together = any(one & other or not (one and other) for one, other in combinations(gateways.values(), 2))
+    if together or len(gateways) < _SEVERAL:
+        return dict.fromkeys(services, ("",))
+    servers = tuple(min(profiles) for profiles in gateways.values())
+    return {name: _own_servers(name, services, servers) for name in services}
+
+
+def _own_servers(name: str, services: Mapping[str, Any], servers: tuple[str, ...]) -> tuple[str, ...]:
+    """A service is where its profile is, or the one whose namespace it shares; all start one without any such."""
+    owner = str(services[name].get("network_mode") or "").removeprefix("service:")
+    profiles = (services[owner] if owner in services else services[name]).get("profiles") or ()
+    return tuple(server for server in servers if server in profiles) or servers
 
 
 def _check_subnets(configuration: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness import attached, configured
 from harness.addresses import AddressPlan
-from harness.diagnosis import evidence
+from harness.diagnosis import drift, evidence
 from harness.diagnosis.evidence import Snapshot
 from harness.diagnosis.judgement import Diagnosis, judge
 from harness.diagnosis.prescription import prescription
@@ -31,7 +31,14 @@ def add_to(add: Add) -> None:
     source.add_argument(
         "--compose", type=Path, nargs="+", metavar="FILE", help="judge compose files, before anything is started"
     )
-    doctor.add_argument("--env-file", type=Path, metavar="FILE", help="the environment of --compose")
+    doctor.add_argument("--env-file", type=Path, metavar="FILE", help="the environment of --compose and --like")
+    doctor.add_argument(
+        "--like",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="name what --compose says otherwise than these files, those of another layout",
+    )
     doctor.add_argument("--json", action="store_true", help="print findings and hops as JSON")
     taken = add("snapshot", _snapshot, "Save what can be seen of a deployment, without its secrets, as one file.")
     taken.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where to")
@@ -47,14 +54,14 @@ def add_to(add: Add) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    if options.env_file and not options.compose:
-        sys.stderr.write("--env-file is the environment of --compose, which is not given\n")
+    if not options.compose and (options.env_file or options.like):
+        given = "--env-file is the environment of" if options.env_file else "--like is compared with"
+        sys.stderr.write(f"{given} --compose, which is not given\n")
         return EXIT_UNSEEN
     try:
-        snapshot = _seen(options)
+        diagnosis = _compared(options) if options.like else judge(_seen(options))
     except HarnessError as error:
         return _unseen(str(error), as_json=options.json, layout=options.layout)
-    diagnosis = judge(snapshot)
     text = f"{diagnosis.to_json()}\n" if options.json else prescription(diagnosis)
     sys.stdout.write(text.encode(errors="backslashreplace").decode())  # a container may say what is no text
     return diagnosis.exit_code
@@ -76,6 +83,15 @@ def _seen(options: argparse.Namespace) -> Snapshot:
     if options.compose:
         return configured.snapshot(configured.read(options.compose, options.env_file))
     return _look(options)
+
+
+def _compared(options: argparse.Namespace) -> Diagnosis:
+    """Compose files judged for themselves and against those of another layout."""
+    judged, reference = (
+        configured.side(" and ".join(map(str, files)), configured.read(files, options.env_file))
+        for files in (options.compose, options.like)
+    )
+    return judge(judged.facts.snapshot).joined_by(drift.findings(judged, reference))
 
 
 def _look(options: argparse.Namespace) -> Snapshot:

@@ -39,7 +39,8 @@ def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         return
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
-    for name in _variables((ROOT / "compose" / "docker-compose.yml").read_text(encoding="utf-8")) | {"BASE_IMAGE"}:
+    files = (ROOT / "compose").glob("docker-compose*.yml")
+    for name in _variables("\n".join(file.read_text(encoding="utf-8") for file in files)) | {"BASE_IMAGE"}:
         monkeypatch.delenv(name, raising=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface
 from typing import Any
@@ -196,8 +196,11 @@ def inspected(attributes: Mapping[str, Any], project: str, services: Mapping[str
     )
 
 
-def configured(name: str, configuration: Mapping[str, Any]) -> Container:
-    """A service of a merged compose configuration (`docker compose config --format json`)."""
+def configured(name: str, configuration: Mapping[str, Any], engines: Sequence[str] = ("",)) -> Container:
+    """A service of a merged compose configuration (`docker compose config --format json`).
+
+    `engines` names those that it is meant for, where the configuration is parted over several.
+    """
     definition = configuration["services"][name]
     mode = str(definition.get("network_mode") or "")
     owner = next((mode.removeprefix(form) for form in _NAMESPACE_OWNERS if mode.startswith(form)), None)
@@ -216,7 +219,7 @@ def configured(name: str, configuration: Mapping[str, Any]) -> Container:
         command=tuple(map(str, _words(definition.get("command")))),
         network_mode=mode,
         joined=owner,
-        attachments=tuple(_planned(definition, configuration)),
+        attachments=tuple(each for engine in engines for each in _planned(definition, configuration, engine)),
         published=tuple(
             PublishedPort(
                 port=int(each["target"]),
@@ -260,12 +263,12 @@ def _bindings(bindings: Mapping[str, Any]) -> Iterator[PublishedPort]:
             )
 
 
-def _planned(definition: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[Attachment]:
+def _planned(definition: Mapping[str, Any], configuration: Mapping[str, Any], engine: str) -> Iterator[Attachment]:
     for name, each in (definition.get("networks") or {}).items():
         network = (configuration.get("networks") or {}).get(name) or {}
         subnets = [entry["subnet"] for entry in (network.get("ipam") or {}).get("config") or [] if "subnet" in entry]
         yield Attachment(
-            network=name,
+            network=placed(name, engine),
             address=None,
             prefix=int(subnets[0].partition("/")[2]) if subnets else 32,
             wanted=(each or {}).get("ipv4_address"),

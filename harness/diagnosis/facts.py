@@ -131,7 +131,7 @@ class Facts:
         """Whether an application was told of a backend at the other end of the tunnel, or is the one that should be."""
         behind = self.front is not None and app.container.joined == self.front.service
         # Where a network has the tunnel's addresses, which is a fault of its own, the network is meant.
-        beside = tuple(self._subnets_of(app))
+        beside = tuple(self.subnets_of(app))
         return (
             behind
             or app.service == "web"
@@ -141,12 +141,21 @@ class Facts:
             )
         )
 
-    def _subnets_of(self, node: NodeFacts) -> Iterator[IPv4Network]:
+    def subnets_of(self, node: NodeFacts) -> Iterator[IPv4Network]:
         """The subnets of the networks that a node is on, whether it runs or not."""
         names = {each.network for each in node.container.attachments}
         for network in self.snapshot.networks:
             if network.ours and network.name in names:
                 yield from network.ipv4
+
+    def are_apart(self, one: NodeFacts, other: NodeFacts) -> bool:
+        """Whether two nodes are on engines of their own, so that no Docker network joins them."""
+        ours, theirs = self._engines_of(one), self._engines_of(other)
+        return bool(ours) and bool(theirs) and not ours & theirs
+
+    def _engines_of(self, node: NodeFacts) -> set[str]:
+        names = {each.network for each in node.container.attachments}
+        return {network.host for network in self.snapshot.networks if network.ours and network.name in names}
 
     def in_tunnel(self, host: str | None) -> bool:
         """Whether a host is an address of the tunnel."""

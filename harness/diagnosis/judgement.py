@@ -45,6 +45,12 @@ class Diagnosis:
         """0 healthy, 1 faulty, 2 could not observe."""
         return {HEALTHY: 0, FAULTY: 1, UNKNOWN: 2}[self.status]
 
+    def joined_by(self, findings: Iterable[Finding]) -> Diagnosis:
+        """The same with what was found otherwise than by rules."""
+        found = _ordered((*self.findings, *findings))
+        faulty = any(finding.severity is Severity.ERROR for finding in found)
+        return replace(self, findings=found, status=FAULTY if faulty else self.status)
+
     def to_json(self) -> str:
         """In the form that is documented for `doctor --json`."""
         findings = [
@@ -79,14 +85,19 @@ def judge(snapshot: Snapshot) -> Diagnosis:
     findings = _with_roots(facts, found)
     findings += _undiagnosed(facts, findings)
     unknown = _unexplained(facts, findings, unseen)
-    ordered = sorted(findings, key=lambda each: (not each.root, each.severity is Severity.WARNING, order(each.hop)))
+    ordered = _ordered(findings)
     return Diagnosis(
         status=_status(findings, unknown, facts),
         layout=snapshot.layout,
-        findings=tuple(ordered),
+        findings=ordered,
         hops=() if snapshot.static else tuple(hop for path in facts.paths for hop in hops_of(path, ordered, unseen)),
         unknown=unknown,
     )
+
+
+def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Roots first, errors before warnings, in the order of the way."""
+    return tuple(sorted(findings, key=lambda each: (not each.root, each.severity is Severity.WARNING, order(each.hop))))
 
 
 def _apply(rule: Rule[Any], facts: Facts, found: list[Finding], unseen: list[Unseen]) -> None:

@@ -23,13 +23,14 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
         if not end.other.container.running or not (facts.is_dead(end) or facts.is_dead(_turned(end))):
             return  # a peer that has roamed is followed, and where nobody answers at all there is nothing to miss
         endpoint = next((peer.endpoint for peer in end.gateway.peers if peer.endpoint), told)
-    port = _listen_port(end.other, static=facts.snapshot.static)
+    port = _port(facts, end)
     host, _, number = endpoint.rpartition(":")
     addresses = _reachable(end)
     wrong_host = _is_address(host) and bool(addresses) and host not in addresses
-    if not wrong_host and number == str(port):
+    at_home = _is_address(host) and facts.are_apart(end.gateway, end.other) and _is_beside(facts, end.gateway, host)
+    if not (wrong_host or at_home) and number == str(port):
         return
-    right = f"{host if not wrong_host else addresses[0]}:{port}"
+    right = f"{_right_host(host, addresses, wrong=wrong_host, at_home=at_home)}:{port}"
     yield Case(
         node=end.gateway.service,
         evidence=(
@@ -40,8 +41,28 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
     )
 
 
+def _is_beside(facts: Facts, gateway: GatewayFacts, host: str) -> bool:
+    """Whether a host is looked for on a Docker network of the gateway's own server, where the other end is not."""
+    return any(IPv4Address(host) in subnet for subnet in facts.subnets_of(gateway))
+
+
+def _right_host(host: str, addresses: tuple[str, ...], *, wrong: bool, at_home: bool) -> str:
+    if at_home:
+        return "the address of the other server"
+    return addresses[0] if wrong else host
+
+
 def _turned(end: End) -> End:
     return End(gateway=end.other, other=end.gateway)
+
+
+def _port(facts: Facts, end: End) -> int:
+    """The port by which the other end is reached: its own, or on another server the one that it is published as."""
+    port = _listen_port(end.other, static=facts.snapshot.static)
+    if not facts.are_apart(end.gateway, end.other):
+        return port
+    published = (each for each in end.other.container.published if (each.port, each.protocol) == (port, "udp"))
+    return next((int(each.host_port) for each in published if each.host_port.isdecimal()), port)
 
 
 def _listen_port(gateway: GatewayFacts, *, static: bool) -> int:

@@ -1,0 +1,132 @@
+"""What the documents point at exists: scenarios of the checklist, files, headings."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from harness.addresses import LAYOUTS
+
+from .conftest import ROOT
+
+CHECKLIST = ROOT / "docs" / "checklist.md"
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "ansible").glob("*.md")))
+
+LINES = """
+Generate WireGuard keys correctly (private -> derive public)
+Encrypt keys in Ansible vault
+Update docker-compose.prod.yml with subnet 10.101.0.0/24
+Configure WG_FORWARD_PORTS with destination IPs
+Assign static IPs to services containers
+Set DATABASE_* environment variables (not DB_*)
+Deploy with correct profile (web or services)
+Verify tunnel handshake (non-zero timestamp)
+Verify data transfer (bytes received > 0)
+Test database connectivity from web container
+Verify iptables forwarding rules
+Check application health endpoints
+""".strip().splitlines()
+
+_LINE = re.compile(r"^- \[ \] \*\*(?P<words>.+)\*\* \((?P<layouts>[a-z, ]+)\)$", re.MULTILINE)
+_SCENARIO = re.compile(r"^  - \[(?P<test>test_\w+)\]\((?P<file>\S+\.py)\)", re.MULTILINE)
+_LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (?P<words>.+)$", re.MULTILINE)
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def sections() -> dict[str, tuple[list[str], list[tuple[str, str]]]]:
+    """Each line of the checklist: the layouts beside it, and its scenarios as names and files."""
+    text = CHECKLIST.read_text(encoding="utf-8")
+    found = list(_LINE.finditer(text))
+    ends = [each.start() for each in found[1:]] + [len(text)]
+    return {
+        each["words"]: (
+            each["layouts"].split(", "),
+            [(link["test"], link["file"]) for link in _SCENARIO.finditer(text[each.end() : end])],
+        )
+        for each, end in zip(found, ends, strict=True)
+    }
+
+
+@cache
+def scenarios(file: Path) -> dict[str, frozenset[str]]:
+    """The layouts on which each scenario of a file runs."""
+    module = ast.parse(file.read_text(encoding="utf-8"))
+    everywhere = [node.value for node in module.body if isinstance(node, ast.Assign) and _is_pytestmark(node)]
+    return {
+        node.name: _layouts([*everywhere, *node.decorator_list])
+        for node in module.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+def _is_pytestmark(node: ast.Assign) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == "pytestmark" for target in node.targets)
+
+
+def _layouts(marks: list[ast.expr]) -> frozenset[str]:
+    """What markers leave of the layouts; one on a single parameter leaves the scenario itself everywhere."""
+    for mark in marks:
+        for call in mark.elts if isinstance(mark, ast.List | ast.Tuple) else [mark]:
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.mark.layouts":
+                return frozenset(ast.literal_eval(argument) for argument in call.args)
+    return frozenset(LAYOUTS)
+
+
+def test_the_checklist_is_the_documented_one() -> None:
+    """All twelve lines, in their order and in their words; nothing that looks like a line is passed over."""
+    assert list(sections()) == LINES
+    text = CHECKLIST.read_text(encoding="utf-8")
+    assert text.count("- [ ]") == len(LINES)
+    assert len(_SCENARIO.findall(text)) == text.count("\n  - ")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_of_the_checklist_is_held_by_scenarios(line: str) -> None:
+    """Each has scenarios; all exist, and together they run on the layouts that stand beside the line, and no others."""
+    layouts, links = sections()[line]
+    assert links
+    run_on = set()
+    for test, file in links:
+        there = scenarios((CHECKLIST.parent / file).resolve())
+        assert test in there, f"{file} has no {test}"
+        run_on |= there[test]
+    assert run_on == set(layouts)
+
+
+def test_a_scenario_is_known_by_its_markers(tmp_path: Path) -> None:
+    """The reader of scenarios sees a function's marker, a module's, and none where only a parameter has it."""
+    file = tmp_path / "test_sample.py"
+    file.write_text(
+        "@pytest.mark.layouts('prod')\ndef test_one(): ...\n"
+        "@pytest.mark.parametrize('x', [pytest.param(1, marks=pytest.mark.layouts('dev'))])\ndef test_two(): ...\n",
+        encoding="utf-8",
+    )
+    assert scenarios(file) == {"test_one": {"prod"}, "test_two": set(LAYOUTS)}
+    other = tmp_path / "test_other.py"
+    other.write_text("pytestmark = [pytest.mark.layouts('dev')]\ndef test_three(): ...\n", encoding="utf-8")
+    assert scenarios(other) == {"test_three": {"dev"}}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_points_at_what_is_there(document: Path) -> None:
+    """Every link to a file of the project leads to one, and to a heading that it has."""
+    for link in _LINK.finditer(_FENCE.sub("", document.read_text(encoding="utf-8"))):
+        target, _, anchor = link["target"].partition("#")
+        if "://" in target:
+            continue
+        file = (document.parent / target).resolve() if target else document
+        assert file.exists(), f"{document.name} points at {target}"
+        if anchor:
+            assert anchor in _anchors(file), f"{document.name} points at {target}#{anchor}"
+
+
+def _anchors(file: Path) -> set[str]:
+    """The names by which a document's headings are linked to."""
+    text = _FENCE.sub("", file.read_text(encoding="utf-8"))
+    headings = (each["words"].lower() for each in _HEADING.finditer(text))
+    return {re.sub(r"[^\w\- ]", "", words).replace(" ", "-") for words in headings}
