@@ -17,7 +17,7 @@ from harness import images, keys, lifecycle, netfilter, recreation
 from harness.addresses import TUNNEL_WEB
 from harness.budgets import HANDSHAKE
 from harness.deployment import Deployment
-from harness.errors import CommandError, DeploymentError, HarnessError
+from harness.errors import CommandError, HarnessError
 from harness.model import NetfilterRule
 from harness.nodes import Gateway, Node
 from harness.waiting import wait_until
@@ -166,12 +166,10 @@ def _has_peer(gateway: Gateway) -> bool:
         return False
 
 
-def underlay_interface(deployment: Deployment, gateway: Gateway) -> str:
-    """The gateway's interface on tunnel-net, which Docker may have given any name."""
-    for found in gateway.addresses():
-        if found.address.network == deployment.plan.tunnel_net:
-            return found.interface
-    raise DeploymentError(f"{gateway.name} is not on {deployment.plan.tunnel_net}")
+def another_interface(gateway: Gateway, right: str) -> str:
+    """The gateway's interface on its other Docker network; where it has none, a name that Docker gives to such."""
+    names = (found.interface for found in gateway.addresses() if found.interface.startswith("eth"))
+    return next((name for name in names if name != right), "eth1" if right != "eth1" else "eth0")
 
 
 # --- key files -------------------------------------------------------------------------------------

@@ -38,8 +38,7 @@ class SecretReadable(Fault):
         path.chmod(_READABLE)
 
     def _path(self, deployment: Deployment) -> Path:
-        (path,) = mutations.copies(deployment, self.file)
-        return path
+        return deployment.host("wireguard-web").secrets / self.file
 
 
 CASES: tuple[Fault, ...] = (SecretReadable(),)
