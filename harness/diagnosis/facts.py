@@ -9,7 +9,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import TypeVar
 
 from harness.addresses import MARIADB_PORT, REDIS_PORT
-from harness.diagnosis.evidence import Snapshot, UnseenError
+from harness.diagnosis.evidence import HostEvidence, Snapshot, UnseenError
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts, Reach
 from harness.diagnosis.roles import Role
 
@@ -90,6 +90,15 @@ class Facts:
     def nodes(self) -> tuple[NodeFacts, ...]:
         """Every node whose description can be read."""
         return (*self.gateways, *self.apps, *self.backends, *self.beside)
+
+    @property
+    def several_hosts(self) -> bool:
+        """Whether the deployment is on several machines."""
+        return len(self.snapshot.hosts) > 1
+
+    def machine(self, host: str) -> HostEvidence | None:
+        """What was seen of a machine."""
+        return next((each for each in self.snapshot.hosts if each.name == host), None)
 
     @cached_property
     def back(self) -> GatewayFacts | None:

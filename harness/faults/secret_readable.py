@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import keys, mutations
+from harness import keys
 from harness.deployment import Deployment
 from harness.faults import Fault
 

@@ -19,11 +19,13 @@ def _over(facts: Facts) -> Iterator[Pair]:
     yield from itertools.combinations(facts.nodes, 2)
 
 
-def _when(_facts: Facts, pair: Pair) -> Iterator[Case]:
+def _when(facts: Facts, pair: Pair) -> Iterator[Case]:
     first, second = pair
     if first.container.joined == second.service or second.container.joined == first.service:
         return  # they share a namespace, and rightly all its addresses
     for address in sorted(_addresses(first) & _addresses(second)):
+        if first.host != second.host and not facts.in_tunnel(str(address)):
+            continue  # two engines' networks never meet: they may have the same addresses
         evidence = (f"{first.service} has {address}", f"{second.service} has {address}")
         for node, other in (pair, pair[::-1]):
             yield Case(node=node.service, evidence=evidence, values={"address": address, "other": other.service})

@@ -25,9 +25,12 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
         endpoint = next((peer.endpoint for peer in end.gateway.peers if peer.endpoint), told)
     port = _listen_port(end.other, static=facts.snapshot.static)
     host, _, number = endpoint.rpartition(":")
-    addresses = _reachable(end)
+    apart = end.gateway.host != end.other.host
+    addresses = _of_machine(facts, end, host) if apart else _reachable(end)
+    if apart:
+        port = _published(end.other, port) or port
     wrong_host = _is_address(host) and bool(addresses) and host not in addresses
-    if not wrong_host and number == str(port):
+    if not wrong_host and (number == str(port) or (apart and not _published(end.other, port))):
         return
     right = f"{host if not wrong_host else addresses[0]}:{port}"
     yield Case(
@@ -58,6 +61,23 @@ def _reachable(end: End) -> tuple[str, ...]:
         for each in end.other.container.attachments
         if each.network in common and (found := each.interface)
     )
+
+
+def _of_machine(facts: Facts, end: End, host: str) -> tuple[str, ...]:
+    """The addresses of the other end's machine on the network on which it is looked for.
+
+    None on any other network: a router between the two may well have an address of its own there.
+    """
+    machine = facts.machine(end.other.host)
+    if machine is None or not _is_address(host):
+        return ()
+    return tuple(str(each.ip) for each in machine.interfaces if IPv4Address(host) in each.network)
+
+
+def _published(gateway: GatewayFacts, port: int) -> int | None:
+    """The port of its machine by which a gateway's port is reached; None where it is none that can be told."""
+    found = [each for each in gateway.container.published if (each.port, each.protocol) == (port, "udp")]
+    return next((int(each.host_port) for each in found if each.host_port.isdecimal()), None)
 
 
 def _is_address(host: str) -> bool:
