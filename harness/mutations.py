@@ -24,6 +24,8 @@ from harness.waiting import wait_until
 from harness.wireguard import INTERFACE
 
 _numbers = itertools.count(1)
+_INSERT_RULE = 'table=$1; shift; iptables -w -t "$table" -I "$@"'
+_DELETE_RULE = 'table=$1; shift; ! iptables -w -t "$table" -C "$@" 2>/dev/null || iptables -w -t "$table" -D "$@"'
 _RESTORE_TABLE = 'iptables-restore -w -c <<<"$RULES"'
 
 # --- netfilter rules -------------------------------------------------------------------------------
@@ -96,6 +98,15 @@ def _specifications(gateway: Gateway, rule: NetfilterRule) -> list[str]:
 
 def _iptables(gateway: Gateway, table: str, *arguments: str) -> None:
     gateway.output("iptables", "-w", "-t", table, *arguments)
+
+
+def insert_rule_from_outside(  # noqa: PLR0913, PLR0917 (what a rule has, and where)
+    deployment: Deployment, undo: ExitStack, node: Node, table: str, chain: str, specification: str
+) -> None:
+    """Insert a rule in the namespace of a node that has no iptables itself; the undo deletes that one."""
+    words = (table, chain, *shlex.split(specification))
+    undo.callback(_privileged, deployment, node, _DELETE_RULE, *words)
+    _privileged(deployment, node, _INSERT_RULE, *words)
 
 
 # --- the tunnel ------------------------------------------------------------------------------------

@@ -87,6 +87,10 @@ class Production(Deployment):
         """The server of a side, `web` or `services`."""
         return {"web": self.web_server, "services": self.services_server}[side]
 
+    def machine(self, service: str) -> str:
+        """The simulated server on which a service is."""
+        return self.server(self.host(service).name).name
+
     def typed(self, line: str) -> CommandResult:
         """As in the dev layout, on the server where the containers or the port of the line are."""
         words = set(re.split(r"[\s:/]+", line))

@@ -1,4 +1,4 @@
-"""Backends that nobody could look into, such as MariaDB on bare metal: what the applications say of them is all; pure."""
+"""Backends that nobody looked into, such as MariaDB on bare metal: what the applications say of them is all; pure."""
 
 from __future__ import annotations
 
