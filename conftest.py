@@ -51,6 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--plan", type=int, default=0, metavar="N", help="address plan of the first worker (default: 0)")
     group.addoption("--with-fault", metavar="NAME", help="run on a deployment with this fault of the catalogue in it")
+    group.addoption(
+        "--thorough", action="store_true", help="on the prod layout, run also what others stand for (see pytest.ini)"
+    )
     group.addoption("--keep", action="store_true", help="leave the deployment up at the end")
     group.addoption("--reuse", action="store_true", help="use the deployment that is up, if it is unchanged and well")
 
@@ -131,7 +134,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     With a fault in the deployment the order differs from fault to fault, and is the same each time: who stops after
     so many failures has then seen others fail with each. Experiments come last, since what they mend is mended.
     """
-    elsewhere = [item for item in items if not _of(item, config.getoption("--layout"))]
+    elsewhere = [item for item in items if not _of(item, [_layout_of(item)]) or _is_left_out(config, item)]
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]
@@ -284,6 +287,12 @@ def _of(node: pytest.Item | pytest.Function, layouts: Sequence[str]) -> list[str
     """Those of some layouts that have what a scenario promises: all, where it names none by its marker."""
     marker = node.get_closest_marker("layouts")
     return [layout for layout in layouts if marker is None or layout in marker.args]
+
+
+def _is_left_out(config: pytest.Config, item: pytest.Item) -> bool:
+    """Whether others stand for a test, which on the prod layout takes long."""
+    thorough = item.get_closest_marker("thorough") is not None
+    return thorough and _layout_of(item) == "prod" and not config.getoption("--thorough")
 
 
 def _layout_of(item: pytest.Item) -> str:

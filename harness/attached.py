@@ -12,6 +12,7 @@ from harness.deployment import SERVICES
 from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
 from harness.errors import DeploymentError
 from harness.nodes import Node
+from harness.production import PROFILES
 
 _OURS_BESIDE = "probe-"
 """Services that the harness lays over a deployment; they are no part of it."""
@@ -32,6 +33,31 @@ def planned(engine: Engine, plan: AddressPlan, project: str | None = None) -> At
     missing = [Node(engine, service, f"{name}-{service}-1") for service in SERVICES if service not in found]
     nodes = [*found.values(), *missing]
     return Attached(nodes=tuple(nodes) if found else (), project=name)
+
+
+def spread(engines: Sequence[Engine], project: str) -> Attached:
+    """A deployment on several engines, each of which runs a profile of the production file, or part of one.
+
+    A service of a profile that an engine runs is a node too when it has no container, and so is all that should run
+    on an engine that does not answer, where it can only be that. Raises `DeploymentError` when nothing is there.
+    """
+    silent = [engine for engine in engines if engine.silence()]
+    found = {engine.name: _of_project(engine, project) for engine in engines if engine not in silent}
+    nodes = [node for own in found.values() for node in own]
+    if not nodes:
+        said = ", ".join(found) or "no engine that answers"
+        message = f"no container of the compose project {project} is on {said}: --project NAME names another"
+        raise DeploymentError(message)
+    missing = dict(PROFILES)
+    for engine in engines:
+        present = {node.service for node in found.get(engine.name, ())}
+        side = next((name for name, services in missing.items() if f"wireguard-{name}" in present), None)
+        if side is not None:
+            lacking = sorted(missing.pop(side) - present)
+            nodes += [Node(engine, each, each) for each in lacking if not each.startswith(_OURS_BESIDE)]
+    for engine, (_, services) in zip(silent, missing.items(), strict=False):
+        nodes += [Node(engine, each, each) for each in sorted(services) if not each.startswith(_OURS_BESIDE)]
+    return Attached(nodes=tuple(nodes), project=project)
 
 
 def named(engine: Engine, names: Sequence[str]) -> Attached:

@@ -8,15 +8,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import attached, configured
-from harness.addresses import AddressPlan
+from harness import attached, configured, leases, lifecycle, remote
+from harness.addresses import LAYOUTS, AddressPlan
 from harness.diagnosis import drift, evidence
 from harness.diagnosis.evidence import Snapshot
 from harness.diagnosis.judgement import Diagnosis, judge
 from harness.diagnosis.prescription import prescription
 from harness.engine import Engine
 from harness.errors import HarnessError
-from harness.snapshot import Collector
+from harness.production import PROJECT, has_servers
+from harness.snapshot import Collector, collect
 
 EXIT_UNSEEN = 2
 
@@ -46,7 +47,13 @@ def add_to(add: Add) -> None:
         group.add_argument(
             "--attach", nargs="+", metavar="NAME", help="look at these containers or compose projects, whose ever"
         )
-        parser.add_argument("--layout", choices=["dev"], default="dev", help="which layout (default: dev)")
+        group.add_argument(
+            "--engine",
+            action="append",
+            metavar="URL",
+            help="look at the production deployment on this engine, such as ssh://root@web; once for each server",
+        )
+        parser.add_argument("--layout", choices=LAYOUTS, default="dev", help="which layout (default: dev)")
         parser.add_argument("--project", metavar="NAME", help="the compose project (default: that of the plan)")
         parser.add_argument(
             "--plan", type=AddressPlan.parse, default=AddressPlan(), metavar="N", help="address plan (default: 0)"
@@ -95,7 +102,16 @@ def _compared(options: argparse.Namespace) -> Diagnosis:
 
 
 def _look(options: argparse.Namespace) -> Snapshot:
+    if options.engine and options.attach:
+        message = "--attach looks on this machine's engine, --engine on others: give one of them"
+        raise HarnessError(message)
+    if options.engine:
+        with remote.engines(options.engine) as engines:
+            found = attached.spread(engines, options.project or PROJECT)
+            return Collector(found.nodes, layout="prod", project=found.project).collect()
     engine = Engine.connect()
+    if options.layout == "prod" and not options.attach:
+        return _look_at_servers(engine, options)
     if options.attach:
         found = attached.named(engine, options.attach)
     else:
@@ -107,6 +123,20 @@ def _look(options: argparse.Namespace) -> Snapshot:
             )
             raise HarnessError(message)
     return Collector(found.nodes, layout=options.layout, project=found.project).collect()
+
+
+def _look_at_servers(engine: Engine, options: argparse.Namespace) -> Snapshot:
+    """The prod deployment that the harness brought up on this machine, and left up."""
+    plan = AddressPlan.of("prod", options.plan.index)
+    held = leases.holder(engine, plan.index)
+    deployment = lifecycle.view(engine, plan, held[0]) if held else None
+    if deployment is None or not has_servers(deployment):
+        message = (
+            f"no deployment {plan.project} is up: `make up LAYOUT=prod` brings it up, --engine URL looks at servers "
+            "that the harness did not bring up"
+        )
+        raise HarnessError(message)
+    return collect(deployment)
 
 
 def _snapshot(options: argparse.Namespace) -> int:

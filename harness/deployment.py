@@ -125,6 +125,11 @@ class Deployment:
         message = f"the deployment has no service {service}"
         raise DeploymentError(message)
 
+    def machine(self, service: str) -> str:
+        """The container that stands in for the machine of a service; raises `DeploymentError` where none does."""
+        message = f"{service} is on this machine itself in this layout"
+        raise DeploymentError(message)
+
     def project(self, service: str) -> ComposeProject:
         """The compose project that a service belongs to; raises `DeploymentError` where there is none."""
         found = self.host(service).project

@@ -11,7 +11,7 @@ from harness.budgets import RECOVERY
 from harness.deployment import Deployment
 from harness.errors import CommandError
 from harness.model import Budget
-from harness.nodes import Node
+from harness.nodes import Gateway, Node
 from harness.recreation import Overlay
 from harness.waiting import wait_until
 
@@ -122,6 +122,14 @@ def obstruct(deployment: Deployment, undo: ExitStack, match: str = "") -> None:
     undo.callback(shake_hands_anew, deployment)
     for gateway, source in ((web, deployment.plan.underlay_services), (services, deployment.plan.underlay_web)):
         mutations.insert_rule(undo, gateway, "filter", "INPUT", f"-s {source}/32 {match}".rstrip() + " -j DROP")
+
+
+def drop_on_machine(  # noqa: PLR0913, PLR0917 (what a rule has, and where)
+    deployment: Deployment, undo: ExitStack, service: str, table: str, chain: str, specification: str
+) -> None:
+    """Insert a rule on the machine on which a service is; the undo deletes that one."""
+    machine = Gateway(deployment.engine, service, deployment.machine(service))
+    mutations.insert_rule(undo, machine, table, chain, specification)
 
 
 def shake_hands_anew(deployment: Deployment) -> None:

@@ -17,7 +17,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from requests.exceptions import RequestException
 
-from harness.errors import CommandError, DeploymentError, EngineUnavailableError
+from harness.errors import CommandError, DeploymentError, EngineUnavailableError, HarnessError
 from harness.model import CommandResult
 from harness.namespaces import PROC
 
@@ -28,6 +28,7 @@ COMPOSE_NETWORK = "com.docker.compose.network"
 
 # The engine answers at once; what may be silent for long is a command run by `exec`, which bounds itself.
 _TIMEOUT = 120
+_PATIENCE = 8  # seconds; a ping is answered in milliseconds, on a loaded machine within seconds
 
 # Each piece of output has a head: the stream's number, three zeros, and its length (Engine API, "Stream format").
 _FRAME = struct.Struct(">BxxxL")
@@ -59,17 +60,39 @@ class Engine:
     """A connection to one engine."""
 
     def __init__(
-        self, client: docker.DockerClient, procfs: Callable[[], Path] | None = None, *, name: str = ""
+        self,
+        client: docker.DockerClient,
+        procfs: Callable[[], Path] | None = None,
+        *,
+        name: str = "",
+        addresses: Callable[[], tuple[str, ...]] | None = None,
     ) -> None:
         self.client = client
         self.name = name
         """What tells it from the deployment's other engines; empty where it is the only one."""
         self._procfs = procfs
+        self._addresses = addresses
 
     @property
     def procfs(self) -> Path:
         """The /proc in which the numbers of this engine's processes mean something, as it is seen from here."""
         return self._procfs() if self._procfs else PROC
+
+    def machine_addresses(self) -> tuple[str, ...]:
+        """The IPv4 addresses of the engine's machine, each with its prefix length; none where nobody can tell."""
+        try:
+            return self._addresses() if self._addresses else ()
+        except HarnessError:
+            return ()
+
+    def silence(self) -> str | None:
+        """Why the engine does not answer within a few seconds, or None when it does."""
+        api = self.client.api
+        try:
+            api.get(f"{api.base_url}/_ping", timeout=_PATIENCE).raise_for_status()
+        except (DockerException, RequestException, OSError) as error:
+            return _reason(error)
+        return None
 
     @classmethod
     def connect(cls) -> Engine:

@@ -17,13 +17,15 @@ from harness import images, keys, lifecycle, netfilter, recreation
 from harness.addresses import TUNNEL_WEB
 from harness.budgets import HANDSHAKE
 from harness.deployment import Deployment
-from harness.errors import CommandError, DeploymentError, HarnessError
+from harness.errors import CommandError, HarnessError
 from harness.model import NetfilterRule
 from harness.nodes import Gateway, Node
 from harness.waiting import wait_until
 from harness.wireguard import INTERFACE
 
 _numbers = itertools.count(1)
+_INSERT_RULE = 'table=$1; shift; iptables -w -t "$table" -I "$@"'
+_DELETE_RULE = 'table=$1; shift; ! iptables -w -t "$table" -C "$@" 2>/dev/null || iptables -w -t "$table" -D "$@"'
 _RESTORE_TABLE = 'iptables-restore -w -c <<<"$RULES"'
 
 # --- netfilter rules -------------------------------------------------------------------------------
@@ -98,6 +100,15 @@ def _iptables(gateway: Gateway, table: str, *arguments: str) -> None:
     gateway.output("iptables", "-w", "-t", table, *arguments)
 
 
+def insert_rule_from_outside(  # noqa: PLR0913, PLR0917 (what a rule has, and where)
+    deployment: Deployment, undo: ExitStack, node: Node, table: str, chain: str, specification: str
+) -> None:
+    """Insert a rule in the namespace of a node that has no iptables itself; the undo deletes that one."""
+    words = (table, chain, *shlex.split(specification))
+    undo.callback(_privileged, deployment, node, _DELETE_RULE, *words)
+    _privileged(deployment, node, _INSERT_RULE, *words)
+
+
 # --- the tunnel ------------------------------------------------------------------------------------
 
 # The configuration holds the private key, so it never leaves the container; /run is a tmpfs, and gone with it.
@@ -166,12 +177,10 @@ def _has_peer(gateway: Gateway) -> bool:
         return False
 
 
-def underlay_interface(deployment: Deployment, gateway: Gateway) -> str:
-    """The gateway's interface on tunnel-net, which Docker may have given any name."""
-    for found in gateway.addresses():
-        if found.address.network == deployment.plan.tunnel_net:
-            return found.interface
-    raise DeploymentError(f"{gateway.name} is not on {deployment.plan.tunnel_net}")
+def another_interface(gateway: Gateway, right: str) -> str:
+    """The gateway's interface on its other Docker network; where it has none, a name that Docker gives to such."""
+    names = (found.interface for found in gateway.addresses() if found.interface.startswith("eth"))
+    return next((name for name in names if name != right), "eth1" if right != "eth1" else "eth0")
 
 
 # --- key files -------------------------------------------------------------------------------------

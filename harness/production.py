@@ -12,6 +12,7 @@ from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject
 from harness.credentials import Credentials
 from harness.deployment import Access, Deployment, Endpoint, Host
 from harness.engine import Engine
+from harness.errors import DeploymentError
 from harness.model import CommandResult
 from harness.nodes import Node
 from harness.ownership import Run
@@ -28,7 +29,8 @@ FLOWER_PORT = 5555
 _ENTRANCE = 10_000
 """By how much the number of an entrance is above that of the port to which it leads, where that is on loopback."""
 
-_PROJECT = "wireguard-prod"
+PROJECT = "wireguard-prod"
+"""The compose project on each server."""
 
 
 class Production(Deployment):
@@ -86,6 +88,10 @@ class Production(Deployment):
     def server(self, side: str) -> Server:
         """The server of a side, `web` or `services`."""
         return {"web": self.web_server, "services": self.services_server}[side]
+
+    def machine(self, service: str) -> str:
+        """The simulated server on which a service is."""
+        return self.server(self.host(service).name).name
 
     def typed(self, line: str) -> CommandResult:
         """As in the dev layout, on the server where the containers or the port of the line are."""
@@ -148,6 +154,16 @@ def specifications(plan: ProdPlan) -> list[Specification]:
     ]
 
 
+def has_servers(deployment: Deployment) -> bool:
+    """Whether both simulated servers of a deployment are there, running or not."""
+    if not isinstance(deployment, Production):
+        return False
+    try:
+        return all(server.inspect() for server in deployment.servers)
+    except DeploymentError:
+        return False
+
+
 def _server(engine: Engine, plan: ProdPlan, run: Run, role: str) -> Server:
     return Server(engine, servers.name_of(plan, role), role, servers.files_of(run, role))
 
@@ -170,7 +186,7 @@ def _project(server: Server, run: Run) -> ComposeProject:
     return ComposeProject(
         context=images.COMPOSE,
         compose_file_name=files,
-        project=_PROJECT,
+        project=PROJECT,
         directory=str(SITE),
         profiles=[server.service],
         env_file=[str(server.site / ".env")],

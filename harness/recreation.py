@@ -78,7 +78,7 @@ def shake_hands_after_absence(deployment: Deployment) -> None:
     three questions is thrown away unsent, and the next one comes 5 s later; so the kernel is to ask anew.
     """
     web = deployment.wireguard_web
-    web.output("ip", "neighbour", "flush", "to", str(deployment.plan.underlay_services))
+    web.output("ip", "neighbour", "flush", "to", str(deployment.plan.next_hop_web))
     web.renew_peer()
 
 

@@ -82,8 +82,14 @@ class Server(Node):
     def inner(self) -> Engine:
         """The server's own engine."""
         if self._inner is None:
-            self._inner = Engine(self._client(), self._procfs, name=self.service)
+            self._inner = Engine(self._client(), self._procfs, name=self.service, addresses=self._own_addresses)
         return self._inner
+
+    def _own_addresses(self) -> tuple[str, ...]:
+        """Its addresses on the networks that join it to others, and not those of its own containers' networks."""
+        return tuple(
+            str(found.address) for found in self.addresses() if not found.interface.startswith(("lo", "docker", "br-"))
+        )
 
     def port(self, inside: int) -> int:
         """The port of this machine's loopback that leads to one of the server's, also while it is down."""

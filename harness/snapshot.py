@@ -22,9 +22,10 @@ from harness import sealing, throughput
 from harness.deployment import Deployment
 from harness.diagnosis import containers
 from harness.diagnosis.containers import Container
-from harness.diagnosis.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
+from harness.diagnosis.evidence import HostEvidence, NetworkEvidence, NodeEvidence, Piece, Snapshot
 from harness.diagnosis.roles import Role, role_of
-from harness.errors import DeploymentError, HarnessError
+from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
+from harness.errors import DeploymentError, EngineUnavailableError, HarnessError
 from harness.model import CommandResult
 from harness.nodes import Node, health_command
 from harness.redaction import Sealer
@@ -51,7 +52,7 @@ def collect(deployment: Deployment, *, seal: Sealer | None = None) -> Snapshot:
     return Collector(
         deployment.observed,
         layout=deployment.plan.layout,
-        project=deployment.plan.project,
+        project=deployment.project("web").project,
         secrets=deployment.credentials.secrets(),
         planned={name: str(subnet) for name, subnet in deployment.planned_networks.items()},
         seal=seal,
@@ -80,10 +81,13 @@ class Collector:
         self._containers: dict[str, Container] = {}
         self._texts: dict[str, dict[str, Piece]] = {service: {} for service in self._nodes}
         self._problems: list[str] = []
+        self._engines = {node.engine.name: node.engine for node in nodes}
+        self._silent: dict[str, str] = {}
 
     def collect(self) -> Snapshot:
-        """Look; raises `HarnessError` only when the engine itself does not answer."""
+        """Look; raises `HarnessError` only when no engine answers."""
         with ThreadPoolExecutor(max_workers=max(1, 2 * len(self._nodes)), thread_name_prefix="snapshot") as pool:
+            self._find_silent(pool)
             self._attributes = {
                 service: found
                 for service, found in zip(self._nodes, pool.map(self._inspect, self._nodes.values()), strict=True)
@@ -112,10 +116,21 @@ class Collector:
             list(pool.map(self._look_into_stopped, self._nodes))
         return self._sealed(traffic)
 
+    def _find_silent(self, pool: ThreadPoolExecutor) -> None:
+        """Find the engines that do not answer; of one that is alone nothing could be said at all."""
+        found = dict(zip(self._engines, pool.map(Engine.silence, self._engines.values()), strict=True))
+        self._silent = {name: reason for name, reason in found.items() if reason}
+        if len(self._silent) == len(self._engines) > 0:
+            said = "; ".join(f"{name}: {reason}" if name else reason for name, reason in self._silent.items())
+            message = f"no Docker engine of the deployment answers ({said})"
+            raise EngineUnavailableError(message)
+
     def _of(self, role: Role) -> list[str]:
         return [service for service, each in self._containers.items() if role_of(service, each.environment) is role]
 
     def _inspect(self, node: Node) -> Mapping[str, Any] | None:
+        if node.engine.name in self._silent:
+            return None
         try:
             return node.inspect()
         except DeploymentError:
@@ -250,21 +265,36 @@ class Collector:
             networks=tuple(self._networks()),
             traffic=traffic,
             problems=tuple(map(self._vault.redact, self._problems)),
+            hosts=tuple(map(self._host, self._engines.values())) if len(self._engines) > 1 else (),
         )
 
+    def _host(self, engine: Engine) -> HostEvidence:
+        if reason := self._silent.get(engine.name):
+            return HostEvidence(name=engine.name, silent=reason)
+        running = engine.client.containers.list(
+            filters={"label": f"{COMPOSE_PROJECT}={self._project}"}, ignore_removed=True
+        )
+        services = {str(each.labels[COMPOSE_SERVICE]) for each in running}
+        return HostEvidence(name=engine.name, addresses=engine.machine_addresses(), services=tuple(sorted(services)))
+
     def _node(self, service: str) -> NodeEvidence:
-        container = self._containers[service]
+        node, container = self._nodes[service], self._containers[service]
+        if reason := self._silent.get(node.engine.name):
+            missing = Piece(missing=f"the Docker engine of {node.engine.name} does not answer ({reason})")
+            return NodeEvidence(service=service, name=node.name, host=node.engine.name, pieces={"container": missing})
         pieces = self._vault.seal(self._texts[service], container.environment)
         pieces["container"] = self._vault.describe(container)
         if not container.running:
             reason = f"the container is {container.describe()}"
             pieces = {name: Piece(missing=reason) for name in _SEEN_INSIDE} | pieces
-        return NodeEvidence(service=service, name=self._nodes[service].name, pieces=pieces)
+        return NodeEvidence(service=service, name=node.name, host=node.engine.name, pieces=pieces)
 
     def _networks(self) -> Iterable[NetworkEvidence]:
         attached = {each.network for container in self._containers.values() for each in container.attachments}
         present = set()
-        for engine in {id(node.engine): node.engine for node in self._nodes.values()}.values():
+        for engine in self._engines.values():
+            if engine.name in self._silent:
+                continue
             for network in engine.networks():
                 name = containers.placed(network.name.removeprefix(f"{self._project}_"), engine.name)
                 ours = network.project == self._project or name in attached

@@ -21,6 +21,7 @@ from docker.types import IPAMConfig, IPAMPool
 
 from harness import images
 from harness.deployment import Deployment
+from harness.engine import Engine
 from harness.model import Budget
 from harness.nodes import Gateway
 from harness.waiting import wait_until
@@ -48,8 +49,8 @@ class Ending:
 class Workbench:
     """Makes single gateways and small networks, and takes them away again."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        self._engine = deployment.engine
+    def __init__(self, deployment: Deployment, engine: Engine | None = None) -> None:
+        self._engine = engine or deployment.engine
         self._labels = deployment.run.labels()
         self._prefix = f"wireguard-harness-workbench-{deployment.plan.index}"
         self.subnet = IPv4Network(f"10.99.{deployment.plan.index}.0/24")

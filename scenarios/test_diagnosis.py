@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import pytest
 
+from harness.addresses import LAYOUTS
 from harness.experiment import Experiment
 from harness.faults import Fault, catalogue
 
 CATALOGUE = {fault.name: fault for fault in catalogue()}
-FAULTS = [name for name, fault in CATALOGUE.items() if not fault.benign]
-BENIGN = [name for name, fault in CATALOGUE.items() if fault.benign]
 
 PAIRS = (
     ("MariaDB's DNAT rule is deleted", "Redis is paused"),
@@ -40,6 +39,34 @@ PAIRS = (
 """Two unlike things at once, of which neither explains the other."""
 
 
+REPRESENTATIVES = frozenset(
+    {
+        *("web holds a wrong services key", "preshared keys differ", "wrong endpoint address", "UDP port blocked"),
+        *("MariaDB's DNAT rule is deleted", "no MASQUERADE", "DB_HOST instead of DATABASE_HOST", "MariaDB is stopped"),
+        *(
+            "web's gateway restarted alone",
+            "private key readable by all",
+            "the services server's UDP port is unpublished",
+        ),
+        *("nginx is stopped", "another keepalive", "MTU 1380"),
+    }
+)
+"""One of each kind, for the prod layout, where all of them take a quarter of an hour (`--thorough`)."""
+
+
+def _case(*names: str) -> object:
+    """A case of faults, marked with the layouts on which all of them exist, and `thorough` where others stand for it."""
+    layouts = [layout for layout in LAYOUTS if all(layout in CATALOGUE[name].layouts for name in names)]
+    marks = [pytest.mark.layouts(*layouts)]
+    if not set(names) <= REPRESENTATIVES:
+        marks.append(pytest.mark.thorough)
+    return pytest.param(*names, marks=marks, id=" and ".join(names))
+
+
+FAULTS = [_case(name) for name, fault in CATALOGUE.items() if not fault.benign]
+BENIGN = [_case(name) for name, fault in CATALOGUE.items() if fault.benign]
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_named(experiment: Experiment, name: str) -> None:
     """The fault's symptom shows, the doctor names its root and no other, and afterwards everything is as it was."""
@@ -61,7 +88,7 @@ def test_a_benign_change_is_no_fault(experiment: Experiment, name: str) -> None:
         assert diagnosis.status != "unknown", diagnosis.unknown
 
 
-@pytest.mark.parametrize(("first", "second"), PAIRS, ids=[" and ".join(pair) for pair in PAIRS])
+@pytest.mark.parametrize(("first", "second"), [_case(*pair) for pair in PAIRS])
 def test_two_faults_at_once_are_both_named(experiment: Experiment, first: str, second: str) -> None:
     """With two unlike faults in, the doctor names both roots, and nothing that follows from either."""
     faults = available(experiment, first), available(experiment, second)

@@ -90,7 +90,7 @@ def test_a_line_of_the_checklist_is_held_by_scenarios(line: str) -> None:
     """Each has scenarios; all exist, and together they run on the layouts that stand beside the line, and no others."""
     layouts, links = sections()[line]
     assert links
-    run_on = set()
+    run_on: set[str] = set()
     for test, file in links:
         there = scenarios((CHECKLIST.parent / file).resolve())
         assert test in there, f"{file} has no {test}"

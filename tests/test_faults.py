@@ -93,7 +93,7 @@ def test_every_fault_of_the_catalogue_is_put_in_by_a_scenario() -> None:
     parametrized: dict[str, set[str]] = {}
     for name in ("test_a_fault_is_named", "test_a_benign_change_is_no_fault"):
         (mark,) = [each for each in getattr(SCENARIOS, name).pytestmark if each.name == "parametrize"]
-        parametrized[name] = set(mark.args[1])
+        parametrized[name] = {case.values[0] for case in mark.args[1]}
     assert parametrized["test_a_fault_is_named"] == {fault.name for fault in catalogue() if not fault.benign}
     assert parametrized["test_a_benign_change_is_no_fault"] == {fault.name for fault in catalogue() if fault.benign}
 

@@ -62,6 +62,12 @@ class AppFacts(NodeFacts):
             raise UnseenError(self.service, "backends", f"it is damaged ({error})") from error
 
     @property
+    def broker_setting(self) -> str:
+        """The setting by which it was told where Redis is."""
+        has_other = "CELERY_BROKER_URL" not in self.environment and "REDIS_URL" in self.environment
+        return "REDIS_URL" if has_other else "CELERY_BROKER_URL"
+
+    @property
     def broker_url(self) -> SplitResult | None:
         """Where it was told that Redis is; None when it was not told, or not so that it can be read."""
         url = self.environment.get("CELERY_BROKER_URL") or self.environment.get("REDIS_URL") or ""

@@ -86,6 +86,11 @@ class NodeFacts:
         return self.container.environment
 
     @property
+    def host(self) -> str:
+        """The name of its engine; empty where the deployment has but one."""
+        return self.evidence.host
+
+    @property
     def role(self) -> Role:
         """What it is in the deployment."""
         return role_of(self.service, self.environment)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Interface, IPv4Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,11 +42,15 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeEvidence:
-    """What was seen of one container. `service` is its role in the deployment, `name` the container's own."""
+    """What was seen of one container. `service` is its role in the deployment, `name` the container's own.
+
+    `host` names its engine, where the deployment has several.
+    """
 
     service: str
     name: str
     pieces: Mapping[str, Piece]
+    host: str = ""
 
     def text(self, piece: str) -> str:
         """A piece's text; raises `UnseenError` when it could not be seen."""
@@ -91,6 +95,25 @@ class NetworkEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostEvidence:
+    """What was seen of the machine of one engine, where the deployment has several.
+
+    `addresses` are its own, each with its prefix length, none where they could not be seen; `services` are the
+    project's that run on it; `silent` is why its engine does not answer, None where it does.
+    """
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    silent: str | None = None
+
+    @property
+    def interfaces(self) -> tuple[IPv4Interface, ...]:
+        """Its IPv4 addresses; raises `ValueError` for one that is none."""
+        return tuple(map(IPv4Interface, self.addresses))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What was seen of all nodes. `layout` and `project` say of which deployment.
 
@@ -107,6 +130,7 @@ class Snapshot:
     traffic: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
     static: bool = False
     problems: tuple[str, ...] = ()
+    hosts: tuple[HostEvidence, ...] = ()
 
     def to_json(self) -> str:
         """The snapshot as a bundle."""
@@ -129,10 +153,20 @@ class Snapshot:
                 for each in self.networks
             ],
             "traffic": {way: dict(sizes) for way, sizes in self.traffic.items()},
+            "hosts": [
+                {
+                    "name": each.name,
+                    "addresses": list(each.addresses),
+                    "services": list(each.services),
+                    "silent": each.silent,
+                }
+                for each in self.hosts
+            ],
             "nodes": [
                 {
                     "service": node.service,
                     "name": node.name,
+                    "host": node.host,
                     "pieces": {
                         name: {"text": piece.text} if piece.missing is None else {"missing": piece.missing}
                         for name, piece in node.pieces.items()
@@ -181,10 +215,12 @@ def _snapshot(bundle: dict[str, Any]) -> Snapshot:
             _is(str, way): {_is(str, size): (_bytes(sent), _bytes(arrived)) for size, (sent, arrived) in sizes.items()}
             for way, sizes in _is(dict, bundle["traffic"]).items()
         },
+        hosts=tuple(map(_host, _is(list, bundle["hosts"]))),
         nodes=tuple(
             NodeEvidence(
                 service=_is(str, node["service"]),
                 name=_is(str, node["name"]),
+                host=_is(str, node["host"]),
                 pieces={_is(str, name): _piece(piece) for name, piece in _is(dict, node["pieces"]).items()},
             )
             for node in _is(list, bundle["nodes"])
@@ -202,6 +238,17 @@ def _network(loaded: Mapping[str, Any]) -> NetworkEvidence:
     )
     _ = network.ipv4  # each subnet has to be one
     return network
+
+
+def _host(loaded: Mapping[str, Any]) -> HostEvidence:
+    host = HostEvidence(
+        name=_is(str, loaded["name"]),
+        addresses=_texts(loaded["addresses"]),
+        services=_texts(loaded["services"]),
+        silent=None if loaded["silent"] is None else _is(str, loaded["silent"]),
+    )
+    _ = host.interfaces  # each address has to be one
+    return host
 
 
 def _piece(loaded: object) -> Piece:

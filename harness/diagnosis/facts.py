@@ -9,7 +9,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import TypeVar
 
 from harness.addresses import MARIADB_PORT, REDIS_PORT
-from harness.diagnosis.evidence import Snapshot, UnseenError
+from harness.diagnosis.evidence import HostEvidence, Snapshot, UnseenError
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts, Reach
 from harness.diagnosis.roles import Role
 
@@ -91,6 +91,15 @@ class Facts:
         """Every node whose description can be read."""
         return (*self.gateways, *self.apps, *self.backends, *self.beside)
 
+    @property
+    def several_hosts(self) -> bool:
+        """Whether the deployment is on several machines."""
+        return len(self.snapshot.hosts) > 1
+
+    def machine(self, host: str) -> HostEvidence | None:
+        """What was seen of a machine."""
+        return next((each for each in self.snapshot.hosts if each.name == host), None)
+
     @cached_property
     def back(self) -> GatewayFacts | None:
         """The gateway in front of the backends: the one that forwards."""
@@ -149,7 +158,12 @@ class Facts:
                 yield from network.ipv4
 
     def are_apart(self, one: NodeFacts, other: NodeFacts) -> bool:
-        """Whether two nodes are on engines of their own, so that no Docker network joins them."""
+        """Whether two nodes are on engines of their own, so that no Docker network joins them.
+
+        A container that runs is seen on one; of a mere configuration the networks tell.
+        """
+        if one.host or other.host:
+            return one.host != other.host
         ours, theirs = self._engines_of(one), self._engines_of(other)
         return bool(ours) and bool(theirs) and not ours & theirs
 

@@ -115,13 +115,16 @@ def _apply(rule: Rule[Any], facts: Facts, found: list[Finding], unseen: list[Uns
 def _finding(rule: Rule[Any], facts: Facts, case: Case) -> Finding:
     node = facts.node(case.node)
     paths = case.paths if case.paths is not None else facts.paths_through(node) if node else frozenset()
+    remedy = rule.remedy.format(node=case.node, container=node.evidence.name if node else case.node, **case.values)
+    # Of two servers people have to know into which to type it.
+    place = f"on the server {node.host}: " if node and node.host and facts.several_hosts else ""
     return Finding(
         rule=rule.id,
         node=case.node,
-        severity=rule.severity,
+        severity=case.severity or rule.severity,
         root=True,
         cause=rule.cause.format(node=case.node, **case.values),
-        remedy=rule.remedy.format(node=case.node, container=node.evidence.name if node else case.node, **case.values),
+        remedy=f"{place}{remedy}",
         evidence=case.evidence,
         hop=rule.hop,
         paths=paths,
@@ -167,7 +170,7 @@ _DEPTHS = {Role.APP: 0, Role.GATEWAY: 1, Role.BACKEND: 2, Role.BESIDE: 3}
 
 
 def _depth(node: NodeFacts | None) -> int:
-    return _DEPTHS[node.role] if node else 0
+    return _DEPTHS[node.role if node else Role.BACKEND]  # what is outside is a backend
 
 
 def _undiagnosed(facts: Facts, findings: Iterable[Finding]) -> list[Finding]:

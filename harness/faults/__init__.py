@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.addresses import LAYOUTS
 from harness.deployment import Deployment
 from harness.model import Outcome
 from harness.probes import Probe
@@ -41,6 +42,8 @@ class Fault(abc.ABC):
     stage: ClassVar[Stage] = Stage.LIVE
     benign: ClassVar[bool] = False
     """A change that a healthy deployment bears: no error may be found."""
+    layouts: ClassVar[tuple[str, ...]] = LAYOUTS
+    """Where this can happen at all."""
 
     @property
     @abc.abstractmethod

@@ -54,7 +54,8 @@ class AppOnOwnNetwork(Fault):
 
 
 def _remove_network(deployment: Deployment) -> None:
-    for network in deployment.engine.client.networks.list(names=[f"{deployment.plan.project}_{_NETWORK}"]):
+    name = f"{deployment.project('web').project}_{_NETWORK}"
+    for network in deployment.host("web").engine.client.networks.list(names=[name]):
         network.remove()
 
 

@@ -17,6 +17,7 @@ class BackendPublished(Fault):
     """`ports: ["3306:3306"]`, which Docker opens past the host's own firewall."""
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
+    layouts: ClassVar[tuple[str, ...]] = ("dev",)  # in production MariaDB runs on bare metal
 
     name = "MariaDB published on 0.0.0.0"
     seen = "all is well, for everybody who can reach the host"

@@ -25,7 +25,9 @@ class SecondNetwork(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Attach services to a network that is made for it; the undo detaches it and removes the network."""
-        (network,) = deployment.engine.client.networks.list(names=[undo.enter_context(Workbench(deployment).network())])
+        engine = deployment.host("services").engine
+        made = undo.enter_context(Workbench(deployment, engine).network())
+        (network,) = engine.client.networks.list(names=[made])
         services = deployment.services.name
 
         def detach() -> None:

@@ -14,7 +14,7 @@ from harness.nodes import Gateway
 from harness.probes.mariadb import MariaDBQuery
 from harness.wireguard import INTERFACE
 
-_NOBODY = 77  # on tunnel-net; neither the compose file nor Docker gives it to anybody
+_NOBODY = 77  # on the gateway's outer network; neither the compose file nor Docker gives it to anybody
 _NOBODYS_MAC = "02:00:00:00:00:01"  # locally administered; Docker's own begin with 02:42
 
 # The old state is kept where the command that restores it reads it; it is the same text that `ip` prints.
@@ -36,13 +36,14 @@ class FailOpen(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Set wg0 down and delete the blackhole route, the default route led astray beforehand.
 
-        It goes on leading out of the gateway onto tunnel-net, but to a machine that nobody is: not to the host, which
+        It goes on leading out of the gateway as before, but to a machine that nobody is: not to the host, which
         would send on what is for 10.100.0.11 where it forwards packets at all.
         """
         gateway = deployment.wireguard_web
-        interface = capture.interface_of(gateway, deployment.plan.underlay_web)
+        interface = capture.interface_of(gateway, deployment.plan.outward_web)
+        (network,) = (each.address.network for each in gateway.addresses() if each.interface == interface)
         undo.callback(disruptions.shake_hands_anew, deployment)
-        _lead_astray(undo, gateway, interface, str(deployment.plan.tunnel_net[_NOBODY]))
+        _lead_astray(undo, gateway, interface, str(network[_NOBODY]))
 
         undo.callback(gateway.output, "ip", "link", "set", INTERFACE, "up")
         gateway.output("ip", "link", "set", INTERFACE, "down")

@@ -18,6 +18,7 @@ class ForeignNetwork(Fault):
     """A network of no compose project lies on a deployment's services-net before that is brought up."""
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
+    layouts: ClassVar[tuple[str, ...]] = ("dev",)  # it takes a second deployment on the same engine
 
     name = "another docker network owns the subnet"
     seen = "`docker compose up` ends with `Pool overlaps with other one on this address space`"

@@ -18,6 +18,7 @@ class MariaDBOnLoopback(Fault):
     """`bind-address=127.0.0.1`, as Debian's own configuration has it; it cannot be changed while MariaDB runs."""
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
+    layouts: ClassVar[tuple[str, ...]] = ("dev",)  # in production MariaDB runs on bare metal
 
     name = "MariaDB listens on loopback only"
     seen = "MariaDB refuses every connection, while its own health check passes"

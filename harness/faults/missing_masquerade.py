@@ -40,7 +40,7 @@ class MissingMasquerade(Fault):
                 continue
             if self.misplaced:
                 right = rule.specification.partition("-o ")[2].split()[0]
-                wrong = mutations.underlay_interface(deployment, gateway)
+                wrong = mutations.another_interface(gateway, right)
                 specification = rule.specification.replace(f"-o {right} ", f"-o {wrong} ")
                 mutations.replace_rule(undo, gateway, rule, specification)
             else:

@@ -20,6 +20,7 @@ class MovedBackend(Fault):
     """MariaDB has no fixed address, and Docker chose one."""
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
+    layouts: ClassVar[tuple[str, ...]] = ("dev",)  # in production MariaDB runs on bare metal
 
     name = "MariaDB came back on another address"
     seen = "MariaDB is healthy, and neither web nor services can connect to it"

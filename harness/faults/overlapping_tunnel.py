@@ -23,6 +23,7 @@ class OverlappingTunnel(Fault):
     """A deployment with services-net on 10.100.0.0/24, brought up as far as it comes."""
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
+    layouts: ClassVar[tuple[str, ...]] = ("dev",)  # it takes a second deployment on the same engine
 
     name = "services-net overlaps the tunnel"
     seen = "services' gateway refuses to start, over and over, and the deployment never becomes healthy"

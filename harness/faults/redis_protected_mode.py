@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import disruptions
 from harness.deployment import Deployment
@@ -15,6 +16,8 @@ from harness.probes.redis import RedisPing
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisProtectedMode(Fault):
     """Redis's own default where no password is set: it accepts, says `-DENIED` and hangs up."""
+
+    layouts: ClassVar[tuple[str, ...]] = ("dev",)  # where a password is asked for that mode has no effect
 
     name = "Redis in protected mode"
     seen = "Redis hangs up on web and services, while `redis-cli ping` in its own container says PONG"

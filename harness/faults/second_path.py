@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from docker.errors import APIError
 
@@ -17,6 +18,8 @@ from harness.probes.tcp import TcpConnect
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondPath(Fault):
     """`docker network connect`: everything goes on working, and some of it in the clear."""
+
+    layouts: ClassVar[tuple[str, ...]] = ("dev",)  # networks of two servers' engines never meet
 
     name = "a second path from web to services-net"
     seen = "all is well; web also reaches the backends by their own addresses, unencrypted"

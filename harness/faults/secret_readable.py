@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import keys, mutations
+from harness import keys
 from harness.deployment import Deployment
 from harness.faults import Fault
 
@@ -38,8 +38,7 @@ class SecretReadable(Fault):
         path.chmod(_READABLE)
 
     def _path(self, deployment: Deployment) -> Path:
-        (path,) = mutations.copies(deployment, self.file)
-        return path
+        return deployment.host("wireguard-web").secrets / self.file
 
 
 CASES: tuple[Fault, ...] = (SecretReadable(),)

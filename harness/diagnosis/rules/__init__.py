@@ -30,7 +30,7 @@ STOPS_A_CONTAINER = frozenset(
 
 KILLS_A_TUNNEL = STOPS_A_CONTAINER | {
     *("container-down", "interface-missing", "interface-down", "address-missing", "address-duplicated"),
-    *("route-missing", "allowed-ips-missing", "endpoint-wrong"),
+    *("route-missing", "allowed-ips-missing", "endpoint-wrong", "port-unpublished"),
     *("peer-missing", "link-down", "network-missing", "process-stopped"),
     *("peer-key-mismatch", "preshared-key-mismatch", "key-reused", "key-not-reloaded"),
 }
@@ -50,13 +50,14 @@ BREAKS_A_PATH = KILLS_A_TUNNEL | {
 class Case:
     """One thing that a rule found. `values` fill the rule's cause and remedy; `evidence` are the very lines.
 
-    `paths` are the paths that it breaks; None means all that need the node.
+    `paths` are the paths that it breaks; None means all that need the node. `severity` is the rule's where it is None.
     """
 
     node: str
     evidence: tuple[str, ...]
     paths: frozenset[str] | None = None
     values: dict[str, Any] = field(default_factory=dict)
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

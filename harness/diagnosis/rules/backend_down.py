@@ -7,8 +7,23 @@ from collections.abc import Iterator
 from harness.diagnosis.containers import ABSENT, CONFIGURED
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import NodeFacts
+from harness.diagnosis.outside import Outside, outsiders
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
+
+_START = (
+    "docker start {container} (docker unpause where it is paused); if it ends again its log says why: docker logs "
+    "{container}"
+)
+
+
+def _subjects(facts: Facts) -> Iterator[NodeFacts | Outside]:
+    yield from _over(facts)
+    yield from outsiders(facts)
+
+
+def _judge(facts: Facts, subject: NodeFacts | Outside) -> Iterator[Case]:
+    return _when_outside(subject) if isinstance(subject, Outside) else _when(facts, subject)
 
 
 def _over(facts: Facts) -> Iterator[NodeFacts]:
@@ -21,7 +36,27 @@ def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
     if container.running or container.status == CONFIGURED:
         return
     evidence = (f"{node.service}: {container.describe()}", *node.log_lines("")[-2:])
-    yield Case(node=node.service, evidence=evidence, values={"state": container.describe()})
+    values = {"state": container.describe(), "remedy": _START.format(container=node.evidence.name)}
+    yield Case(node=node.service, evidence=evidence, values=values)
+
+
+def _when_outside(outside: Outside) -> Iterator[Case]:
+    """Of what nobody could look into it can only be said that nobody answers there."""
+    if not outside.is_silent:
+        return
+    setting = "DATABASE_HOST" if outside.kind == "database" else "REDIS_URL"
+    apps = ", ".join(path.app.service for path in outside.direct)
+    yield Case(
+        node=outside.node,
+        evidence=outside.evidence,
+        paths=outside.paths,
+        values={
+            "state": f"outside of what was looked at, and nobody answers there: its machine is down or cut off, or "
+            f"{setting} of {apps} names another",
+            "remedy": f"on its own machine see that it runs and can be reached from where {apps} run; if it is "
+            f"elsewhere, correct {setting}",
+        },
+    )
 
 
 RULES = (
@@ -29,13 +64,10 @@ RULES = (
         id="backend-down",
         title="A backend does not run",
         hop=Hop.BACKEND,
-        over=_over,
-        when=_when,
+        over=_subjects,
+        when=_judge,
         cause="{node} is {state}",
-        remedy=(
-            "docker start {container} (docker unpause where it is paused); if it ends again its log says why: "
-            "docker logs {container}"
-        ),
+        remedy="{remedy}",
         consequence_of=STOPS_A_CONTAINER,
     ),
 )

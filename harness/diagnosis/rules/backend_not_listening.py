@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from harness.diagnosis.evidence import UnseenError
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.journeys import shared_addresses
+from harness.diagnosis.outside import Outside, outsiders
 from harness.diagnosis.roles import Role
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
@@ -36,7 +37,37 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
         node=backend.service,
         evidence=(f"{backend.service}: listens {where}; its address is {', '.join(map(str, addresses))}",),
         paths=frozenset(each.id for each in facts.paths if each.backend is backend and each.port == path.port),
-        values={"port": port, "where": where},
+        values={
+            "port": port,
+            "where": where,
+            "remedy": f"have {backend.service} listen on all its addresses (MariaDB: --bind-address=0.0.0.0, Redis: "
+            f"--bind 0.0.0.0), then: docker compose up -d {backend.service}",
+        },
+    )
+
+
+def _subjects(facts: Facts) -> Iterator[Path | Outside]:
+    yield from _over(facts)
+    yield from outsiders(facts)
+
+
+def _judge(facts: Facts, subject: Path | Outside) -> Iterator[Case]:
+    return _when_outside(subject) if isinstance(subject, Outside) else _when(facts, subject)
+
+
+def _when_outside(outside: Outside) -> Iterator[Case]:
+    if not outside.refuses:
+        return
+    yield Case(
+        node=outside.node,
+        evidence=outside.evidence,
+        paths=outside.paths,
+        values={
+            "port": outside.port,
+            "where": "elsewhere or nowhere, which cannot be seen, for it is outside; its machine refuses",
+            "remedy": f"on {outside.host} itself: see that it runs, and that it listens on port {outside.port} of that "
+            "address (MariaDB: bind-address), with no firewall that refuses",
+        },
     )
 
 
@@ -51,13 +82,10 @@ RULES = (
         id="backend-not-listening",
         title="A backend does not listen where it is looked for",
         hop=Hop.BACKEND,
-        over=_over,
-        when=_when,
+        over=_subjects,
+        when=_judge,
         cause="{node} does not listen on its own address at port {port}: it listens {where}",
-        remedy=(
-            "have {node} listen on all its addresses (MariaDB: --bind-address=0.0.0.0, Redis: --bind 0.0.0.0), "
-            "then: docker compose up -d {node}"
-        ),
+        remedy="{remedy}",
         consequence_of=frozenset({"backend-down", "container-down", "out-of-memory", "app-inside-gateway"}),
     ),
 )

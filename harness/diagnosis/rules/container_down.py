@@ -1,4 +1,4 @@
-"""A gateway or an application does not run."""
+"""A gateway, an application, or what stands beside them such as nginx, does not run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.model import Hop
 def _over(facts: Facts) -> Iterator[NodeFacts]:
     if all(node.container.status == ABSENT for node in facts.nodes):
         return  # nothing is up: that is no fault of one of them
-    yield from (*facts.gateways, *facts.apps)
+    yield from (*facts.gateways, *facts.apps, *facts.beside)
 
 
 def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
@@ -35,7 +35,7 @@ def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
 RULES = (
     Rule(
         id="container-down",
-        title="A gateway or an application does not run",
+        title="A gateway, an application, or what stands beside them, does not run",
         hop=Hop.NAMESPACE,
         over=_over,
         when=_when,

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis.facts import Facts, Path
+from harness.diagnosis.outside import leads_to
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
 _DENIED = {1045, 1698}  # MariaDB: ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR
 _REDIS_KINDS = ("AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError")
-_SETTINGS = {"database": "DATABASE_PASSWORD_FILE", "broker": "CELERY_BROKER_URL"}
 
 
 def _over(facts: Facts) -> list[Path]:
     return [path for path in facts.paths if path.kind != "forward" and not facts.snapshot.static]
 
 
-def _when(_facts: Facts, path: Path) -> Iterator[Case]:
+def _when(facts: Facts, path: Path) -> Iterator[Case]:
     reach = path.reach
     if reach.code not in _DENIED and reach.kind not in _REDIS_KINDS:
         return
-    backend = path.backend.service if path.backend else f"{path.host}:{path.port}"
+    place = (leads_to(facts, path) if path.tunnelled else None) or path.host
+    backend = path.backend.service if path.backend else f"the {path.kind} at {place}:{path.port}"
     compared = _same_password(path)
     evidence = [f"{path.id}: {reach}"]
-    remedy = f"give {path.app.service} the password that {backend} has ({_SETTINGS[path.kind]}), then: "
+    remedy = f"give {path.app.service} the password that {backend} has ({_setting(path)}), then: "
     remedy += f"docker compose up -d --force-recreate {path.app.service}"
     if compared is not None:
         word = "the same password" if compared else "different passwords"
@@ -44,6 +45,13 @@ def _when(_facts: Facts, path: Path) -> Iterator[Case]:
         )
     values = {"backend": backend, "remedy": remedy}
     yield Case(node=path.app.service, evidence=tuple(evidence), paths=frozenset({path.id}), values=values)
+
+
+def _setting(path: Path) -> str:
+    """Where an application has its password from."""
+    if path.kind == "database":
+        return "DATABASE_PASSWORD_FILE"
+    return "REDIS_PASSWORD_FILE" if path.app.environment.get("REDIS_PASSWORD_FILE") else path.app.broker_setting
 
 
 def _same_password(path: Path) -> bool | None:

@@ -23,13 +23,16 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
         if not end.other.container.running or not (facts.is_dead(end) or facts.is_dead(_turned(end))):
             return  # a peer that has roamed is followed, and where nobody answers at all there is nothing to miss
         endpoint = next((peer.endpoint for peer in end.gateway.peers if peer.endpoint), told)
-    port = _port(facts, end)
     host, _, number = endpoint.rpartition(":")
-    addresses = _reachable(end)
+    apart = facts.are_apart(end.gateway, end.other)
+    own = _listen_port(end.other, static=facts.snapshot.static)
+    published = _published(end.other, own) if apart else own
+    addresses = _of_machine(facts, end, host) if apart else _reachable(end)
     wrong_host = _is_address(host) and bool(addresses) and host not in addresses
-    at_home = _is_address(host) and facts.are_apart(end.gateway, end.other) and _is_beside(facts, end.gateway, host)
-    if not (wrong_host or at_home) and number == str(port):
+    at_home = _is_address(host) and apart and _is_beside(facts, end.gateway, host)
+    if not (wrong_host or at_home) and (published is None or number == str(published)):
         return
+    port = published or own
     right = f"{_right_host(host, addresses, wrong=wrong_host, at_home=at_home)}:{port}"
     yield Case(
         node=end.gateway.service,
@@ -56,15 +59,6 @@ def _turned(end: End) -> End:
     return End(gateway=end.other, other=end.gateway)
 
 
-def _port(facts: Facts, end: End) -> int:
-    """The port by which the other end is reached: its own, or on another server the one that it is published as."""
-    port = _listen_port(end.other, static=facts.snapshot.static)
-    if not facts.are_apart(end.gateway, end.other):
-        return port
-    published = (each for each in end.other.container.published if (each.port, each.protocol) == (port, "udp"))
-    return next((int(each.host_port) for each in published if each.host_port.isdecimal()), port)
-
-
 def _listen_port(gateway: GatewayFacts, *, static: bool) -> int:
     text = gateway.environment.get("WG_LISTEN_PORT", "")
     told = int(text) if text.isdecimal() else WIREGUARD_PORT  # what cannot be read is another rule's business
@@ -79,6 +73,23 @@ def _reachable(end: End) -> tuple[str, ...]:
         for each in end.other.container.attachments
         if each.network in common and (found := each.interface)
     )
+
+
+def _of_machine(facts: Facts, end: End, host: str) -> tuple[str, ...]:
+    """The addresses of the other end's machine on the network on which it is looked for.
+
+    None on any other network: a router between the two may well have an address of its own there.
+    """
+    machine = facts.machine(end.other.host)
+    if machine is None or not _is_address(host):
+        return ()
+    return tuple(str(each.ip) for each in machine.interfaces if IPv4Address(host) in each.network)
+
+
+def _published(gateway: GatewayFacts, port: int) -> int | None:
+    """The port of its machine by which a gateway's port is reached; None where it is none that can be told."""
+    found = [each for each in gateway.container.published if (each.port, each.protocol) == (port, "udp")]
+    return next((int(each.host_port) for each in found if each.host_port.isdecimal()), None)
 
 
 def _is_address(host: str) -> bool:

@@ -7,34 +7,35 @@ from ipaddress import IPv4Address
 
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.journeys import destination_of, has_moved, shared_addresses, would_arrive
+from harness.diagnosis.outside import places
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
 
 
 def _over(facts: Facts) -> list[Path]:
-    return [path for path in facts.paths if path.tunnelled and path.backend is not None and facts.back is not None]
+    return [path for path in facts.paths if path.tunnelled and facts.back is not None]
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
-    assert path.backend is not None  # noqa: S101 (there would be no subject)
-    assert facts.back is not None  # noqa: S101 (as well)
-    addresses = shared_addresses(facts.back, path.backend)
+    assert facts.back is not None  # noqa: S101 (there would be no subject)
+    addresses = shared_addresses(facts.back, path.backend) if path.backend else places(facts, path)
     found = destination_of(facts, path)
     if found is None or not addresses:
         return
     destination, port, line = found
     if (destination in addresses and port == _listening(path)) or would_arrive(facts, path):
         return
-    if destination not in addresses and has_moved(facts, path, destination):
+    backend = path.backend.service if path.backend else f"the {path.kind}"
+    if path.backend and destination not in addresses and has_moved(facts, path, destination):
         return
     yield Case(
         node=facts.back.service,
-        evidence=(line, f"{path.backend.service}: {_listed(addresses)}, port {_listening(path)}"),
+        evidence=(line, f"{backend}: {_listed(addresses)}, port {_listening(path)}"),
         paths=frozenset({path.id}),
         values={
             "port": path.port,
             "destination": f"{destination}:{port}",
-            "backend": path.backend.service,
+            "backend": backend,
             "right": f"{path.port}:tcp:{addresses[0]}",
         },
     )

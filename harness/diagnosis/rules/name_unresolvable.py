@@ -9,11 +9,11 @@ from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
-_SETTINGS = {"database": "DATABASE_HOST", "broker": "CELERY_BROKER_URL"}
+_KINDS = ("database", "broker")
 
 
 def _over(facts: Facts) -> list[Path]:
-    return [path for path in facts.paths if path.host and path.kind in _SETTINGS and not _is_address(path.host)]
+    return [path for path in facts.paths if path.host and path.kind in _KINDS and not _is_address(path.host)]
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
@@ -30,7 +30,7 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
     instead = facts.back.wanted_address.ip if path.tunnelled and facts.back and facts.back.wanted_address else None
     values = {
         "host": path.host,
-        "setting": _SETTINGS[path.kind],
+        "setting": "DATABASE_HOST" if path.kind == "database" else path.app.broker_setting,
         "instead": f"the address {instead}" if instead else "the backend's address",
     }
     yield Case(node=path.app.service, evidence=(evidence,), paths=frozenset({path.id}), values=values)

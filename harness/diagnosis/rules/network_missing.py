@@ -19,7 +19,7 @@ def _over(facts: Facts) -> list[Need]:
     """Who has to be on the network of which address, and why: one need for each network."""
     found: dict[tuple[str, str], Need] = {}
     for node, host, why in _needs(facts):
-        network = _network_of(facts, host)
+        network = _network_of(facts, node, host)
         found.setdefault((node.service, network.name if network else host), (node, host, why))
     return list(found.values())
 
@@ -28,7 +28,8 @@ def _needs(facts: Facts) -> Iterator[Need]:
     for end in facts.ends:
         if host := end.gateway.environment.get("WG_PEER_ENDPOINT", "").rpartition(":")[0]:
             yield end.gateway, host, f"{end.gateway.service}: WG_PEER_ENDPOINT leads to {host}"
-            yield end.other, host, f"{end.gateway.service}: WG_PEER_ENDPOINT leads to {host}"
+            if end.other.host == end.gateway.host:
+                yield end.other, host, f"{end.gateway.service}: WG_PEER_ENDPOINT leads to {host}"
     for forward in facts.back.declared if facts.back else ():
         assert facts.back is not None  # noqa: S101 (there would be no forward)
         yield facts.back, str(forward.destination), f"{facts.back.service}: WG_FORWARD_PORTS has {forward}"
@@ -45,7 +46,7 @@ def _when(facts: Facts, need: Need) -> Iterator[Case]:
     container = node.container
     if container.status in (ABSENT, CONFIGURED) or not container.running or container.joined is not None:
         return
-    network = _network_of(facts, host)
+    network = _network_of(facts, node, host)
     attached = {each.network for each in container.attachments}
     if network is None or network.name in attached or container.network_mode == "host":
         return
@@ -57,8 +58,9 @@ def _when(facts: Facts, need: Need) -> Iterator[Case]:
     yield Case(node=node.service, evidence=evidence, values={"network": network.name, "host": host})
 
 
-def _network_of(facts: Facts, host: str) -> NetworkEvidence | None:
-    ours = [each for each in facts.snapshot.networks if each.ours]
+def _network_of(facts: Facts, node: NodeFacts, host: str) -> NetworkEvidence | None:
+    """The network of a node's own engine that holds an address: another engine's cannot be meant."""
+    ours = [each for each in facts.snapshot.networks if each.ours and each.host == node.host]
     return next((each for each in ours for subnet in each.subnets if _holds(subnet, host)), None)
 
 

@@ -10,7 +10,7 @@ from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import NodeFacts
 from harness.diagnosis.roles import Role
 from harness.diagnosis.rules import Case, Rule
-from harness.model import Hop
+from harness.model import Hop, Severity
 
 _LOOPBACK = ("127.", "::1")
 _PUBLIC = {"80", "443"}  # what a web server is there to publish
@@ -25,11 +25,10 @@ def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
         on_loopback = port.host.startswith(_LOOPBACK)
         if on_loopback or _is_meant(node, port):
             continue
-        if node.role is not Role.BACKEND and _is_documented(node, port.port):
-            continue
         evidence = (f"{node.service}: {port}",)
         values = {"published": port, "port": port.port}
-        yield Case(node=node.service, evidence=evidence, paths=frozenset(), values=values)
+        severity = Severity.WARNING if _is_documented(node, port.port) else None
+        yield Case(node=node.service, evidence=evidence, paths=frozenset(), values=values, severity=severity)
 
 
 def _is_meant(node: NodeFacts, port: PublishedPort) -> bool:
@@ -40,8 +39,8 @@ def _is_meant(node: NodeFacts, port: PublishedPort) -> bool:
 
 
 def _is_documented(node: NodeFacts, port: int) -> bool:
-    """In production the services application publishes 8001 for all."""
-    return node.service == "services" and port == 8001  # noqa: PLR2004 (the documented port)
+    """Production may publish the services application's 8001 for all (SERVICES_BIND_ADDRESS): that is to be known."""
+    return node.role is not Role.BACKEND and node.service == "services" and port == 8001  # noqa: PLR2004 (the documented port)
 
 
 RULES = (

@@ -7,19 +7,21 @@ from ipaddress import AddressValueError, IPv4Address
 
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.journeys import is_floating, is_misdirected, shared_addresses
+from harness.diagnosis.outside import leads_to
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
-_SETTINGS = {"database": ("DATABASE_HOST", "DATABASE_PORT"), "broker": ("CELERY_BROKER_URL", "CELERY_BROKER_URL")}
+_KINDS = ("database", "broker")
 
 
 def _over(facts: Facts) -> list[Path]:
-    return [path for path in facts.paths if path.kind in _SETTINGS]
+    return [path for path in facts.paths if path.kind in _KINDS]
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
     expected = _expected(facts, path)
-    name, port_name = _SETTINGS[path.kind]
+    broker = path.app.broker_setting
+    name, port_name = ("DATABASE_HOST", "DATABASE_PORT") if path.kind == "database" else (broker, broker)
     if expected and path.host not in expected:
         told = f"{path.app.service}: {name} leads to {path.host}"
         yield _case(path, (told, f"the way there is {' or '.join(expected)}"), name, path.host, " or ".join(expected))
@@ -44,9 +46,20 @@ def _expected(facts: Facts, path: Path) -> tuple[str, ...]:
         return ()
     if path.tunnelled:
         return (str(facts.back.wanted_address.ip),)
-    if path.backend is None or is_floating(facts, path.backend) or _is_forwarded(facts, path, host):
+    if path.backend is None:
+        return _reached_elsewhere(facts, path)
+    if is_floating(facts, path.backend) or _is_forwarded(facts, path, host):
         return ()
     return tuple(map(str, shared_addresses(facts.back, path.backend)))
+
+
+def _reached_elsewhere(facts: Facts, path: Path) -> tuple[str, ...]:
+    """Where the gateway forwards to a backend that nobody looked into, when it is reached so and not by this path."""
+    if facts.snapshot.static or path.reach.connected:
+        return ()
+    others = [each for each in facts.paths if each.kind == path.kind and each.tunnelled and each.backend is None]
+    found = {leads_to(facts, each) for each in others if each.app.container.running and each.reach.connected}
+    return tuple(sorted(place for place in found if place))
 
 
 def _is_forwarded(facts: Facts, path: Path, host: IPv4Address) -> bool:

@@ -1,0 +1,102 @@
+"""Backends that nobody looked into, such as MariaDB on bare metal: what the applications say of them is all; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from errno import ECONNREFUSED
+from ipaddress import AddressValueError, IPv4Address
+
+from harness.diagnosis.facts import Facts, Path
+
+_WHAT = {"database": "the database", "broker": "the broker"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """A backend that is none of the containers that were looked at.
+
+    `direct` are the paths to it of the applications on its side of the tunnel, `paths` the ids of all that need it,
+    `reached` says that some application made a connection.
+    """
+
+    kind: str
+    host: str
+    port: int
+    direct: tuple[Path, ...]
+    paths: frozenset[str]
+    reached: bool
+
+    @property
+    def node(self) -> str:
+        """Its name in findings."""
+        return f"{_WHAT[self.kind]} at {self.host}:{self.port}"
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """How far each application came that needs no tunnel."""
+        return tuple(f"{path.id}: {path.reach}" for path in self.direct)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether all failed to connect that tried without the tunnel, and none was refused."""
+        return not self.reached and all(
+            path.reach.failed == "connect" and path.reach.errno != ECONNREFUSED for path in self.direct
+        )
+
+    @property
+    def refuses(self) -> bool:
+        """Whether all that tried without the tunnel were refused."""
+        return not self.reached and all(
+            path.reach.failed == "connect" and path.reach.errno == ECONNREFUSED for path in self.direct
+        )
+
+
+def outsiders(facts: Facts) -> Iterator[Outside]:
+    """Each backend outside that applications look for at an address without the tunnel."""
+    if facts.snapshot.static:
+        return
+    missing = [path for path in facts.paths if path.backend is None and path.kind in _WHAT]
+    direct = [path for path in missing if not path.tunnelled and _is_address(path.host) and path.app.container.running]
+    for kind, host, port in sorted({(path.kind, str(path.host), path.port) for path in direct}):
+        own = tuple(path for path in direct if (path.kind, path.host, path.port) == (kind, host, port))
+        forwarded = [path for path in missing if path.kind == kind and path.tunnelled and leads_to(facts, path) == host]
+        concerned = (*own, *forwarded)
+        yield Outside(
+            kind=kind,
+            host=host,
+            port=port,
+            direct=own,
+            paths=frozenset(path.id for path in concerned),
+            reached=any(_connected(path) for path in concerned),
+        )
+
+
+def leads_to(facts: Facts, path: Path) -> str | None:
+    """Where the gateway was told to forward a path."""
+    declared = facts.back.declared if facts.back else ()
+    return next((str(forward.destination) for forward in declared if forward.port == path.port), None)
+
+
+def places(facts: Facts, path: Path) -> tuple[IPv4Address, ...]:
+    """Where a path's backend is that was not looked into: where an application reaches it without the tunnel."""
+    if path.backend is not None:
+        return ()
+    hosts = {
+        str(each.host)
+        for each in facts.paths
+        if each.kind == path.kind and not each.tunnelled and _is_address(each.host) and _connected(each)
+    }
+    return tuple(map(IPv4Address, sorted(hosts)))
+
+
+def _connected(path: Path) -> bool:
+    return path.app.container.running and path.reach.connected
+
+
+def _is_address(host: str | None) -> bool:
+    try:
+        IPv4Address(host or "")
+    except AddressValueError:
+        return False
+    return True
