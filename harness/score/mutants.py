@@ -26,8 +26,17 @@ _GATEWAYS = ("wireguard-services", "wireguard-web")
 
 _CARELESS_GATEWAY = """
 cd /usr/local/lib/gateway/lib
-printf '%s\\n' 'refuse() { :; }' 'require() { :; }' 'refuse_unknown_names() { :; }' >>settings.sh
-printf '%s\\n' 'check_capability() { :; }' >>surroundings.sh
+cat >>settings.sh <<"END"
+refuse() { :; }
+require() { :; }
+refuse_unknown_names() { :; }
+END
+cat >>surroundings.sh <<"END"
+check_capability() { :; }
+END
+cat >>log.sh <<"END"
+die() { (($1 == EX_CONFIG)) || exit "$1"; }
+END
 """
 _UNTIDY_GATEWAY = """
 cd /usr/local/lib/gateway/lib
@@ -38,11 +47,25 @@ END
 """
 _SHORT_LIVED_GATEWAY = """
 cd /usr/local/lib/gateway/lib
-printf '%s\\n' 'supervise() { sleep 2; exit 1; }' >>tunnel.sh
+cat >>tunnel.sh <<"END"
+supervise() { sleep 0.2; exit 1; }
+END
 """
 _CARELESS_APP = """
 cd /opt/app/src/website
 sed -i 's/raise \\(.*\\) from None/_ = \\1/; s/raise /_ = /' environment.py
+rm -rf __pycache__
+"""
+
+
+_STUBBORN_APP = """
+cd /opt/app/src/website
+cat >>environment.py <<"END"
+
+
+def load(environ):
+    raise SettingError("nothing is good enough")
+END
 rm -rf __pycache__
 """
 
@@ -217,6 +240,12 @@ def _of_both_gateways(**settings: str) -> Callable[[Deployment], Mapping[str, An
 MUTANTS: tuple[Fault, ...] = (
     AnotherImage(
         name="a gateway that refuses nothing", services=_GATEWAYS, variable="WIREGUARD_IMAGE", script=_CARELESS_GATEWAY
+    ),
+    AnotherImage(
+        name="an application that refuses every setting",
+        services=_APPS,
+        variable="SERVICES_IMAGE",
+        script=_STUBBORN_APP,
     ),
     AnotherImage(
         name="an application that accepts any setting", services=_APPS, variable="SERVICES_IMAGE", script=_CARELESS_APP
