@@ -96,8 +96,8 @@ def test_what_cannot_be_meant_is_refused(run: Run, arguments: list[str]) -> None
         (("--engine", "ssh://"), "--engine ssh:// is no engine's address"),
         (("--engine", "tcp://web:docker"), "--engine tcp://web:docker is no engine's address"),
         (("--engine", "ssh://root@web", "--engine", "ssh://admin@web"), "--engine names web twice"),
-        (("--engine", "tcp://127.0.0.1:1"), "127.0.0.1:1"),
-        (("--engine", "unix:///nowhere/docker.sock"), "no container of the compose project wireguard-prod"),
+        (("--engine", "tcp://127.0.0.1:1"), "no Docker engine answers (127.0.0.1:1: Connection refused)"),
+        (("--engine", "unix:///nowhere/docker.sock"), "no Docker engine answers (this machine: "),
     ],
     ids=["no scheme", "unknown scheme", "no host", "no port", "twice", "nobody listens", "no socket"],
 )
