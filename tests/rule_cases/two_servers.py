@@ -137,3 +137,9 @@ def unseen_services_server(sample: Sample) -> None:
     sample.hosts[1] = HostEvidence(name="services", silent="Connection refused")
     for service in (BACK, REDIS, SERVICES, CELERY):
         sample.lose(service, "container", "the Docker engine of services does not answer (Connection refused)")
+
+
+@broken("profile-misplaced")
+def redis_runs_on_both_servers(sample: Sample) -> None:
+    _part(sample)
+    sample.hosts[:] = [replace(each, services=(REDIS, each.name)) for each in sample.hosts]
