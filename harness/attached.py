@@ -10,7 +10,7 @@ from docker.models.containers import Container
 from harness.addresses import AddressPlan
 from harness.deployment import SERVICES
 from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
-from harness.errors import DeploymentError
+from harness.errors import DeploymentError, EngineUnavailableError
 from harness.nodes import Node
 from harness.production import PROFILES
 
@@ -41,12 +41,18 @@ def spread(engines: Sequence[Engine], project: str) -> Attached:
     A service of a profile that an engine runs is a node too when it has no container, and so is all that should run
     on an engine that does not answer, where it can only be that. Raises `DeploymentError` when nothing is there.
     """
-    silent = [engine for engine in engines if engine.silence()]
+    reasons = {engine.name: engine.silence() for engine in engines}
+    if all(reasons.values()):
+        said = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        message = f"no Docker engine answers ({said}): is it up, and may this user use it?"
+        raise EngineUnavailableError(message)
+    silent = [engine for engine in engines if reasons[engine.name]]
     found = {engine.name: _of_project(engine, project) for engine in engines if engine not in silent}
     nodes = [node for own in found.values() for node in own]
     if not nodes:
-        said = ", ".join(found) or "no engine that answers"
-        message = f"no container of the compose project {project} is on {said}: --project NAME names another"
+        message = (
+            f"no container of the compose project {project} is on {', '.join(found)}: --project NAME names another"
+        )
         raise DeploymentError(message)
     missing = dict(PROFILES)
     for engine in engines:

@@ -122,7 +122,8 @@ def _forward(parts: SplitResult, name: str, socket: Path, log: Path, stack: Exit
         wait_until(f"SSH to {name}", lambda: socket.exists() or not ssh.running, bool, within=_FORWARDED)
     if not socket.exists():
         said = ssh.output.strip().splitlines()
-        message = f"SSH to {name} fails: {said[-1] if said else 'it said nothing'}; try: ssh {parts.netloc} docker ps"
+        why = said[-1] if said else "it said nothing"
+        message = f"SSH to {name} fails: {why}; try: ssh ssh://{parts.netloc} docker ps"
         raise EngineUnavailableError(message)
 
 

@@ -7,10 +7,14 @@ well it did.
 from __future__ import annotations
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
+from harness import disruptions
 from harness.addresses import LAYOUTS
+from harness.diagnosis.judgement import judge
 from harness.experiment import Experiment
 from harness.faults import Fault, catalogue
+from harness.snapshot import collect
 
 CATALOGUE = {fault.name: fault for fault in catalogue()}
 
@@ -42,20 +46,16 @@ PAIRS = (
 REPRESENTATIVES = frozenset(
     {
         *("web holds a wrong services key", "preshared keys differ", "wrong endpoint address", "UDP port blocked"),
-        *("MariaDB's DNAT rule is deleted", "no MASQUERADE", "DB_HOST instead of DATABASE_HOST", "MariaDB is stopped"),
-        *(
-            "web's gateway restarted alone",
-            "private key readable by all",
-            "the services server's UDP port is unpublished",
-        ),
-        *("nginx is stopped", "another keepalive", "MTU 1380"),
+        *("MariaDB's DNAT rule is deleted", "DB_HOST instead of DATABASE_HOST", "MariaDB is stopped"),
+        *("web's gateway restarted alone", "private key readable by all", "nginx is stopped", "another keepalive"),
+        "the services server's UDP port is unpublished",
     }
 )
 """One of each kind, for the prod layout, where all of them take a quarter of an hour (`--thorough`)."""
 
 
-def _case(*names: str) -> object:
-    """A case of faults, marked with the layouts on which all of them exist, and `thorough` where others stand for it."""
+def _case(*names: str) -> ParameterSet:
+    """A case of faults, marked with the layouts that have all of them, and `thorough` where others stand for it."""
     layouts = [layout for layout in LAYOUTS if all(layout in CATALOGUE[name].layouts for name in names)]
     marks = [pytest.mark.layouts(*layouts)]
     if not set(names) <= REPRESENTATIVES:
@@ -104,6 +104,19 @@ def test_the_healthy_deployment_gives_no_alarm(experiment: Experiment) -> None:
         diagnosis = experiment.check_up()
         assert diagnosis.status == "healthy", f"look {look}: {diagnosis}"
         assert not diagnosis.findings, f"look {look}: {diagnosis.findings}"
+
+
+@pytest.mark.layouts("prod")
+def test_a_server_whose_engine_is_silent_is_never_called_healthy(experiment: Experiment) -> None:
+    """While the services server stands still the doctor says that it could not see it, and is well when it is back."""
+    server = experiment.deployment.engine.container(experiment.deployment.machine("redis"))
+    with experiment.disturbance("the services server stands still") as undo:
+        undo.callback(disruptions.shake_hands_anew, experiment.deployment)
+        undo.callback(server.unpause)
+        server.pause()
+        diagnosis = judge(collect(experiment.deployment))
+        assert diagnosis.status == "unknown", diagnosis.findings
+        assert any("engine of services does not answer" in line for line in diagnosis.unknown), diagnosis.unknown
 
 
 def available(experiment: Experiment, name: str) -> Fault:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.diagnosis.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
+from harness.diagnosis.evidence import HostEvidence, NetworkEvidence, NodeEvidence, Piece, Snapshot
 from harness.diagnosis.judgement import Diagnosis, judge
 
 FRONT, BACK, MARIADB, REDIS = "wireguard-web", "wireguard-services", "mariadb", "redis"
@@ -90,6 +90,8 @@ class Sample:
             NetworkEvidence(name="with-ipv6", subnets=("fd00:7::/64", "10.7.0.0/24"), project=None, ours=False),
         ]
         self.problems: list[str] = []
+        self.hosts: list[HostEvidence] = []
+        self.machines: dict[str, str] = {}
         self._change(BACK, "netns", "net:[4026532881]", "net:[4026532661]")
 
     # --- changing it
@@ -204,11 +206,15 @@ class Sample:
             project="wireguard-dev",
             taken_at=datetime.fromtimestamp(NOW, tz=UTC),
             nodes=tuple(
-                NodeEvidence(service=service, name=service, pieces=self._node(service)) for service in self.pieces
+                NodeEvidence(
+                    service=service, name=service, pieces=self._node(service), host=self.machines.get(service, "")
+                )
+                for service in self.pieces
             ),
             networks=tuple(self.networks),
             traffic=self.traffic,
             problems=tuple(self.problems),
+            hosts=tuple(self.hosts),
             static=static,
         )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -85,3 +86,31 @@ def test_what_cannot_be_meant_is_refused(run: Run, arguments: list[str]) -> None
     status, out, err = run("doctor", *arguments)
     assert (status, out) == (2, "")
     assert err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--engine", "web"), "--engine web is no engine's address"),
+        (("--engine", "http://web"), "--engine http://web is no engine's address"),
+        (("--engine", "ssh://"), "--engine ssh:// is no engine's address"),
+        (("--engine", "tcp://web:docker"), "--engine tcp://web:docker is no engine's address"),
+        (("--engine", "ssh://root@web", "--engine", "ssh://admin@web"), "--engine names web twice"),
+        (("--engine", "tcp://127.0.0.1:1"), "no Docker engine answers (127.0.0.1:1: Connection refused)"),
+        (("--engine", "unix:///nowhere/docker.sock"), "no Docker engine answers (this machine: "),
+    ],
+    ids=["no scheme", "unknown scheme", "no host", "no port", "twice", "nobody listens", "no socket"],
+)
+def test_an_engine_that_cannot_be_asked_is_one_sentence(run: Run, words: tuple[str, ...], said: str) -> None:
+    """What, where and what to do, with exit status 2 and no traceback; and as JSON, unknown."""
+    status, out, err = run("doctor", *words)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+    status, out, _ = run("doctor", "--json", *words)
+    assert (status, json.loads(out)["status"]) == (2, "unknown")
+
+
+def test_engines_and_attached_containers_exclude_each_other(run: Run) -> None:
+    """The one is on this machine's engine, the other on others."""
+    assert run("doctor", "--engine", "ssh://root@web", "--attach", "redis")[0] == 2

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.diagnosis.evidence import NodeEvidence, Piece, Snapshot
+from harness.diagnosis.evidence import NodeEvidence, Piece, Snapshot, load
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.judgement import HEALTHY, UNKNOWN, judge
 from harness.diagnosis.rules import rules
 
 from .conftest import ROOT
 from .evidence_samples import APPS, BACK, BACKENDS, CELERY, FRONT, GATEWAYS, MARIADB, REDIS, SERVICES, WEB, Sample
+from .rule_cases import exposure, two_servers
 
 # What rules need of a node that runs. `log` only says more about what other pieces show.
 _OF_ALL = ("container", "secret-files")
@@ -224,3 +226,33 @@ def _containers_of(loaded: object) -> list[dict[str, object] | list[object]]:
     if isinstance(loaded, dict):
         return [loaded, *(found for each in loaded.values() for found in _containers_of(each))]
     return [loaded, *(found for each in loaded for found in _containers_of(each))] if isinstance(loaded, list) else []
+
+
+def test_a_server_whose_engine_is_silent_is_unknown_with_the_reason() -> None:
+    """Of two servers one was not seen: what fails may be its doing, so nothing is called well, ill or undiagnosed."""
+    sample = Sample()
+    two_servers.unseen_services_server(sample)
+    diagnosis = sample.diagnosis
+    assert (diagnosis.status, diagnosis.exit_code, diagnosis.findings) == (UNKNOWN, 2, ())
+    assert any("engine of services does not answer (Connection refused)" in line for line in diagnosis.unknown)
+    assert any(line.startswith("web→database") for line in diagnosis.unknown)
+
+
+def test_a_remedy_names_the_server_on_which_it_is_typed() -> None:
+    """Where there are two servers, and nowhere else."""
+    sample = Sample()
+    two_servers.wireguards_port_is_not_published(sample)
+    (finding,) = [each for each in sample.diagnosis.findings if each.root]
+    assert finding.remedy.startswith("on the server services: ")
+    alone = Sample()
+    exposure.services_is_published_for_everybody_as_in_production(alone)
+    assert "on the server" not in alone.diagnosis.findings[0].remedy
+
+
+def test_a_bundle_of_two_servers_says_the_same_when_it_is_loaded(tmp_path: Path) -> None:
+    """Machines, and on which of them each container is, are part of the evidence."""
+    sample = Sample()
+    two_servers.the_endpoint_is_an_address_that_no_server_has(sample)
+    path = tmp_path / "bundle.json"
+    path.write_text(sample.snapshot().to_json(), encoding="utf-8")
+    assert judge(load(path)) == sample.diagnosis

@@ -96,6 +96,11 @@ class Facts:
         """Whether the deployment is on several machines."""
         return len(self.snapshot.hosts) > 1
 
+    @property
+    def silent_hosts(self) -> tuple[str, ...]:
+        """The machines whose engines do not answer."""
+        return tuple(each.name for each in self.snapshot.hosts if each.silent)
+
     def machine(self, host: str) -> HostEvidence | None:
         """What was seen of a machine."""
         return next((each for each in self.snapshot.hosts if each.name == host), None)

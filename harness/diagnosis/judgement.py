@@ -179,7 +179,7 @@ def _undiagnosed(facts: Facts, findings: Iterable[Finding]) -> list[Finding]:
     nodes = {finding.node for finding in findings}
     found = []
     for path in facts.paths:
-        if path.id in explained or path.app.configured_only:
+        if path.id in explained or path.app.configured_only or facts.silent_hosts:
             continue
         try:
             reach = path.reach
@@ -236,6 +236,9 @@ def _unexplained(facts: Facts, findings: Iterable[Finding], unseen: Iterable[Uns
     for path in facts.paths:
         if path.id not in broken and _is_starting(path) and _has_failed(path):
             lines[f"{path.id}: {path.reach}, and that has only just been started"] = None
+    if facts.silent_hosts:
+        failing = [path for path in facts.paths if path.id not in broken and _has_failed(path)]
+        lines |= {f"{path.id}: {path.reach}, and a server on its way was not seen": None for path in failing}
     if len(facts.gateways) == 1:
         lines[f"the tunnel has two ends, and only {facts.gateways[0].service} was looked at"] = None
     for node in facts.nodes:
@@ -249,9 +252,14 @@ def _unexplained(facts: Facts, findings: Iterable[Finding], unseen: Iterable[Uns
 
 
 def _status(findings: Iterable[Finding], unknown: tuple[str, ...], facts: Facts) -> str:
-    if any(finding.severity is Severity.ERROR for finding in findings) or any(map(_fails, facts.paths)):
+    if any(finding.severity is Severity.ERROR for finding in findings) or any(map(_fails, _judged(facts))):
         return FAULTY
     return UNKNOWN if unknown or not facts.nodes else HEALTHY
+
+
+def _judged(facts: Facts) -> tuple[Path, ...]:
+    """The paths whose failure is the deployment's: of a server that is not seen nobody knows."""
+    return () if facts.silent_hosts else facts.paths
 
 
 def _fails(path: Path) -> bool:

@@ -59,6 +59,8 @@ def outsiders(facts: Facts) -> Iterator[Outside]:
     missing = [path for path in facts.paths if path.backend is None and path.kind in _WHAT]
     direct = [path for path in missing if not path.tunnelled and _is_address(path.host) and path.app.container.running]
     for kind, host, port in sorted({(path.kind, str(path.host), path.port) for path in direct}):
+        if found_at(facts, kind) not in ((), (host,)):
+            continue  # it is the setting that is wrong
         own = tuple(path for path in direct if (path.kind, path.host, path.port) == (kind, host, port))
         forwarded = [path for path in missing if path.kind == kind and path.tunnelled and leads_to(facts, path) == host]
         concerned = (*own, *forwarded)
@@ -70,6 +72,12 @@ def outsiders(facts: Facts) -> Iterator[Outside]:
             paths=frozenset(path.id for path in concerned),
             reached=any(_connected(path) for path in concerned),
         )
+
+
+def found_at(facts: Facts, kind: str) -> tuple[str, ...]:
+    """Where the gateway forwards to a backend that nobody looked into, when an application reaches it so."""
+    through = [path for path in facts.paths if path.kind == kind and path.tunnelled and path.backend is None]
+    return tuple(sorted({place for path in through if _connected(path) and (place := leads_to(facts, path))}))
 
 
 def leads_to(facts: Facts, path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Services alone is told of another database host than its gateway forwards to."""
+"""Celery alone is told of another database host than its gateway forwards to."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import ClassVar
 
 from harness import disruptions, recreation
 from harness.deployment import Deployment
-from harness.faults import Fault, Stage, Symptom
-from harness.probes.health import HealthVerdict
-from harness.probes.served import NOT_SERVED
+from harness.faults import Fault, Stage
 
 _NOBODY = 99
 """An address of the containers' network that nobody has."""
@@ -23,18 +21,14 @@ class DatabaseHostWrong(Fault):
     stage: ClassVar[Stage] = Stage.BEFORE_UP
     layouts: ClassVar[tuple[str, ...]] = ("prod",)  # in dev the address is MariaDB's own, in the compose file
 
-    name = "DATABASE_HOST of services is wrong"
-    seen = "services says that its database does not answer, while web reaches it through the tunnel"
+    name = "DATABASE_HOST of celery is wrong"
+    seen = "jobs that need the database fail, while web and services reach it"
     roots = frozenset({"setting-contradicted"})
 
-    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
-        """Nobody is there."""
-        return Symptom(probe=HealthVerdict("services", "database"), outcomes=NOT_SERVED)
-
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
-        """Create services anew with it."""
+        """Create celery anew with it."""
         wrong = {"DATABASE_HOST": str(deployment.plan.services_net[_NOBODY])}
-        recreation.redeploy(deployment, undo, disruptions.with_environment("services", wrong), "services")
+        recreation.redeploy(deployment, undo, disruptions.with_environment("celery", wrong), "celery")
 
 
 CASES: tuple[Fault, ...] = (DatabaseHostWrong(),)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import disruptions, recreation
+from harness import disruptions, mutations, recreation
 from harness.addresses import WIREGUARD_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
@@ -33,10 +33,16 @@ class EndpointSettingWrong(Fault):
         return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
-        """Create web's gateway anew with it; what shares its namespace moves along."""
+        """Create web's gateway anew with it; what shares its namespace moves along.
+
+        Services forgets where web was, as one that was deployed with it. Else it would tell web where it is.
+        """
         wrong = f"{deployment.plan.tunnel_net[_NOBODY]}:{WIREGUARD_PORT}"
         overlay = disruptions.with_environment("wireguard-web", {"WG_PEER_ENDPOINT": wrong})
         recreation.redeploy(deployment, undo, overlay, "wireguard-web")
+        web, services = deployment.gateways
+        mutations.add_peer_again(web, f"Endpoint = {web.peer().endpoint}", f"Endpoint = {wrong}")
+        mutations.add_peer_again(services, f"Endpoint = {services.peer().endpoint}", "")
 
 
 CASES: tuple[Fault, ...] = (EndpointSettingWrong(),)

@@ -7,7 +7,7 @@ from ipaddress import AddressValueError, IPv4Address
 
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.journeys import is_floating, is_misdirected, shared_addresses
-from harness.diagnosis.outside import leads_to
+from harness.diagnosis.outside import found_at
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
@@ -57,9 +57,7 @@ def _reached_elsewhere(facts: Facts, path: Path) -> tuple[str, ...]:
     """Where the gateway forwards to a backend that nobody looked into, when it is reached so and not by this path."""
     if facts.snapshot.static or path.reach.connected:
         return ()
-    others = [each for each in facts.paths if each.kind == path.kind and each.tunnelled and each.backend is None]
-    found = {leads_to(facts, each) for each in others if each.app.container.running and each.reach.connected}
-    return tuple(sorted(place for place in found if place))
+    return found_at(facts, path.kind)
 
 
 def _is_forwarded(facts: Facts, path: Path, host: IPv4Address) -> bool:
