@@ -20,8 +20,7 @@ from harness.production import Production
 from harness.servers import SITE
 
 pytestmark = pytest.mark.layouts("prod")
-
-STARTED = "{{.Name}} {{.Id}} {{.State.StartedAt}}"
+THOROUGH = pytest.mark.thorough
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def production(deployment: Deployment) -> Production:
 # --- deploying -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("connection", ["docker", "ssh"])
+@pytest.mark.parametrize("connection", [pytest.param("docker", marks=THOROUGH), "ssh"])
 def test_deploying_again_changes_nothing(production: Production, connection: str) -> None:
     """The same deployment once more, also over SSH: no task changes anything, nothing restarts, no query fails."""
     before = started(production)
@@ -83,7 +82,7 @@ def test_a_changed_secret_renews_what_uses_it_and_rollback_takes_it_back(experim
         assert "nothing to go back to" in again.said
 
 
-@pytest.mark.parametrize("first", ["web", "services"])
+@pytest.mark.parametrize("first", ["web", pytest.param("services", marks=THOROUGH)])
 def test_servers_are_deployed_from_nothing_in_either_order(experiment: Experiment, first: str) -> None:
     """Each server can be the first: it comes up by itself, and with the other one the tunnel stands."""
     production = of(experiment)
@@ -136,9 +135,13 @@ REFUSED: Mapping[str, tuple[Wrong, str]] = {
     "the other server's profile": (profile_of_the_other_server, "docker_compose_profile"),
     "servers exchanged": (servers_exchanged, "wireguard-services"),
 }
+STOOD_FOR = ("no preshared key", "the other server's profile")
 
 
-@pytest.mark.parametrize(("wrong", "named"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [pytest.param(*case, id=name, marks=THOROUGH if name in STOOD_FOR else ()) for name, case in REFUSED.items()],
+)
 def test_what_is_wrong_is_refused_before_anything_is_touched(production: Production, wrong: Wrong, named: str) -> None:
     """deploy.yml ends with a sentence that names what is wrong, and both servers are as they were."""
     before = started(production), files(production)
