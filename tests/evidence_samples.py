@@ -190,6 +190,8 @@ class Sample:
         """Give a service another name."""
         for each in (self.pieces, self.containers, self.missing):
             each[new] = each.pop(old)
+        if old in self.machines:
+            self.machines[new] = self.machines.pop(old)
         for container in self.containers.values():
             if container["joined"] == old:
                 container["joined"] = new

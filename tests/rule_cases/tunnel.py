@@ -201,3 +201,10 @@ def a_network_right_beside(sample: Sample) -> None:
     sample.networks.append(NetworkEvidence(name="beside", subnets=("10.101.1.0/24",), project=None, ours=True))
     attachment = {"network": "beside", "address": "10.101.1.2", "prefix": 24, "wanted": None}
     sample.containers[SERVICES]["attachments"].append(attachment)
+
+
+@fine
+def the_ends_counters_were_read_a_moment_apart(sample: Sample) -> None:
+    """A keepalive arrived that was counted at its sender before: of nothing sent, something came."""
+    for sizes in sample.traffic.values():
+        sizes |= {"small": (0, 32)}

@@ -19,7 +19,7 @@ def _over(facts: Facts) -> tuple[End, ...]:
 def _when(facts: Facts, end: End) -> Iterator[Case]:
     small_sent, small_arrived = facts.traffic(end, "small")
     large_sent, large_arrived = facts.traffic(end, "large")
-    if not small_arrived or not large_sent:
+    if not small_sent or not small_arrived or not large_sent:
         return
     if 1 - small_arrived / small_sent > _PASS or 1 - large_arrived / large_sent < _LOST:
         return
