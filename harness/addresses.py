@@ -17,6 +17,8 @@ TUNNEL_SERVICES = IPv4Interface("10.100.0.11/24")
 WIREGUARD_PORT = 51820
 
 LAYOUTS = ("dev", "prod")
+SERVICES = ("wireguard-services", "wireguard-web", "mariadb", "redis", "services", "celery", "web")
+"""What both layouts have, by the names in their compose files."""
 
 MARIADB_PORT = 3306
 REDIS_PORT = 6379
@@ -135,6 +137,16 @@ class AddressPlan:
         return SERVICES_PORT + _PORT_STEP * self.index
 
     @property
+    def host_ports(self) -> tuple[int, ...]:
+        """The ports of this host's loopback that the deployment needs for itself."""
+        return self.web_port, self.services_port
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The names of its containers on this host's engine."""
+        return tuple(f"{self.container_prefix}{service}" for service in SERVICES)
+
+    @property
     def container_prefix(self) -> str:
         """What stands before each container's name; nothing in plan 0."""
         return f"plan{self.index}-" if self.index else ""
@@ -222,6 +234,26 @@ class ProdPlan(AddressPlan):
     def seen_by_mariadb(self, side: str) -> IPv4Address:  # noqa: ARG002 (either side)
         """The services server, behind whose address all of its containers are when they leave it."""
         return self.database_net[11]
+
+    @property
+    def web_port(self) -> int:
+        """Where web is published on its server's own loopback."""
+        return WEB_PORT
+
+    @property
+    def services_port(self) -> int:
+        """Where services is published on its server's own loopback."""
+        return SERVICES_PORT
+
+    @property
+    def host_ports(self) -> tuple[int, ...]:
+        """None: what is published of the servers takes ports that are free."""
+        return ()
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The servers, and the database's host."""
+        return tuple(f"{self.project}-{name}" for name in ("mariadb", "web-server", "services-server"))
 
     @property
     def container_prefix(self) -> str:

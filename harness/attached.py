@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from docker.models.containers import Container
 
-from harness.addresses import AddressPlan
-from harness.deployment import SERVICES
+from harness.addresses import SERVICES, AddressPlan
 from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
 from harness.errors import DeploymentError, EngineUnavailableError
 from harness.nodes import Node

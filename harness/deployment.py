@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import command
-from harness.addresses import AddressPlan
+from harness.addresses import SERVICES, AddressPlan
 from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject, secrets_directory
 from harness.credentials import Credentials
 from harness.engine import Engine
@@ -22,7 +22,6 @@ from harness.ownership import Run
 _TYPED = 20.0  # seconds; what people type to look at something answers at once, or not at all
 
 PROBES = ("probe-web", "probe-services")
-SERVICES = ("wireguard-services", "wireguard-web", "mariadb", "redis", "services", "celery", "web")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

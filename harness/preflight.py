@@ -13,7 +13,6 @@ from typing import Any
 
 from harness import command, leases
 from harness.addresses import TUNNEL_WEB, AddressPlan
-from harness.deployment import SERVICES
 from harness.engine import COMPOSE_NETWORK, COMPOSE_NUMBER, COMPOSE_PROJECT, Engine
 from harness.errors import CommandError, ConfigurationError, PrerequisiteError
 from harness.ownership import LABEL
@@ -121,7 +120,7 @@ def _subnet_lines(engine: Engine, plan: AddressPlan) -> list[str]:
 def _port_lines(engine: Engine, plan: AddressPlan) -> list[str]:
     lines = []
     published = engine.published_ports()
-    for port in (plan.web_port, plan.services_port):
+    for port in plan.host_ports:
         holders = [held.container for held in published if held.port == port]
         if holders:
             lines.append(f"port {port} is published by container {holders[0]}: docker stop {holders[0]}")
@@ -141,7 +140,7 @@ def _bindable(port: int) -> bool:
 
 
 def _name_lines(engine: Engine, plan: AddressPlan) -> list[str]:
-    names = {f"{plan.container_prefix}{service}" for service in SERVICES}
+    names = set(plan.host_names)
     remedies: dict[str, list[str]] = {}
     for container in engine.client.containers.list(all=True, ignore_removed=True):
         if container.name in names and LABEL not in container.labels:

@@ -17,7 +17,8 @@ from typing import Any
 from docker.errors import ImageNotFound
 
 from harness import images, preflight, recreation
-from harness.deployment import SERVICES, Deployment
+from harness.addresses import SERVICES
+from harness.deployment import Deployment
 from harness.errors import DeploymentError
 from harness.faults import Fault
 
