@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from harness.errors import BringUpError
 from harness.model import Budget
 from harness.ownership import Run
 from harness.production import Production, override_of, specifications
+from harness.servers import SITE
 from harness.waiting import Deadline, wait_until
 
 Say = Callable[[str], None]
@@ -44,6 +46,19 @@ def provide_servers(engine: Engine, plan: ProdPlan, run: Run, secrets: Credentia
     _start_database(engine, plan, run, networks["database"])
     servers.boot(engine, plan, run, networks, specifications(plan))
     return Production(engine=engine, plan=plan, run=run, credentials=secrets)
+
+
+def settle(deployment: Production) -> None:
+    """Deploy once more where containers are not those that a deployment has made.
+
+    What an experiment creates anew is as it was, but not in the playbook's books: the next deployment makes it again.
+    """
+    for server in deployment.servers:
+        books = json.loads(server.output("cat", str(SITE / ".applied")))["containers"]
+        if any(deployment.node(name).container.id != made["id"] for name, made in books.items()):
+            playbooks.play(deployment, "deploy.yml")
+            add_probes(deployment)
+            return
 
 
 def add_probes(deployment: Production) -> None:

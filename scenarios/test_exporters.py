@@ -25,6 +25,7 @@ def test_each_server_has_an_exporter_once_the_inventory_says_so(experiment: Expe
     """
     production = experiment.deployment
     assert isinstance(production, Production)
+    provision.settle(production)
     with experiment.disturbance("the profile monitoring is switched on") as undo:
         before = [node.container.id for node in production.observed]
         exporters = switched_on(production, undo)

@@ -25,8 +25,9 @@ THOROUGH = pytest.mark.thorough
 
 @pytest.fixture
 def production(deployment: Deployment) -> Production:
-    """The deployment, which is the prod layout's."""
+    """The deployment, which is the prod layout's, as its playbook has made it."""
     assert isinstance(deployment, Production)
+    provision.settle(deployment)
     return deployment
 
 
@@ -215,8 +216,9 @@ def test_keys_are_rotated_under_traffic(experiment: Experiment) -> None:
 
 
 def of(experiment: Experiment) -> Production:
-    """The experiment's deployment, which is the prod layout's."""
+    """The experiment's deployment, which is the prod layout's, as its playbook has made it."""
     assert isinstance(experiment.deployment, Production)
+    provision.settle(experiment.deployment)
     return experiment.deployment
 
 
