@@ -55,7 +55,8 @@ def settle(deployment: Production) -> None:
     """
     for server in deployment.servers:
         books = json.loads(server.output("cat", str(SITE / ".applied")))["containers"]
-        if any(deployment.node(name).container.id != made["id"] for name, made in books.items()):
+        own = {node.service: node for node in deployment.observed}
+        if any(own[name].container.id != made["id"] for name, made in books.items() if name in own):
             playbooks.play(deployment, "deploy.yml")
             add_probes(deployment)
             return

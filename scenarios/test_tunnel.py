@@ -92,10 +92,11 @@ def test_web_knows_the_endpoint_of_services(deployment: Deployment) -> None:
     assert deployment.wireguard_web.peer().endpoint == expected
 
 
-def test_services_has_learnt_the_endpoint_of_web(deployment: Deployment) -> None:
+def test_services_has_learnt_the_endpoint_of_web(deployment: Deployment, layout: str) -> None:
     """The services end was told no endpoint and has learnt from the handshake where web's end is."""
-    learnt = deployment.wireguard_services.peer().endpoint
-    assert learnt == f"{deployment.plan.underlay_web}:{WIREGUARD_PORT}"
+    address, _, port = str(deployment.wireguard_services.peer().endpoint).rpartition(":")
+    assert address == str(deployment.plan.underlay_web)
+    assert port == str(WIREGUARD_PORT) or layout == "prod"  # where the web server's NAT has chosen it
 
 
 def test_exactly_one_end_initiates(deployment: Deployment) -> None:
