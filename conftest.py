@@ -20,6 +20,7 @@ from harness.engine import Engine
 from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
 from harness.experiment import Experiment
 from harness.faults import Fault, catalogue
+from harness.production import Production
 from harness.progress import stamped
 from harness.redaction import without
 from harness.score import page as scorepage
@@ -172,6 +173,13 @@ def stage(pytestconfig: pytest.Config, layout: str) -> Iterator[Stage]:
 def deployment(stage: Stage) -> Deployment:
     """The deployment, up and healthy. Tests that only read share it; those that break it use `experiment`."""
     return stage.deployment()
+
+
+@pytest.fixture
+def production(deployment: Deployment) -> Production:
+    """The deployment, where it is the prod layout's: what only that one has. `experiment` works on the very same."""
+    assert isinstance(deployment, Production)  # noqa: S101 (the marker `layouts` sees to it)
+    return deployment
 
 
 @pytest.fixture

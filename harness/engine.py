@@ -15,6 +15,7 @@ import docker
 from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
+from docker.tls import TLSConfig
 from requests.exceptions import RequestException
 
 from harness.errors import CommandError, DeploymentError, EngineUnavailableError, HarnessError
@@ -28,6 +29,7 @@ COMPOSE_NETWORK = "com.docker.compose.network"
 
 # The engine answers at once; what may be silent for long is a command run by `exec`, which bounds itself.
 _TIMEOUT = 120
+_API = "1.44"  # of Engine 25; said outright where an engine may be silent, since the SDK would ask it
 _PATIENCE = 8  # seconds; a ping is answered in milliseconds, on a loaded machine within seconds
 
 # Each piece of output has a head: the stream's number, three zeros, and its length (Engine API, "Stream format").
@@ -216,6 +218,21 @@ class Engine:
             number, size = _FRAME.unpack(head)
             outputs[number] = outputs.get(number, b"") + answer.raw.read(size)
         return outputs[_STDOUT], outputs[_STDERR]
+
+
+def client_at(url: str, certificates: Path | None = None) -> docker.DockerClient:
+    """A client of the engine at an address, which need not answer yet.
+
+    With TLS where there are `certificates`, a folder of files named as the docker command has them. Raises
+    `DockerException` or `OSError` where those cannot be used.
+    """
+    trusted: TLSConfig | bool = False
+    if certificates:
+        own = (str(certificates / "cert.pem"), str(certificates / "key.pem"))
+        trusted = TLSConfig(client_cert=own, ca_cert=str(certificates / "ca.pem"), verify=True)
+    client = docker.DockerClient(base_url=url, tls=trusted, timeout=_TIMEOUT, version=_API)
+    client.api.trust_env = False  # as in `connect`
+    return client
 
 
 def _context_host() -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Interface
 from typing import Any
 
@@ -16,6 +16,7 @@ SAVE = ("iptables-save", "-c")
 ADDRESSES = ("ip", "-j", "-4", "address", "show")
 ROUTES = ("ip", "-j", "-4", "route", "show", "table", "main")
 
+_CONTAINERS_OWN = ("lo", "docker", "br-", "veth")  # how the interfaces begin that a machine has for its containers
 _RULE = re.compile(r"\[(?P<packets>\d+):(?P<bytes>\d+)\] -A (?P<chain>\S+)(?: (?P<specification>.+))?")
 _POLICY = re.compile(r":(?P<chain>\S+) (?P<policy>\S+)(?: \[(?P<packets>\d+):\d+\])?")
 
@@ -108,6 +109,11 @@ def parse_addresses(text: str) -> tuple[Address, ...]:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _unlike("ip address", error) from error
+
+
+def machine_addresses(found: Iterable[Address]) -> tuple[str, ...]:
+    """A machine's own addresses, each with its prefix length: not those of loopback or of its containers' networks."""
+    return tuple(str(each.address) for each in found if not each.interface.startswith(_CONTAINERS_OWN))
 
 
 def parse_routes(text: str) -> tuple[Route, ...]:

@@ -77,11 +77,7 @@ def write_inventory(deployment: Production) -> None:
     write_vault(
         deployment,
         {
-            "vault_wg_web_private_key": kept.keys.web.private,
-            "vault_wg_web_public_key": kept.keys.web.public,
-            "vault_wg_services_private_key": kept.keys.services.private,
-            "vault_wg_services_public_key": kept.keys.services.public,
-            "vault_wg_preshared_key": kept.keys.preshared,
+            **in_vault(kept.keys),
             "vault_db_password": kept.db_password,
             "vault_redis_password": kept.redis_password,
             "vault_django_secret_key": kept.django_secret_key,
@@ -119,16 +115,27 @@ def write_hosts(deployment: Production, settings: Mapping[str, Mapping[str, Any]
     (inventory(deployment) / "hosts.yml").write_text(json.dumps(document, indent=2), encoding="utf-8")
 
 
+def in_vault(held: keys.KeySet) -> dict[str, str]:
+    """Keys by the names that they have in the vault."""
+    return {
+        "vault_wg_web_private_key": held.web.private,
+        "vault_wg_web_public_key": held.web.public,
+        "vault_wg_services_private_key": held.services.private,
+        "vault_wg_services_public_key": held.services.public,
+        "vault_wg_preshared_key": held.preshared,
+    }
+
+
 def write_vault(deployment: Production, values: Mapping[str, str]) -> None:
     """Encrypt a vault with these values; raises `CommandError` when it cannot be done."""
-    vault = inventory(deployment) / "group_vars" / "vault.yml"
+    vault = _vault(deployment)
     keys.write_file(vault, json.dumps(values), mode=0o600)
     _ansible("ansible-vault", "encrypt", *_password(deployment), str(vault), timeout=_VAULT_TIMEOUT)
 
 
 def read_vault(deployment: Production) -> dict[str, str]:
     """What is in the vault; raises `CommandError` when it cannot be opened."""
-    vault = inventory(deployment) / "group_vars" / "vault.yml"
+    vault = _vault(deployment)
     result = _ansible("ansible-vault", "view", *_password(deployment), str(vault), timeout=_VAULT_TIMEOUT)
     found: dict[str, str] = json.loads(result.stdout)
     return found
@@ -151,6 +158,10 @@ def play(deployment: Production, playbook: str, *arguments: str, check: bool = T
         message = f"{playbook} failed:\n{result.stdout[-3000:]}"
         raise CommandError(message)
     return played
+
+
+def _vault(deployment: Production) -> Path:
+    return inventory(deployment) / "group_vars" / "vault.yml"
 
 
 def _password(deployment: Production) -> tuple[str, str]:

@@ -36,6 +36,8 @@ PROJECT = "wireguard-prod"
 class Production(Deployment):
     """A deployment of the prod layout."""
 
+    plan: ProdPlan
+
     def __init__(self, *, engine: Engine, plan: ProdPlan, run: Run, credentials: Credentials) -> None:
         self.web_server = _server(engine, plan, run, "web")
         self.services_server = _server(engine, plan, run, "services")

@@ -8,10 +8,8 @@ from typing import Any
 
 from harness import compose, credentials, images, playbooks, servers
 from harness.addresses import MARIADB_PORT, ProdPlan
-from harness.compose import PROBED
 from harness.credentials import Credentials
 from harness.engine import Engine
-from harness.errors import BringUpError
 from harness.model import Budget
 from harness.ownership import Run
 from harness.production import Production, override_of, specifications
@@ -34,18 +32,26 @@ def provide(engine: Engine, plan: ProdPlan, run: Run, secrets: Credentials, say:
     deployment = provide_servers(engine, plan, run, secrets)
     say(f"{plan.project}: both servers up, images loaded ({took.elapsed:.1f} s)")
     playbooks.write_inventory(deployment)
-    playbooks.play(deployment, "deploy.yml", say=lambda line: say(f"{plan.project}: {line}"))
+    deploy(deployment, say=lambda line: say(f"{plan.project}: {line}"))
     say(f"{plan.project}: deployed ({took.elapsed:.1f} s)")
-    add_probes(deployment)
     return deployment
 
 
 def provide_servers(engine: Engine, plan: ProdPlan, run: Run, secrets: Credentials) -> Production:
     """Two bare servers and the database's host."""
-    networks = servers.make_networks(engine, plan, run)
-    _start_database(engine, plan, run, networks["database"])
-    servers.boot(engine, plan, run, networks, specifications(plan))
+    servers.make_networks(engine, plan, run)
+    _start_database(engine, plan, run)
+    booted = servers.boot(engine, plan, run, specifications(plan))
+    for side in (server.service for server in booted):
+        probe = compose.probe(side, plan, run.labels()) | {"profiles": [side]}
+        compose.write_override(override_of(run, side), {"services": {f"probe-{side}": probe}})
     return Production(engine=engine, plan=plan, run=run, credentials=secrets)
+
+
+def deploy(deployment: Production, *, say: Say | None = None) -> None:
+    """Deploy both servers by the inventory as it is, and put the probes where they belong."""
+    playbooks.play(deployment, "deploy.yml", say=say)
+    add_probes(deployment)
 
 
 def settle(deployment: Production) -> None:
@@ -53,33 +59,24 @@ def settle(deployment: Production) -> None:
 
     What an experiment creates anew is as it was, but not in the playbook's books: the next deployment makes it again.
     """
+    own = {node.service: node for node in deployment.observed}
     for server in deployment.servers:
         books = json.loads(server.output("cat", str(SITE / ".applied")))["containers"]
-        own = {node.service: node for node in deployment.observed}
         if any(own[name].container.id != made["id"] for name, made in books.items() if name in own):
-            playbooks.play(deployment, "deploy.yml")
-            add_probes(deployment)
+            deploy(deployment)
             return
 
 
 def add_probes(deployment: Production) -> None:
     """Put a probe on each server, anew where what it belongs to has been created anew; wait until all is well."""
-    for server in deployment.servers:
-        side = server.service
-        added = {"services": {f"probe-{side}": compose.probe(side, deployment.plan, deployment.run.labels())}}
-        added["services"][f"probe-{side}"]["profiles"] = [side]
-        compose.write_override(override_of(deployment.run, side), added)
-        owner, probe = deployment.node(PROBED[side]), deployment.probe(side)
+    for probe in (deployment.probe_web, deployment.probe_services):
         deployment.project(probe.service).recreate(probe.service)
-        assert owner.engine is probe.engine  # noqa: S101 (they share a network namespace)
-    unwell = wait_until("all containers to be well", deployment.unwell, lambda found: not found, within=_WELL)
-    if unwell:
-        raise BringUpError(f"not all is well: {unwell}")
+    wait_until("all containers to be well", deployment.unwell, lambda found: not found, within=_WELL)
 
 
-def _start_database(engine: Engine, plan: ProdPlan, run: Run, network: str) -> None:
+def _start_database(engine: Engine, plan: ProdPlan, run: Run) -> None:
     """Start the bare-metal MariaDB: a container of this machine's engine, which no compose file knows."""
-    secrets = compose.secrets_directory(run.state)
+    secrets, network = compose.secrets_directory(run.state), servers.network_name(plan, "database")
     uid = credentials.uid()
     container = engine.client.containers.create(
         images.chosen()["MARIADB_IMAGE"],
@@ -113,10 +110,7 @@ def _start_database(engine: Engine, plan: ProdPlan, run: Run, network: str) -> N
 def _database_health() -> dict[str, Any]:
     nanoseconds = 1_000_000_000
     return {
-        "test": [
-            "CMD-SHELL",
-            _DATABASE_CHECK,
-        ],
+        "test": ["CMD-SHELL", _DATABASE_CHECK],
         "interval": 15 * nanoseconds,
         "timeout": 6 * nanoseconds,
         "retries": 3,

@@ -16,24 +16,19 @@ from urllib.parse import SplitResult, urlsplit
 
 import docker
 from docker.errors import DockerException
-from docker.tls import TLSConfig
 from requests.exceptions import RequestException
 
 from harness import command, netfilter
-from harness.engine import Engine
+from harness.engine import Engine, client_at
 from harness.errors import ConfigurationError, EngineUnavailableError, HarnessError, WaitTimeoutError
 from harness.model import Budget
 from harness.namespaces import PROC
 from harness.waiting import wait_until
 
-_API = "1.44"  # of Engine 25; said outright, so that an engine that is silent is no error yet
 _SOCKET = "/var/run/docker.sock"
-_TIMEOUT = 120  # seconds; as for the engine of this machine
 _SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ExitOnForwardFailure=yes")
 _FORWARDED = Budget(seconds=20, poll=0.05, reason="SSH gives up to connect after 10 s, and logs in within seconds")
 _LOOK_TIMEOUT = 20.0  # seconds; `ip` answers at once, and SSH as above
-_CONTAINERS_OWN = ("lo", "docker", "br-", "veth")
-"""How the interfaces begin that a machine has for its own containers."""
 
 
 @contextlib.contextmanager
@@ -77,11 +72,10 @@ def _engine(url: str, name: str, place: Path, stack: ExitStack) -> Engine:
     if parts.scheme == "ssh":
         socket = Path(f"{place}.sock")
         _forward(parts, name, socket, Path(f"{place}.log"), stack)
-        client = docker.DockerClient(base_url=f"unix://{socket}", timeout=_TIMEOUT, version=_API)
+        client = client_at(f"unix://{socket}")
     else:
         client = _direct(url, name, tls=parts.scheme == "tcp")
     stack.callback(client.close)
-    client.api.trust_env = False
     # The numbers of that machine's processes mean nothing here.
     return Engine(
         client,
@@ -96,12 +90,7 @@ def _direct(url: str, name: str, *, tls: bool) -> docker.DockerClient:
     own = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
     wanted = tls and bool(os.environ.get("DOCKER_TLS_VERIFY"))
     try:
-        if not wanted:
-            return docker.DockerClient(base_url=url, timeout=_TIMEOUT, version=_API)
-        trusted = TLSConfig(
-            client_cert=(str(own / "cert.pem"), str(own / "key.pem")), ca_cert=str(own / "ca.pem"), verify=True
-        )
-        return docker.DockerClient(base_url=url, tls=trusted, timeout=_TIMEOUT, version=_API)
+        return client_at(url, own if wanted else None)
     except (DockerException, RequestException, OSError) as error:
         message = f"the Docker engine of {name} does not answer at {url}: {error}"
         raise EngineUnavailableError(message) from error
@@ -133,4 +122,4 @@ def _addresses(parts: SplitResult) -> tuple[str, ...]:
         found = netfilter.parse_addresses(result.stdout)
     except (HarnessError, ValueError):
         return ()  # a machine without iproute2's JSON: then nobody can tell
-    return tuple(str(each.address) for each in found if not each.interface.startswith(_CONTAINERS_OWN))
+    return netfilter.machine_addresses(found)

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import docker
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from docker.errors import APIError, DockerException
-from docker.tls import TLSConfig
 from docker.types import IPAMConfig, IPAMPool
 from requests.exceptions import RequestException
 
-from harness import images, keys
+from harness import images, keys, netfilter
 from harness.addresses import ProdPlan
 from harness.certificates import Authority
-from harness.engine import Engine
+from harness.engine import Engine, client_at
 from harness.errors import BringUpError, CommandError, DeploymentError
 from harness.model import Budget
 from harness.namespaces import PROC, process_of
@@ -40,7 +38,6 @@ SSH_PORT = 22
 ENGINE_PORT = 2376  # Docker's own for its API with TLS
 _BOOTED = Budget(seconds=60, poll=0.1, reason="an engine on an empty disk is there after 2 s, on a loaded machine 10 s")
 _SHUT_DOWN = 30  # seconds; the engine gives each container 5 s to stop, all at once
-_TIMEOUT = 120  # seconds; as for the engine of this machine
 _TLS = "/etc/docker/tls"
 
 
@@ -79,17 +76,26 @@ class Server(Node):
         return self.files / "site"
 
     @property
+    def client_files(self) -> Path:
+        """The certificates by which its engine lets us in, under the names that the docker command wants."""
+        return self.files / "client"
+
+    @property
+    def engine_url(self) -> str:
+        """Where its engine is reached from here."""
+        return f"tcp://127.0.0.1:{self.port(ENGINE_PORT)}"
+
+    @property
     def inner(self) -> Engine:
         """The server's own engine."""
         if self._inner is None:
-            self._inner = Engine(self._client(), self._procfs, name=self.service, addresses=self._own_addresses)
+            client = client_at(self.engine_url, self.client_files)
+            self._inner = Engine(client, self._procfs, name=self.service, addresses=self._own_addresses)
         return self._inner
 
     def _own_addresses(self) -> tuple[str, ...]:
         """Its addresses on the networks that join it to others, and not those of its own containers' networks."""
-        return tuple(
-            str(found.address) for found in self.addresses() if not found.interface.startswith(("lo", "docker", "br-"))
-        )
+        return netfilter.machine_addresses(self.addresses())
 
     def port(self, inside: int) -> int:
         """The port of this machine's loopback that leads to one of the server's, also while it is down."""
@@ -121,16 +127,6 @@ class Server(Node):
         with self.engine.saved_images(references) as archive:
             self.inner.load_images(archive)
 
-    def _client(self) -> docker.DockerClient:
-        own = self.files / "client"
-        trusted = TLSConfig(
-            client_cert=(str(own / "cert.pem"), str(own / "key.pem")), ca_cert=str(own / "ca.pem"), verify=True
-        )
-        address = f"tcp://127.0.0.1:{self.port(ENGINE_PORT)}"
-        client = docker.DockerClient(base_url=address, tls=trusted, timeout=_TIMEOUT, version="1.44")
-        client.api.trust_env = False
-        return client
-
     def _procfs(self) -> Path:
         """The /proc of the server: its processes' numbers mean nothing outside it."""
         process = process_of(self.inspect(), self.engine.procfs)
@@ -152,9 +148,9 @@ class Server(Node):
     def compose_environment(self) -> dict[str, str]:
         """The variables by which the docker command talks to the server's engine."""
         return {
-            "DOCKER_HOST": f"tcp://127.0.0.1:{self.port(ENGINE_PORT)}",
+            "DOCKER_HOST": self.engine_url,
             "DOCKER_TLS_VERIFY": "1",
-            "DOCKER_CERT_PATH": str(self.files / "client"),
+            "DOCKER_CERT_PATH": str(self.client_files),
         }
 
 
@@ -168,13 +164,16 @@ def files_of(run: Run, role: str) -> Path:
     return run.state / "servers" / role
 
 
-def make_networks(engine: Engine, plan: ProdPlan, run: Run) -> dict[str, str]:
-    """Make what joins the servers; the name of each network by its role."""
-    names = {}
+def network_name(plan: ProdPlan, role: str) -> str:
+    """The name of one of the networks that join the servers."""
+    return f"{plan.project}-{role}"
+
+
+def make_networks(engine: Engine, plan: ProdPlan, run: Run) -> None:
+    """Make what joins the servers."""
     for role, subnet in plan.networks.items():
-        names[role] = f"{plan.project}-{role}"
         engine.client.networks.create(
-            names[role],
+            network_name(plan, role),
             driver="bridge",
             # Nothing leaves the site. A network that publishes ports cannot be internal; on it nobody sees anybody.
             internal=role != "management",
@@ -182,12 +181,9 @@ def make_networks(engine: Engine, plan: ProdPlan, run: Run) -> dict[str, str]:
             labels=run.labels(),
             ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))]),
         )
-    return names
 
 
-def boot(
-    engine: Engine, plan: ProdPlan, run: Run, networks: Mapping[str, str], specifications: Iterable[Specification]
-) -> list[Server]:
+def boot(engine: Engine, plan: ProdPlan, run: Run, specifications: Iterable[Specification]) -> list[Server]:
     """Make servers and start them, side by side; returns when their engines answer and hold their images.
 
     Raises `BringUpError` with the log of one that does not come up.
@@ -197,14 +193,13 @@ def boot(
     free = iter(_free_ports(sum(len(each.inside) for each in wanted)))
     ports = [{f"{port}/tcp": ("127.0.0.1", next(free)) for port in each.inside} for each in wanted]
     with ThreadPoolExecutor(max_workers=len(wanted), thread_name_prefix="boot") as pool:
-        return list(pool.map(lambda each, own: _boot(engine, plan, run, networks, authority, each, own), wanted, ports))
+        return list(pool.map(lambda each, own: _boot(engine, plan, run, authority, each, own), wanted, ports))
 
 
 def _boot(  # noqa: PLR0913, PLR0917 (what a server is made of)
     engine: Engine,
     plan: ProdPlan,
     run: Run,
-    networks: Mapping[str, str],
     authority: Authority,
     wanted: Specification,
     ports: Mapping[str, tuple[str, int]],
@@ -221,7 +216,7 @@ def _boot(  # noqa: PLR0913, PLR0917 (what a server is made of)
         hostname=wanted.role,
         privileged=True,  # a Docker engine in a container needs it
         labels=run.labels(),
-        network=networks["management"],
+        network=network_name(plan, "management"),
         ports=dict(ports),
         volumes={
             str(state / "tls"): {"bind": _TLS, "mode": "ro"},
@@ -236,7 +231,7 @@ def _boot(  # noqa: PLR0913, PLR0917 (what a server is made of)
     )
     try:
         for role, address in wanted.addresses.items():
-            engine.client.networks.get(networks[role]).connect(container, ipv4_address=address)
+            engine.client.networks.get(network_name(plan, role)).connect(container, ipv4_address=address)
         container.start()
         server.await_ready()
         server.load(wanted.images)
@@ -279,8 +274,3 @@ def _free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [int(each.getsockname()[1]) for each in sockets]
-
-
-def networks_of(engine: Engine, plan: ProdPlan) -> dict[str, Any]:
-    """The networks that join the servers, by their roles."""
-    return {role: engine.client.networks.get(f"{plan.project}-{role}") for role in plan.networks}

@@ -18,13 +18,11 @@ from harness.waiting import wait_until
 pytestmark = pytest.mark.layouts("prod")
 
 
-def test_each_server_has_an_exporter_once_the_inventory_says_so(experiment: Experiment) -> None:
+def test_each_server_has_an_exporter_once_the_inventory_says_so(experiment: Experiment, production: Production) -> None:
     """With the profile `monitoring` a deployment adds an exporter to each server, and renews nothing else.
 
     Their figures are those of `wg show`; web's reaches MariaDB through the tunnel; no secret is among them.
     """
-    production = experiment.deployment
-    assert isinstance(production, Production)
     provision.settle(production)
     with experiment.disturbance("the profile monitoring is switched on") as undo:
         before = [node.container.id for node in production.observed]
@@ -75,5 +73,4 @@ def remove(exporter: Node) -> None:
 def deployed(production: Production) -> None:
     """Deploy by the committed inventory."""
     playbooks.write_hosts(production)
-    playbooks.play(production, "deploy.yml")
-    provision.add_probes(production)
+    provision.deploy(production)

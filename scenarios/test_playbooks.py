@@ -10,7 +10,6 @@ import pytest
 
 from harness import keys, playbooks, provision, traffic
 from harness.budgets import ROTATION
-from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.model import Outcome
 from harness.nodes import container_state
@@ -24,11 +23,10 @@ THOROUGH = pytest.mark.thorough
 
 
 @pytest.fixture
-def production(deployment: Deployment) -> Production:
-    """The deployment, which is the prod layout's, as its playbook has made it."""
-    assert isinstance(deployment, Production)
-    provision.settle(deployment)
-    return deployment
+def production(production: Production) -> Production:
+    """The deployment as its playbook has made it."""
+    provision.settle(production)
+    return production
 
 
 # --- deploying -------------------------------------------------------------------------------------
@@ -63,19 +61,19 @@ def test_a_trial_run_says_what_would_change_and_changes_nothing(production: Prod
     assert (started(production), files(production)) == before
 
 
-def test_a_changed_secret_renews_what_uses_it_and_rollback_takes_it_back(experiment: Experiment) -> None:
+def test_a_changed_secret_renews_what_uses_it_and_rollback_takes_it_back(
+    experiment: Experiment, production: Production
+) -> None:
     """A new password for Flower: Flower alone is created anew. rollback.yml brings the old one, and its container."""
-    production = of(experiment)
     with experiment.disturbance("Flower has another password") as undo:
-        undo.callback(redeployed, production)
+        undo.callback(provision.deploy, production)
         undo.callback(playbooks.write_vault, production, playbooks.read_vault(production))
         before = started(production)
         change_vault(production, {"vault_flower_password": "another-password"})
-        redeployed(production)
+        provision.deploy(production)
         assert differing(before, started(production)) == {"flower"}
         assert secret(production, "services", "flower_password") == "another-password"
 
-        provision.add_probes(production)
         playbooks.play(production, "rollback.yml")
         assert secret(production, "services", "flower_password") == production.credentials.flower_password
         again = playbooks.play(production, "rollback.yml", check=False)
@@ -84,11 +82,12 @@ def test_a_changed_secret_renews_what_uses_it_and_rollback_takes_it_back(experim
 
 
 @pytest.mark.parametrize("first", ["web", pytest.param("services", marks=THOROUGH)])
-def test_servers_are_deployed_from_nothing_in_either_order(experiment: Experiment, first: str) -> None:
+def test_servers_are_deployed_from_nothing_in_either_order(
+    experiment: Experiment, production: Production, first: str
+) -> None:
     """Each server can be the first: it comes up by itself, and with the other one the tunnel stands."""
-    production = of(experiment)
     with experiment.disturbance(f"both servers are empty, and {first} is deployed first") as undo:
-        undo.callback(redeployed, production)
+        undo.callback(provision.deploy, production)
         for server in production.servers:
             server.output("sh", "-c", "docker rm -f $(docker ps -aq) && docker network prune -f && rm -rf /opt/site/*")
             server.output("sh", "-c", "rm -rf /opt/site/.env /opt/site/.applied")
@@ -168,9 +167,8 @@ def test_verification_agrees_with_the_running_tunnel(production: Production) -> 
     assert "The five keys of the vault are right." in played.said
 
 
-def test_verification_names_each_mismatch(experiment: Experiment) -> None:
+def test_verification_names_each_mismatch(experiment: Experiment, production: Production) -> None:
     """A key in the vault, one in a file and one in a running interface that are wrong are all named at once."""
-    production = of(experiment)
     stranger = keys.KeyPair.generate()
     with experiment.disturbance("three keys are wrong") as undo:
         undo.callback(playbooks.write_vault, production, playbooks.read_vault(production))
@@ -194,14 +192,13 @@ def test_verification_names_each_mismatch(experiment: Experiment) -> None:
     assert not [secret for secret in production.credentials.secrets() if secret in played.said]
 
 
-def test_keys_are_rotated_under_traffic(experiment: Experiment) -> None:
+def test_keys_are_rotated_under_traffic(experiment: Experiment, production: Production) -> None:
     """New keys on both ends: connections live on, a fresh one waits less than 2 s, and deploying changes nothing."""
-    production = of(experiment)
     old, new = production.credentials.keys, keys.KeySet.generate()
     with experiment.disturbance("all keys are exchanged") as undo:
         undo.callback(playbooks.play, production, "rotate-keys.yml")
-        undo.callback(change_vault, production, in_vault(old))
-        change_vault(production, in_vault(new))
+        undo.callback(change_vault, production, playbooks.in_vault(old))
+        change_vault(production, playbooks.in_vault(new))
         with traffic.load(production) as load:
             playbooks.play(production, "rotate-keys.yml")
             load.everyone_is_answered(within=ROTATION)
@@ -215,33 +212,9 @@ def test_keys_are_rotated_under_traffic(experiment: Experiment) -> None:
 # --- words -----------------------------------------------------------------------------------------
 
 
-def of(experiment: Experiment) -> Production:
-    """The experiment's deployment, which is the prod layout's, as its playbook has made it."""
-    assert isinstance(experiment.deployment, Production)
-    provision.settle(experiment.deployment)
-    return experiment.deployment
-
-
-def redeployed(production: Production) -> None:
-    """Deploy both servers by the inventory as it is now."""
-    playbooks.play(production, "deploy.yml")
-    provision.add_probes(production)
-
-
 def change_vault(production: Production, values: Mapping[str, str]) -> None:
     """Change values of the vault."""
     playbooks.write_vault(production, playbooks.read_vault(production) | dict(values))
-
-
-def in_vault(held: keys.KeySet) -> dict[str, str]:
-    """Keys by the names that they have in the vault."""
-    return {
-        "vault_wg_web_private_key": held.web.private,
-        "vault_wg_web_public_key": held.web.public,
-        "vault_wg_services_private_key": held.services.private,
-        "vault_wg_services_public_key": held.services.public,
-        "vault_wg_preshared_key": held.preshared,
-    }
 
 
 def started(production: Production) -> dict[str, tuple[str, str]]:

@@ -10,9 +10,8 @@ from ipaddress import IPv4Address
 import pytest
 
 from harness import credentials, mutations, pages, playbooks, provision, servers
-from harness.addresses import WEB_PORT, ProdPlan
+from harness.addresses import WEB_PORT
 from harness.budgets import FORWARDING, HEALTH_PAGE, REBOOT, RECOVERY, SYMPTOM
-from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.model import Outcome
 from harness.nodes import Node
@@ -50,29 +49,20 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture
-def production(deployment: Deployment) -> Production:
-    """The deployment, which is the prod layout's."""
-    assert isinstance(deployment, Production)
-    return deployment
-
-
 # --- what goes and comes back -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("side", ["web", "services"])
-def test_a_rebooted_server_comes_back_by_itself(experiment: Experiment, side: str) -> None:
+def test_a_rebooted_server_comes_back_by_itself(experiment: Experiment, production: Production, side: str) -> None:
     """All containers of a server stop, its engine starts again, and within 60 s the site answers 200, left alone."""
-    production = of(experiment)
     with experiment.disturbance(f"{side}'s server is rebooted") as undo:
         undo.callback(provision.add_probes, production)  # they are no part of the site, and nobody starts them
         production.server(side).reboot()
         wait_until("the site to be well", lambda: public(production), lambda page: page.status == 200, within=REBOOT)
 
 
-def test_the_database_goes_and_comes_back(experiment: Experiment) -> None:
+def test_the_database_goes_and_comes_back(experiment: Experiment, production: Production) -> None:
     """MariaDB's host is down: the site says 503 and why. It returns: so does the site, and nothing was restarted."""
-    production = of(experiment)
     before = restarts(production)
     with experiment.disturbance("MariaDB's host is down") as undo:
         experiment.stop(undo, production.mariadb)
@@ -88,12 +78,9 @@ def test_the_database_goes_and_comes_back(experiment: Experiment) -> None:
     assert restarts(production) == before
 
 
-def test_the_services_server_moves_to_another_address(experiment: Experiment) -> None:
+def test_the_services_server_moves_to_another_address(experiment: Experiment, production: Production) -> None:
     """It gets another address: the tunnel is cut. A deployment with that address in the inventory brings it back."""
-    production = of(experiment)
-    plan = production.plan
-    assert isinstance(plan, ProdPlan)
-    here, there = plan.underlay_services, plan.tunnel_net[77]
+    here, there = production.plan.underlay_services, production.plan.tunnel_net[77]
 
     with experiment.disturbance(f"the services server moves to {there}") as undo:
         undo.callback(redeployed, production, here)
@@ -106,9 +93,8 @@ def test_the_services_server_moves_to_another_address(experiment: Experiment) ->
         assert str(production.wireguard_web.peer().endpoint).startswith(f"{there}:")
 
 
-def test_the_site_answers_while_the_tunnel_is_down(experiment: Experiment) -> None:
+def test_the_site_answers_while_the_tunnel_is_down(experiment: Experiment, production: Production) -> None:
     """Nginx answers 503 with both backends named within 3 s, and 200 again as soon as the tunnel is back."""
-    production = of(experiment)
     gateway = production.wireguard_web
     with experiment.disturbance("wg0 of web's gateway is down") as undo:
         undo.callback(gateway.run, "ip", "link", "set", INTERFACE, "up")
@@ -124,9 +110,8 @@ def test_the_site_answers_while_the_tunnel_is_down(experiment: Experiment) -> No
         )
 
 
-def test_the_site_answers_while_web_is_down(experiment: Experiment) -> None:
+def test_the_site_answers_while_web_is_down(experiment: Experiment, production: Production) -> None:
     """Without the application nginx itself says 503, when to come back, and what is missing."""
-    production = of(experiment)
     with experiment.disturbance("web is stopped") as undo:
         experiment.stop(undo, production.web)
         page = public(production)
@@ -135,9 +120,8 @@ def test_the_site_answers_while_web_is_down(experiment: Experiment) -> None:
     assert page.headers["retry-after"]
 
 
-def test_a_password_of_redis_that_only_one_side_has(experiment: Experiment) -> None:
+def test_a_password_of_redis_that_only_one_side_has(experiment: Experiment, production: Production) -> None:
     """Web has another Redis password than Redis: it is denied, says so, and the doctor names it. Services is well."""
-    production = of(experiment)
     with experiment.disturbance("web holds another password of Redis") as undo:
         file = mutations.secret_file(production, undo, "web", "wrong_redis_password", "wrong", credentials.uid())
         experiment.redeploy(undo, {"secrets": {credentials.REDIS_PASSWORD: {"file": file}}}, "web")
@@ -191,9 +175,8 @@ def test_nothing_but_wireguard_joins_the_servers(production: Production) -> None
     assert published == {("wireguard-services", 51820)}
 
 
-def test_a_server_routes_nothing_to_its_containers(experiment: Experiment) -> None:
+def test_a_server_routes_nothing_to_its_containers(experiment: Experiment, production: Production) -> None:
     """By a route made for it, a packet from the web server for Redis itself comes to the services server, and ends."""
-    production = of(experiment)
     way = (str(production.plan.redis), "via", str(production.plan.underlay_services))
     with experiment.disturbance("the web server routes to the services server's containers") as undo:
         undo.callback(production.web_server.run, "ip", "route", "delete", *way)
@@ -218,12 +201,6 @@ def test_files_on_the_servers_are_for_their_owners_alone(production: Production)
 # --- words ------------------------------------------------------------------------------------------
 
 
-def of(experiment: Experiment) -> Production:
-    """The experiment's deployment, which is the prod layout's."""
-    assert isinstance(experiment.deployment, Production)
-    return experiment.deployment
-
-
 def public(production: Production) -> Page:
     """The health page as the public gets it."""
     return pages.get(production.url("public", "/health/"), trusted=playbooks.trusted(production))
@@ -236,9 +213,8 @@ def restarts(production: Production) -> dict[str, str]:
 
 def move(production: Production, address: IPv4Address) -> None:
     """Give the services server another address on the underlay."""
-    plan, server = production.plan, production.services_server
-    assert isinstance(plan, ProdPlan)
-    underlay = servers.networks_of(production.engine, plan)["underlay"]
+    server = production.services_server
+    underlay = production.engine.client.networks.get(servers.network_name(production.plan, "underlay"))
     underlay.disconnect(server.name)
     underlay.connect(server.name, ipv4_address=str(address))
 
@@ -247,8 +223,7 @@ def redeployed(production: Production, address: IPv4Address) -> None:
     """Deploy both servers, the services server being at an address."""
     settings = {server.service: {"services_address": str(address)} for server in production.servers}
     playbooks.write_hosts(production, settings)
-    playbooks.play(production, "deploy.yml")
-    provision.add_probes(production)
+    provision.deploy(production)
 
 
 def ask_flower(production: Production, password: str) -> Page:
