@@ -10,7 +10,7 @@ WORKERS ?=
 export LAYOUT WORKERS
 
 .DEFAULT_GOAL := help
-.PHONY: help scenarios test setup up down status doctor score mutation report lint types unit format sweep lock clean
+.PHONY: help scenarios test setup up down status doctor score mutation catalogue report lint types unit format sweep lock clean
 
 help: ## Show this help
 	@printf 'usage: make TARGET [LAYOUT=dev] [WORKERS=N] [ARGS="..."]\n\n'
@@ -61,6 +61,9 @@ score: ## How well the doctor named the faults of the last run
 
 mutation: ## Run the scenarios on every fault: which notices which? (about half an hour)
 	@tools/run.sh mutation $(ARGS)
+
+catalogue: ## Write docs/faults.md and docs/rules.md anew, from the code
+	@tools/run.sh catalogue
 
 sweep: ## Remove what dead runs left behind (ARGS=--kept: kept deployments too)
 	@tools/run.sh sweep $(ARGS)

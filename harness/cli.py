@@ -15,7 +15,7 @@ from pathlib import Path
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import consulting, images, interrupts, keys, leases, lifecycle, preflight
+from harness import catalogues, consulting, images, interrupts, keys, leases, lifecycle, preflight
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     consulting.add_to(add)
     scoring.add_to(add)
+    catalogues.add_to(add)
     prepare = add("prepare", _prepare, "Make images, keys and secrets, after which a bare `docker compose up` works.")
     prepare.add_argument("--layout", choices=LAYOUTS, default="dev", help="for which layout (default: dev)")
     sweep = add("sweep", _sweep, "Remove what dead runs left behind; never anything that is not the harness's.")

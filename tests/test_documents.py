@@ -14,7 +14,12 @@ from harness.addresses import LAYOUTS
 from .conftest import ROOT
 
 CHECKLIST = ROOT / "docs" / "checklist.md"
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "ansible").glob("*.md")))
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "ansible").glob("*.md")),
+)
 
 LINES = """
 Generate WireGuard keys correctly (private -> derive public)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `make` calls: run.sh scenarios|test|up|down|status|doctor|score|mutation|sweep|report|lint|types|unit
-# [ARGUMENT...]
+# What `make` calls: run.sh scenarios|test|up|down|status|doctor|score|mutation|catalogue|sweep|report|lint|types|
+# unit [ARGUMENT...]
 #
 # LAYOUT names the deployment's layout, WORKERS the number of xdist workers. `scenarios`, `unit` and `test` hand
 # further arguments to pytest, the others to `python -m harness`.
@@ -111,6 +111,8 @@ score() { harness score "$@"; }
 
 mutation() { harness score --mutation "$@"; }
 
+catalogue() { harness catalogue --write; }
+
 sweep() { harness sweep "$@"; }
 
 up() {
@@ -123,7 +125,7 @@ main() {
   cd "$ROOT"
   shift || true
   case $what in
-    scenarios | unit | lint | types | up | mutation) set_up ;;
+    scenarios | unit | lint | types | up | mutation | catalogue) set_up ;;
     test) set_up && what=everything ;;
     report | sweep | score) ;;
     down | status | doctor) set -- --layout "$LAYOUT" "$@" ;;
