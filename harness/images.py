@@ -15,6 +15,7 @@ from docker.errors import DockerException
 from harness import command
 from harness.engine import Engine
 from harness.errors import CommandError, ImageError
+from harness.turns import turn
 
 COMPOSE = Path(__file__).resolve().parent.parent / "compose"
 
@@ -70,8 +71,12 @@ def ensure_these(engine: Engine, replaceable: Mapping[str, str], others: Iterabl
         if reference := os.environ.get(variable):
             _ensure_foreign(engine, variable, reference, say)
     ours = {name for variable, name in replaceable.items() if not os.environ.get(variable)} | set(others)
-    if not ours:
-        return
+    if ours:
+        with turn("images", say):  # two that began at once would each make a base, and build on its own
+            _ensure_ours(engine, ours, say)
+
+
+def _ensure_ours(engine: Engine, ours: set[str], say: Say) -> None:
     base = _ensure_base(engine, say)
     sources = {name: _source_hash(name, _image_id(engine, base)) for name in sorted(ours)}
     stale = [name for name, source in sources.items() if _built_from(engine, name) != source]

@@ -6,7 +6,6 @@ The files are the project's own. Only the pace differs: Prometheus scrapes and j
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import http.client
 import json
 import shutil
@@ -164,8 +163,7 @@ def scrape(exporter: Node) -> Exposition:
 def make_images(deployment: Deployment, *names: str) -> dict[str, str]:
     """See that images of the profile are there, all or those of some variables; returns them by their variables."""
     wanted = {variable: name for variable, name in images.MONITORING.items() if not names or variable in names}
-    with _one_builder():
-        images.ensure_these(deployment.engine, wanted, (), say)
+    images.ensure_these(deployment.engine, wanted, (), say)
     return images.chosen(wanted)
 
 
@@ -227,16 +225,6 @@ def _project(deployment: Deployment, folder: Path) -> ComposeProject:
     project = deployment.project("web").with_overlay(overlay)
     # Port 0: the engine picks one that is free, so that no Prometheus of the user's is in the way.
     return replace(project, environment=project.environment | {"COMPOSE_PROFILES": PROFILE, "PROMETHEUS_PORT": "0"})
-
-
-@contextlib.contextmanager
-def _one_builder() -> Iterator[None]:
-    """Let one worker make the images, and the others find them."""
-    lock = images.COMPOSE.parent / ".harness" / "monitoring-images.lock"
-    lock.parent.mkdir(mode=0o700, exist_ok=True)
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
 
 
 def _remove(node: Node) -> None:
