@@ -50,7 +50,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME[,NAME]",
         help=f"which layouts to test, {' or '.join(LAYOUTS)} or several (default: dev)",
     )
-    group.addoption("--plan", type=int, default=0, metavar="N", help="address plan of the first worker (default: 0)")
+    group.addoption(
+        "--plan",
+        type=int,
+        metavar="N",
+        help="address plan of the first worker, of the next one N + 1, and so on; who finds his taken stops "
+        "(default: each worker takes one that is free, the first one 0 if it can)",
+    )
     group.addoption("--with-fault", metavar="NAME", help="run on a deployment with this fault of the catalogue in it")
     group.addoption(
         "--thorough", action="store_true", help="on the prod layout, run also what others stand for (see pytest.ini)"
@@ -64,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     interrupts.as_keyboard_interrupt(lambda line: _say(config, line))
     config.stash[STAGES] = {
         layout: Stage(
-            plan=_plan(config, layout),
+            plans=_plans(config, layout),
             keep=config.getoption("--keep"),
             reuse=config.getoption("--reuse"),
             fault=_fault(config),
@@ -310,11 +316,17 @@ def _layout_of(item: pytest.Item) -> str:
     return chosen
 
 
-def _plan(config: pytest.Config, layout: str) -> AddressPlan:
-    """Each worker has an address plan of its own, so that their deployments stand side by side."""
+def _plans(config: pytest.Config, layout: str) -> tuple[AddressPlan, ...]:
+    """The address plans of which this worker may take the first that is free.
+
+    It is one only where it was named, and where a deployment is to be found again afterwards.
+    """
     number = int((_worker(config) or "gw0").removeprefix("gw"))
+    first = config.getoption("--plan")
+    if first is None and not config.getoption("--keep") and not config.getoption("--reuse"):
+        return AddressPlan.choices(layout, number, getattr(config, "workerinput", {"workercount": 1})["workercount"])
     try:
-        return AddressPlan.of(layout, config.getoption("--plan") + number)
+        return (AddressPlan.of(layout, (first or 0) + number),)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
 

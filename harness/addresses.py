@@ -26,6 +26,7 @@ WEB_PORT = 8000
 SERVICES_PORT = 8001
 
 _HIGHEST_PLAN = 99  # container names, subnets and ports of 100 plans stay apart; one engine never holds more
+_LEASED = 50  # of plans nobody named, the lower half: each has its mirror image above for a second deployment beside it
 _PORT_STEP = 10
 
 
@@ -57,6 +58,14 @@ class AddressPlan:
     def of(cls, layout: str, index: int) -> AddressPlan:
         """Plan `index` of a layout."""
         return {plan.layout: plan for plan in (AddressPlan, ProdPlan)}[layout](index=index)
+
+    @classmethod
+    def choices(cls, layout: str, worker: int, workers: int) -> tuple[AddressPlan, ...]:
+        """The plans among which one of so many workers takes the first that is free.
+
+        No two workers have a plan in common, and the first worker begins with the documented one.
+        """
+        return tuple(cls.of(layout, index) for index in range(worker % _LEASED, _LEASED, workers))
 
     @property
     def services_net(self) -> IPv4Network:

@@ -18,7 +18,7 @@ from harness.addresses import AddressPlan, ProdPlan
 from harness.bringup import Starter, needs_of
 from harness.deployment import Deployment, on_one_engine
 from harness.engine import Engine
-from harness.errors import DeploymentError, HarnessError, HeldError
+from harness.errors import DeploymentError, HarnessError, HeldError, PrerequisiteError
 from harness.interrupts import held_back
 from harness.model import Budget
 from harness.ownership import LABEL, Liveness, Owner, Run
@@ -61,15 +61,17 @@ def deployed(
         yield deployment
     finally:
         if leases.is_kept(engine, deployment.run):
-            say(f"left up on purpose: {plan.project} (`make down` removes it)")
+            on_plan = f' ARGS="--plan {plan.index}"' if plan.index else ""
+            say(f"left up on purpose: {plan.project} (`make down{on_plan}` removes it)")
         else:  # nobody will miss what was in it: no need to let each process end in its own time
             remove(engine, deployment.run, say=say, graceful=False)
 
 
 def bring_up(engine: Engine, plan: AddressPlan, *, keep: bool = False, say: Say) -> Deployment:
-    """Bring a deployment up with fresh keys; images must be there. Raises `BringUpError`, `HeldError` and others.
+    """Bring a deployment up with fresh keys; images must be there.
 
-    Whatever goes wrong, Ctrl-C included, nothing of it is left behind.
+    Raises `PrerequisiteError` when somebody else has the plan, or takes a part of it in the meantime, `BringUpError`
+    and others. Whatever goes wrong, Ctrl-C included, nothing of it is left behind.
     """
     took = Deadline(0)
     sweep(engine, say=say)
@@ -79,9 +81,11 @@ def bring_up(engine: Engine, plan: AddressPlan, *, keep: bool = False, say: Say)
         deployment = _provide(engine, plan, run, say)
         if keep:
             leases.keep(engine, run)
-    except BaseException:
+    except BaseException as error:
         with held_back(say):
             remove(engine, run, say=say, graceful=False)
+        if isinstance(error, HarnessError | APIError) and (lines := preflight.in_the_way(engine, plan)):
+            raise PrerequisiteError(*lines) from error  # who came just after the check had found the plan free
         raise
     say(f"{plan.project}: healthy after {took.elapsed:.1f} s")
     return deployment

@@ -6,7 +6,7 @@ import itertools
 import platform
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,18 @@ _COMPOSE_TIMEOUT = 20  # seconds; `docker compose version` only prints
 _TUN = Path("/dev/net/tun")
 
 
-def require(engine: Engine, plan: AddressPlan) -> None:
-    """Check the machine and the engine; raises `PrerequisiteError` with a line for each thing that is missing."""
-    lines = [*_engine_lines(engine), *_compose_lines(), *_tun_lines(), *_disk_lines(engine), *taken(engine, plan)]
+def require(engine: Engine, *plans: AddressPlan) -> None:
+    """Check the machine and the engine, and that one of the plans is free.
+
+    Raises `PrerequisiteError` with a line for each thing that is missing.
+    """
+    lines = [
+        *_engine_lines(engine),
+        *_compose_lines(),
+        *_tun_lines(),
+        *_disk_lines(engine),
+        *_plan_lines(engine, plans),
+    ]
     if lines:
         raise PrerequisiteError(*lines)
 
@@ -41,6 +50,11 @@ def taken(engine: Engine, plan: AddressPlan) -> list[str]:
     """A line for each subnet, port or container name of the plan that is in use, naming by whom."""
     if leases.holder(engine, plan.index):
         return [leases.describe_holder(engine, plan.index)]
+    return in_the_way(engine, plan)
+
+
+def in_the_way(engine: Engine, plan: AddressPlan) -> list[str]:
+    """A line for each subnet, port or container name of the plan that something not of the harness has."""
     return [*_subnet_lines(engine, plan), *_port_lines(engine, plan), *_name_lines(engine, plan)]
 
 
@@ -62,6 +76,18 @@ def require_sound(configuration: Mapping[str, Any]) -> None:
                 "give the Docker network a subnet of its own (services-net is 10.101.0.0/24)"
             )
             raise ConfigurationError(message)
+
+
+def _plan_lines(engine: Engine, plans: Sequence[AddressPlan]) -> list[str]:
+    """What is in the way of the first plan, where none of them is free."""
+    first: list[str] = []
+    for plan in plans:
+        lines = taken(engine, plan)
+        if not lines:
+            return []
+        first = first or lines
+    others = "and no other address plan is free" if len(plans) > 1 else ""
+    return [*first, others] if others else first
 
 
 def _engine_lines(engine: Engine) -> list[str]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from harness import images, lifecycle, preflight
 from harness.addresses import AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
-from harness.errors import HarnessError
+from harness.errors import HarnessError, PrerequisiteError
 from harness.faults import Fault
 
 Say = Callable[[str], None]
 
 
 class Stage:
-    """Holds one address plan for a session."""
+    """Holds one address plan for a session: the first that is free of those that it may have."""
 
-    def __init__(self, *, plan: AddressPlan, keep: bool, reuse: bool, fault: Fault | None = None, say: Say) -> None:
-        self.plan = plan
+    def __init__(
+        self, *, plans: Sequence[AddressPlan], keep: bool, reuse: bool, fault: Fault | None = None, say: Say
+    ) -> None:
+        self.plan = plans[0]
+        """The plan of the deployment, or the first choice where none has been up yet."""
+        self._plans = plans
         self.keep = keep
         self.reuse = reuse
         self.fault = fault
@@ -42,7 +46,7 @@ class Stage:
         engine = Engine.connect()
         lifecycle.sweep(engine, say=self._say)
         if not (self.reuse and lifecycle.is_kept(engine, self.plan)):
-            preflight.require(engine, self.plan)
+            preflight.require(engine, *self._plans)
         images.ensure(engine, self.plan.layout, self._say)
 
     def deployment(self) -> Deployment:
@@ -54,12 +58,8 @@ class Stage:
             self.recreations.append(self._broken)
             self.close(graceful=False)
         if self._deployment is None:
-            engine = Engine.connect()
-            reuse = self.reuse and not self.recreations
             try:
-                self._deployment = self._exit.enter_context(
-                    lifecycle.deployed(engine, self.plan, keep=self.keep, reuse=reuse, say=self._say)
-                )
+                self._deployment = self._bring_up(Engine.connect())
             except HarnessError as error:
                 self._impossible = f"no deployment could be brought up: {error}"
                 raise
@@ -67,6 +67,24 @@ class Stage:
             if self.fault is not None:
                 self._break(self._deployment, self.fault)
         return self._deployment
+
+    def _bring_up(self, engine: Engine) -> Deployment:
+        """A deployment on the first plan that nobody else has; on the same one again where that is possible."""
+        reuse = self.reuse and not self.recreations
+        choices = [self.plan, *(plan for plan in self._plans if plan != self.plan)]
+        for following, plan in enumerate(choices, start=1):
+            try:
+                deployment = self._exit.enter_context(
+                    lifecycle.deployed(engine, plan, keep=self.keep, reuse=reuse, say=self._say)
+                )
+            except PrerequisiteError as error:
+                if following == len(choices):
+                    raise
+                self._say(f"address plan {plan.index} is passed over for {choices[following].index}: {error.lines[0]}")
+            else:
+                self.plan = plan
+                return deployment
+        raise AssertionError("the last plan is taken or refused")
 
     def _break(self, deployment: Deployment, fault: Fault) -> None:
         if fault.apply(deployment, self._exit.enter_context(ExitStack())) is not None:

@@ -142,3 +142,21 @@ def test_compose_itself_reads_the_file_so(tmp_path: Path, index: int) -> None:
         for port in service.get("ports", [])
     }
     assert published == {("127.0.0.1", str(plan.web_port), 8000), ("127.0.0.1", str(plan.services_port), 8001)}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 8, 50])
+@pytest.mark.parametrize("layout", ["dev", "prod"])
+def test_workers_choose_among_plans_of_their_own(layout: str, workers: int) -> None:
+    """The first begins with the documented plan; no two may take the same one, nor the mirror image of any."""
+    choices = [AddressPlan.choices(layout, worker, workers) for worker in range(workers)]
+    assert choices[0][0].index == 0
+    assert all(plan.layout == layout for own in choices for plan in own)
+    indices = [plan.index for own in choices for plan in own]
+    assert sorted(indices) == sorted(set(indices))
+    assert set(indices).isdisjoint({99 - index for index in indices})
+
+
+def test_a_worker_that_replaces_another_has_choices_too() -> None:
+    """Workers that replace crashed ones are numbered onward: also the hundredth finds plans to choose from."""
+    assert AddressPlan.choices("dev", 100, 2)[0].index == 0
+    assert len(AddressPlan.choices("dev", 149, 2)) == 1

@@ -8,51 +8,36 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docker.models.containers import Container
-from docker.models.networks import Network
-from docker.models.volumes import Volume
-from docker.types import IPAMConfig, IPAMPool
 
-from harness import command, leases, lifecycle
+from harness import leases, lifecycle
 from harness.addresses import AddressPlan
-from harness.command import Background
 from harness.engine import COMPOSE_NUMBER, COMPOSE_PROJECT, Engine
-from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PREREQUISITE, CommandError
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PREREQUISITE
 from harness.images import PROBE
-from harness.model import Budget, CommandResult
-from harness.ownership import PLAN
+from harness.model import CommandResult
 from harness.stage import Stage
-from harness.waiting import wait_until
 
-COMMAND_TIMEOUT = 120.0
-"""Seconds: a whole bring-up on a machine that is busy with others."""
-MOMENT = Budget(seconds=60, poll=0.02, reason="a bring-up gets there in seconds; a busy machine takes longer")
+from .bystanders import FOREIGN, Bystanders, describe, foreign_network
+from .runs import (
+    COMMAND_TIMEOUT,
+    NOTHING,
+    all_running,
+    finish,
+    harness,
+    press,
+    pytest_on,
+    pytest_on_scenario,
+    reach,
+    started,
+    things,
+)
 
-FOREIGN = {"com.example.owner": "somebody else"}
 MISTAKE = {"WG_MTU": "10"}
 """A variable of the compose file by which both gateways refuse to start."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Things:
-    """What there is of an address plan on the engine, and on disk."""
-
-    containers: frozenset[str]
-    running: frozenset[str]
-    networks: frozenset[str]
-    volumes: frozenset[str]
-    states: frozenset[str]
-
-
-NOTHING = Things(
-    containers=frozenset(), running=frozenset(), networks=frozenset(), volumes=frozenset(), states=frozenset()
-)
 
 
 @pytest.fixture
@@ -67,32 +52,8 @@ def class_plan(stage: Stage) -> AddressPlan:
     return AddressPlan(index=stage.plan.index + 5)
 
 
-@pytest.fixture(scope="module")
-def somebody_elses(engine: Engine, stage: Stage) -> Iterator[tuple[Container, Network, Volume]]:
-    """A container, a network and a volume that are not the harness's."""
-    suffix = f"bystander-{stage.plan.index}"
-    client = engine.client
-    with contextlib.ExitStack() as undo:
-        volume = client.volumes.create(suffix, labels=FOREIGN)
-        undo.callback(volume.remove)
-        network = foreign_network(engine, suffix, f"10.98.{stage.plan.index}.0/24")
-        undo.callback(network.remove)
-        container = client.containers.create(
-            PROBE,
-            entrypoint=["sleep", "infinity"],
-            name=suffix,
-            labels=FOREIGN,
-            network=suffix,
-            volumes={suffix: {"bind": "/kept", "mode": "rw"}},
-            init=True,
-        )
-        undo.callback(container.remove, force=True)
-        container.start()
-        yield container, network, volume
-
-
 @pytest.fixture(autouse=True)
-def _untouched(engine: Engine, somebody_elses: tuple[Container, Network, Volume], plan: AddressPlan) -> Iterator[None]:
+def _untouched(engine: Engine, somebody_elses: Bystanders, plan: AddressPlan) -> Iterator[None]:
     """Around every test: what is somebody else's is after it what it was before; what is ours is cleared away."""
     before = describe(somebody_elses)
     yield
@@ -138,7 +99,6 @@ def in_a_test(_engine: Engine, _plan: AddressPlan, folder: Path) -> bool:
     return (folder / "testing").exists()
 
 
-Moment = Callable[[Engine, AddressPlan, Path], bool]
 INTERRUPTED = {
     "up, when the plan is taken, by Ctrl-C": ("up", claimed, [signal.SIGINT]),
     "up, when containers start, by SIGTERM": ("up", starting, [signal.SIGTERM]),
@@ -361,108 +321,3 @@ class TestKept:
         again = finish(harness("down", plan))
         assert again.exit_status == 0, again
         assert "nothing is up" in again.stdout, again
-
-
-# --- how it is done ---------------------------------------------------------------------------------
-
-
-def harness(name: str, plan: AddressPlan | None = None) -> list[str]:
-    """`python -m harness NAME --plan N`."""
-    return [sys.executable, "-m", "harness", name, *(["--plan", str(plan.index)] if plan else [])]
-
-
-def pytest_on(file: Path, plan: AddressPlan) -> list[str]:
-    """A run of tests that are not among the scenarios, with the scenarios' fixtures."""
-    places = ["--rootdir", str(lifecycle.ROOT), "-c", str(lifecycle.ROOT / "pytest.ini"), "-p", "conftest"]
-    return [sys.executable, "-m", "pytest", *places, str(file), "--plan", str(plan.index), "-p", "no:cacheprovider"]
-
-
-def pytest_on_scenario(plan: AddressPlan, folder: Path) -> list[str]:
-    """A run of one quick scenario, whose results go elsewhere than this run's."""
-    scenario = "scenarios/test_regressions.py::test_a_derived_key_is_what_the_other_end_has"
-    reports = ["--alluredir", str(folder / "results"), "--junitxml", str(folder / "junit.xml")]
-    return [sys.executable, "-m", "pytest", scenario, "--plan", str(plan.index), "-p", "no:cacheprovider", *reports]
-
-
-ENVIRONMENT = {"PYTEST_ADDOPTS": "", "PYTHONUNBUFFERED": "1"}
-
-
-def started(argv: list[str], folder: Path) -> contextlib.AbstractContextManager[Background]:
-    """A run that goes on while the block does."""
-    return command.background(argv, log=folder / "output", cwd=lifecycle.ROOT, env=ENVIRONMENT)
-
-
-def finish(argv: list[str], environment: dict[str, str] | None = None) -> CommandResult:
-    """A run to its end; all that it printed is in `stdout`."""
-    return command.stream(
-        argv,
-        timeout=COMMAND_TIMEOUT,
-        cwd=lifecycle.ROOT,
-        env=ENVIRONMENT | (environment or {}),
-        check=False,
-        on_line=lambda _line: None,
-    )
-
-
-def reach(run: Background, moment: Moment, engine: Engine, plan: AddressPlan, folder: Path) -> None:
-    """Wait for a moment of a run that goes on."""
-    wait_until(
-        f"the run to be at: {moment.__doc__}",
-        lambda: (moment(engine, plan, folder), run.running),
-        lambda seen: seen[0] or not seen[1],
-        within=MOMENT,
-    )
-    assert run.running, f"the run has ended by itself: {run.output}"
-
-
-def press(run: Background, signals: list[signal.Signals]) -> None:
-    """Send signals, one a moment after the other, as long as the run goes on."""
-    for number in signals:
-        run.send(number)
-        with contextlib.suppress(CommandError):
-            run.wait(timeout=0.05)
-            return
-
-
-def things(engine: Engine, plan: AddressPlan) -> Things:
-    """What there is of a plan now."""
-    label = f"{PLAN}={plan.index}"
-    containers = engine.containers(label)
-    client = engine.client
-    return Things(
-        containers=frozenset(str(container.id) for container in containers),
-        running=frozenset(str(container.id) for container in containers if container.status == "running"),
-        networks=frozenset(str(network.id) for network in client.networks.list(filters={"label": label})),
-        volumes=frozenset(str(volume.name) for volume in client.volumes.list(filters={"label": label})),
-        states=frozenset(str(path) for path in lifecycle.STATE_ROOT.glob(f"*-*-*-{plan.index}")),
-    )
-
-
-def all_running(engine: Engine, plan: AddressPlan) -> Things:
-    """What there is of a plan now, with a whole deployment up."""
-    found = things(engine, plan)
-    assert len(found.running) == 9, found
-    return found
-
-
-def foreign_network(engine: Engine, name: str, subnet: str) -> Network:
-    """A Docker network that is not the harness's, and leads nowhere."""
-    pools = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
-    return engine.client.networks.create(name, driver="bridge", internal=True, labels=FOREIGN, ipam=pools)
-
-
-def describe(bystanders: tuple[Container, Network, Volume]) -> object:
-    """What must not change of somebody else's things."""
-    container, network, volume = bystanders
-    for thing in bystanders:
-        thing.reload()
-    state = container.attrs["State"]
-    return (
-        container.id,
-        state["Status"],
-        state["StartedAt"],
-        container.attrs["RestartCount"],
-        network.id,
-        sorted(network.attrs["Containers"]),
-        volume.attrs["CreatedAt"],
-    )
