@@ -6,7 +6,7 @@ never invent one: before the burst the receiver's first, after it the sender's f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
@@ -24,6 +24,7 @@ SIZES = {"small": 100, "large": 10}
 
 _SCRIPT = (Path(__file__).parent / "looks" / "burst.sh").read_text(encoding="utf-8")
 _ARRIVAL = Budget(seconds=0.2, poll=0.02, reason="on one host a packet takes a millisecond, on a loaded one some")
+_MOST_WAITS = 5  # a second in all: a snapshot has to be done within two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +62,23 @@ def measure(first: End, second: End) -> dict[str, dict[str, tuple[int, int]]]:
             def complete(seen: list[int], went: list[int] = went) -> bool:
                 return seen[1] >= went[0] and seen[0] >= went[1]
 
-            came = wait_until_or_last(arrived, complete, within=_ARRIVAL)
+            came = _settled(arrived, complete)
             for sender, receiver in ((0, 1), (1, 0)):
                 way = f"{ends[sender].node.service}>{ends[receiver].node.service}"
                 found.setdefault(way, {})[size] = (went[sender], came[receiver])
     return found
+
+
+def _settled(arrived: Callable[[], list[int]], complete: Callable[[list[int]], bool]) -> list[int]:
+    """What has arrived once it is all, or once nothing more comes: on a starved machine what is late is not lost."""
+    seen = wait_until_or_last(arrived, complete, within=_ARRIVAL)
+    waits = 1
+    while not complete(seen) and waits < _MOST_WAITS:
+        before, seen = seen, wait_until_or_last(arrived, complete, within=_ARRIVAL)
+        if seen == before:
+            break
+        waits += 1
+    return seen
 
 
 def _transfer(end: End) -> tuple[int, int]:
