@@ -10,7 +10,8 @@ WORKERS ?=
 export LAYOUT WORKERS
 
 .DEFAULT_GOAL := help
-.PHONY: help scenarios test setup up down status doctor score mutation catalogue report lint types unit format sweep lock clean
+.PHONY: help scenarios test setup up down status doctor score mutation catalogue bench report lint types unit format \
+  sweep lock clean
 
 help: ## Show this help
 	@printf 'usage: make TARGET [LAYOUT=dev] [WORKERS=N] [ARGS="..."]\n\n'
@@ -64,6 +65,9 @@ mutation: ## Run the scenarios on every fault: which notices which? (about half 
 
 catalogue: ## Write docs/faults.md and docs/rules.md anew, from the code
 	@tools/run.sh catalogue
+
+bench: ## Measure side by side, a table and JSON (about 15 minutes; ARGS="--only bring-up --rounds 5")
+	@tools/run.sh bench $(ARGS)
 
 sweep: ## Remove what dead runs left behind (ARGS=--kept: kept deployments too)
 	@tools/run.sh sweep $(ARGS)

@@ -178,7 +178,11 @@ def stage(pytestconfig: pytest.Config, layout: str) -> Iterator[Stage]:
 @pytest.fixture
 def deployment(stage: Stage) -> Deployment:
     """The deployment, up and healthy. Tests that only read share it; those that break it use `experiment`."""
-    return stage.deployment()
+    held = stage.deployment()
+    if stage.timeline is not None:
+        reporting.attach("phases of the bring-up, in seconds", stage.timeline.table())
+        stage.timeline = None
+    return held
 
 
 @pytest.fixture

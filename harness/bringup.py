@@ -13,6 +13,7 @@ from harness.engine import COMPOSE_SERVICE, Engine
 from harness.errors import BringUpError
 from harness.model import Budget
 from harness.nodes import ContainerState, container_state
+from harness.timeline import Timeline
 from harness.waiting import Deadline, pause
 
 Say = Callable[[str], None]
@@ -29,8 +30,15 @@ _SAY_EVERY = 5.0  # seconds between two signs of life while nothing changes
 class Starter:
     """Starts one project's containers; `run` returns when all are well."""
 
-    def __init__(self, engine: Engine, containers: Iterable[Container], needs: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        containers: Iterable[Container],
+        needs: Mapping[str, Mapping[str, str]],
+        timeline: Timeline | None = None,
+    ) -> None:
         self._engine = engine
+        self._timeline = timeline or Timeline()
         self._ids = {container.labels[COMPOSE_SERVICE]: str(container.id) for container in containers}
         self._needs = needs
         self._starting: dict[str, Future[None]] = {}
@@ -38,6 +46,7 @@ class Starter:
     def run(self, say: Say) -> None:
         """Start everything; raises `BringUpError` with the log of the container that failed first."""
         deadline = Deadline(BRING_UP.seconds)
+        began = self._timeline.now
         well: set[str] = set()
         said = 0.0
         with ThreadPoolExecutor(max_workers=len(self._ids), thread_name_prefix="start") as pool:
@@ -47,6 +56,7 @@ class Starter:
                 for service in sorted(name for name, state in states.items() if state.well and name not in well):
                     well.add(service)
                     said = deadline.elapsed
+                    self._timeline.add(f"{service} ready", began)
                     say(f"{service}: up after {deadline.elapsed:.1f} s")
                 if len(well) == len(self._ids):
                     return

@@ -22,6 +22,7 @@ from harness.engine import Engine
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError
 from harness.progress import say
 from harness.score import record as scoring
+from harness.timeline import Timeline
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -71,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument(
             "--plan", type=AddressPlan.parse, default=AddressPlan(), metavar="N", help="address plan (default: 0)"
         )
+        if command is _up:
+            added.add_argument("--phases", action="store_true", help="print what the time was spent on")
     consulting.add_to(add)
     scoring.add_to(add)
     catalogues.add_to(add)
@@ -112,16 +115,20 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
-    engine, plan = Engine.connect(), _plan(options)
+    engine, plan, timeline = Engine.connect(), _plan(options), Timeline()
     if lifecycle.is_kept(engine, plan):
         images.ensure(engine, plan.layout, say)
         if lifecycle.attach(engine, plan, say=say):
             return 0
         _down(options)
-    lifecycle.sweep(engine, say=say)
-    preflight.require(engine, plan)
-    images.ensure(engine, plan.layout, say)
-    deployment = lifecycle.bring_up(engine, plan, keep=True, say=say)
+    with timeline.phase("prerequisites"):
+        lifecycle.sweep(engine, say=say)
+        preflight.require(engine, plan)
+    with timeline.phase("images"):
+        images.ensure(engine, plan.layout, say)
+    deployment = lifecycle.bring_up(engine, plan, keep=True, say=say, timeline=timeline)
+    if options.phases:
+        sys.stdout.write(f"{timeline.table()}\n")
     say(f"web {deployment.url('web', '/health/')}, services {deployment.url('services', '/health/')}")
     return 0
 

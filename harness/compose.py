@@ -115,13 +115,17 @@ def secrets_directory(state: Path) -> Path:
     return state / "secrets"
 
 
+def labelled(configuration: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """An override that puts labels on every container, network and volume of a configuration."""
+    return {
+        kind: {name: {"labels": dict(labels)} for name in configuration.get(kind, {})}
+        for kind in ("services", "networks", "volumes")
+    }
+
+
 def override(configuration: Mapping[str, Any], plan: AddressPlan, labels: Mapping[str, str]) -> dict[str, Any]:
     """What the harness lays over the dev layout: labels everywhere, and a probe on each side of the tunnel."""
-    added: dict[str, Any] = {
-        "services": {name: {"labels": dict(labels)} for name in configuration["services"]},
-        "networks": {name: {"labels": dict(labels)} for name in configuration.get("networks", {})},
-        "volumes": {name: {"labels": dict(labels)} for name in configuration.get("volumes", {})},
-    }
+    added = labelled(configuration, labels)
     for side, owner in PROBED.items():
         added["services"][owner]["ports"] = [f"127.0.0.1::{listen}" for listen in (RELAYED_MARIADB, RELAYED_REDIS)]
         added["services"][f"probe-{side}"] = probe(side, plan, labels)

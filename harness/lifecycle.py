@@ -23,6 +23,7 @@ from harness.interrupts import held_back
 from harness.model import Budget
 from harness.ownership import LABEL, Liveness, Owner, Run
 from harness.production import Production
+from harness.timeline import Timeline
 from harness.waiting import Deadline, pause
 
 Say = Callable[[str], None]
@@ -42,13 +43,20 @@ _HAND_OVER = 'while [ $# -gt 1 ]; do chown "$2:$2" "/secrets/$1"; shift 2; done'
 
 
 @contextlib.contextmanager
-def deployed(
-    engine: Engine, plan: AddressPlan, *, keep: bool = False, reuse: bool = False, say: Say
+def deployed(  # noqa: PLR0913 (what a deployment can be asked to be)
+    engine: Engine,
+    plan: AddressPlan,
+    *,
+    keep: bool = False,
+    reuse: bool = False,
+    say: Say,
+    timeline: Timeline | None = None,
 ) -> Iterator[Deployment]:
     """A deployment that is up and healthy; taken down at the end unless it is kept.
 
     `reuse` attaches to a deployment that is up and unchanged, and leaves it up; when there is none, or it has
-    changed, one is brought up (a changed one is replaced, and stays up as the old one did).
+    changed, one is brought up (a changed one is replaced, and stays up as the old one did). What bringing it up
+    spends its time on is added to `timeline`.
     """
     if reuse and (found := attach(engine, plan, say=say)):
         yield found
@@ -56,7 +64,7 @@ def deployed(
     if reuse and is_kept(engine, plan) and (held := leases.holder(engine, plan.index)):
         remove(engine, held[0], say=say)
         keep = True
-    deployment = bring_up(engine, plan, keep=keep, say=say)
+    deployment = bring_up(engine, plan, keep=keep, say=say, timeline=timeline)
     try:
         yield deployment
     finally:
@@ -67,18 +75,22 @@ def deployed(
             remove(engine, deployment.run, say=say, graceful=False)
 
 
-def bring_up(engine: Engine, plan: AddressPlan, *, keep: bool = False, say: Say) -> Deployment:
+def bring_up(
+    engine: Engine, plan: AddressPlan, *, keep: bool = False, say: Say, timeline: Timeline | None = None
+) -> Deployment:
     """Bring a deployment up with fresh keys; images must be there.
 
     Raises `PrerequisiteError` when somebody else has the plan, or takes a part of it in the meantime, `BringUpError`
     and others. Whatever goes wrong, Ctrl-C included, nothing of it is left behind.
     """
     took = Deadline(0)
-    sweep(engine, say=say)
-    preflight.require_free(engine, plan)
+    timeline = timeline or Timeline()
+    with timeline.phase("sweep and checks"):
+        sweep(engine, say=say)
+        preflight.require_free(engine, plan)
     run = Run.start(plan.index, STATE_ROOT)
     try:
-        deployment = _provide(engine, plan, run, say)
+        deployment = _provide(engine, plan, run, say, timeline)
         if keep:
             leases.keep(engine, run)
     except BaseException as error:
@@ -91,16 +103,18 @@ def bring_up(engine: Engine, plan: AddressPlan, *, keep: bool = False, say: Say)
     return deployment
 
 
-def _provide(engine: Engine, plan: AddressPlan, run: Run, say: Say) -> Deployment:
-    run.state.mkdir(mode=0o700, parents=True)
-    secrets = credentials.Credentials.generate()
-    credentials.write(compose.secrets_directory(run.state), secrets, hand_over(engine))
-    configuration = _configuration(plan, run.state)
-    preflight.require_sound(configuration)
-    leases.take(engine, run, _fingerprint(engine, configuration))
+def _provide(engine: Engine, plan: AddressPlan, run: Run, say: Say, timeline: Timeline) -> Deployment:
+    with timeline.phase("secrets, configuration and lease"):
+        run.state.mkdir(mode=0o700, parents=True)
+        secrets = credentials.Credentials.generate()
+        credentials.write(compose.secrets_directory(run.state), secrets, hand_over(engine))
+        configuration = _configuration(plan, run.state)
+        preflight.require_sound(configuration)
+        leases.take(engine, run, _fingerprint(engine, configuration))
     if isinstance(plan, ProdPlan):
-        return provision.provide(engine, plan, run, secrets, say)
-    return _on_one_engine(engine, plan, run, secrets, configuration, say)
+        with timeline.phase("servers and playbooks"):
+            return provision.provide(engine, plan, run, secrets, say)
+    return _on_one_engine(engine, plan, run, secrets, configuration, say, timeline)
 
 
 def _on_one_engine(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
@@ -110,14 +124,17 @@ def _on_one_engine(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
     secrets: credentials.Credentials,
     configuration: dict[str, Any],
     say: Say,
+    timeline: Timeline,
 ) -> Deployment:
     took = Deadline(0)
-    compose.write_override(_overlay(run), compose.override(configuration, plan, run.labels()))
-    project = compose.project(plan, run.state, overlays=(_overlay(run),))
-    project.create()
+    with timeline.phase("create"):
+        compose.write_override(_overlay(run), compose.override(configuration, plan, run.labels()))
+        project = compose.project(plan, run.state, overlays=(_overlay(run),))
+        project.create()
     say(f"{plan.project}: containers created ({took.elapsed:.1f} s)")
     containers = [each for each in leases.containers_of(engine, run) if each.name != leases.lease_name(plan.index)]
-    Starter(engine, containers, needs_of(project.configuration())).run(lambda line: say(f"{plan.project}: {line}"))
+    starter = Starter(engine, containers, needs_of(project.configuration()), timeline)
+    starter.run(lambda line: say(f"{plan.project}: {line}"))
     return on_one_engine(engine, plan, run, project, secrets)
 
 

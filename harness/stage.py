@@ -11,6 +11,7 @@ from harness.deployment import Deployment
 from harness.engine import Engine
 from harness.errors import HarnessError, PrerequisiteError
 from harness.faults import Fault
+from harness.timeline import Timeline
 
 Say = Callable[[str], None]
 
@@ -38,6 +39,8 @@ class Stage:
         """With a fault in it all the time: why no experiment can begin, once one has found out."""
         self.root_cause: str | None = None
         """What the doctor found when the test at hand failed; None until then."""
+        self.timeline: Timeline | None = None
+        """What the last bring-up spent its time on; None once that has been reported, or where none was needed."""
         self.secrets: set[str] = set()
         """Every secret of every deployment of this session: what no report may show."""
 
@@ -73,9 +76,10 @@ class Stage:
         reuse = self.reuse and not self.recreations
         choices = [self.plan, *(plan for plan in self._plans if plan != self.plan)]
         for following, plan in enumerate(choices, start=1):
+            timeline = Timeline()
             try:
                 deployment = self._exit.enter_context(
-                    lifecycle.deployed(engine, plan, keep=self.keep, reuse=reuse, say=self._say)
+                    lifecycle.deployed(engine, plan, keep=self.keep, reuse=reuse, say=self._say, timeline=timeline)
                 )
             except PrerequisiteError as error:
                 if following == len(choices):
@@ -83,6 +87,7 @@ class Stage:
                 self._say(f"address plan {plan.index} is passed over for {choices[following].index}: {error.lines[0]}")
             else:
                 self.plan = plan
+                self.timeline = timeline if timeline.phases else None
                 return deployment
         raise AssertionError("the last plan is taken or refused")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make` calls: run.sh scenarios|test|up|down|status|doctor|score|mutation|catalogue|sweep|report|lint|types|
+# What `make` calls: run.sh scenarios|test|up|down|status|doctor|score|mutation|catalogue|bench|sweep|report|lint|types|
 # unit [ARGUMENT...]
 #
 # LAYOUT names the deployment's layout, WORKERS the number of xdist workers. `scenarios`, `unit` and `test` hand
@@ -113,6 +113,8 @@ mutation() { harness score --mutation "$@"; }
 
 catalogue() { harness catalogue --write; }
 
+bench() { "$PYTHON_IN_VENV" -m bench "$@"; }
+
 sweep() { harness sweep "$@"; }
 
 up() {
@@ -126,6 +128,8 @@ main() {
   shift || true
   case $what in
     scenarios | unit | lint | types | up | mutation | catalogue) set_up ;;
+
+    scenarios | unit | lint | types | up | mutation | bench) set_up ;;
     test) set_up && what=everything ;;
     report | sweep | score) ;;
     down | status | doctor) set -- --layout "$LAYOUT" "$@" ;;

@@ -1,0 +1,56 @@
+"""Up and down: the harness, compose by itself, and the same deployment configured the ordinary way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bench.figures import Figure, ratio
+from bench.ground import Ground
+from bench.parts import Part
+
+NAME = "bring-up"
+_ORDINARY_ROUNDS = 2  # it waits for whole intervals, so its rounds differ by less than a second, and take half a minute
+# An interval as it stands in most compose files. Docker's own start_interval is the same 5 s.
+_INTERVAL = {"interval": "5s", "start_interval": "5s"}
+# In the file the responder waits for nobody. The ordinary way is to wait for what one uses.
+_USED = {"wireguard-services": ("mariadb", "redis", "services"), "web": ("wireguard-web",)}
+
+
+def measure(ground: Ground) -> Iterator[Figure]:
+    """Round by round, so that what the machine does besides hits all alike."""
+    up, down, compose_up, compose_down, ordinary = [], [], [], [], []
+    for number in range(ground.rounds):
+        try:
+            up.append(ground.harness("up"))
+        finally:
+            removal = ground.harness("down")
+        down.append(removal)
+        with ground.composed() as composed:
+            compose_up.append(composed.up())
+            compose_down.append(composed.down())
+        if number < _ORDINARY_ROUNDS:
+            with ground.composed(_ordinary) as composed:
+                ordinary.append(composed.up())
+    yield ratio(NAME, "up / docker compose up --wait", up, compose_up, 0.45)
+    yield ratio(NAME, "up / configured the ordinary way", up, ordinary, 0.10)
+    yield ratio(NAME, "down / docker compose down", down, compose_down, 1.1)
+
+
+def _ordinary(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """MariaDB initialised at its start, in memory, which is quicker than any disk; all behind `service_healthy`."""
+    services: dict[str, dict[str, Any]] = {}
+    for name, service in configuration["services"].items():
+        needs = {*(service.get("depends_on") or {}), *_USED.get(name, ())}
+        services[name] = {
+            "healthcheck": dict(_INTERVAL),
+            "depends_on": {need: {"condition": "service_healthy"} for need in sorted(needs)},
+        }
+    empty = {"type": "tmpfs", "target": "/var/lib/mysql", "tmpfs": {"mode": 0o1777}}
+    services["mariadb"]["volumes"] = [empty]
+    return {"services": services}
+
+
+PART = Part(
+    name=NAME, what="up and down beside compose by itself, and beside an ordinary configuration", measure=measure
+)
