@@ -48,10 +48,10 @@ class Ground:
             yield deployment
 
     @contextlib.contextmanager
-    def composed(self, overlay: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None) -> Iterator[Composed]:
+    def composed(self, overlay: Callable[[Mapping[str, Any]], str] | None = None) -> Iterator[Composed]:
         """The very same files for compose by itself; all that is laid over them is labels, by which it is swept.
 
-        `overlay` makes one more compose file, from the configuration.
+        `overlay` makes one more compose file, as text, from the configuration.
         """
         lifecycle.sweep(self.engine, say=quiet)
         run = Run.start(self.plan.index, lifecycle.STATE_ROOT)
@@ -65,8 +65,8 @@ class Ground:
             compose.write_override(labels, compose.labelled(configuration, run.labels()))
             files = [labels]
             if overlay is not None:
-                files.append(run.state / "overlay.json")
-                compose.write_override(files[-1], overlay(configuration))
+                files.append(run.state / "overlay.yml")
+                files[-1].write_text(overlay(configuration), encoding="utf-8")
             yield Composed(compose.project(self.plan, run.state, overlays=tuple(files)))
         finally:
             lifecycle.remove(self.engine, run, say=quiet, graceful=False)
