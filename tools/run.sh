@@ -127,9 +127,7 @@ main() {
   cd "$ROOT"
   shift || true
   case $what in
-    scenarios | unit | lint | types | up | mutation | catalogue) set_up ;;
-
-    scenarios | unit | lint | types | up | mutation | bench) set_up ;;
+    scenarios | unit | lint | types | up | mutation | catalogue | bench) set_up ;;
     test) set_up && what=everything ;;
     report | sweep | score) ;;
     down | status | doctor) set -- --layout "$LAYOUT" "$@" ;;
