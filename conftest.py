@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import os
 import random
 import shutil
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import interrupts, lifecycle, reporting
+from harness import capture, interrupts, lifecycle, reporting
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.budgets import NO_RECOVERY, RECOVERY
 from harness.engine import Engine
@@ -58,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "(default: each worker takes one that is free, the first one 0 if it can)",
     )
     group.addoption("--with-fault", metavar="NAME", help="run on a deployment with this fault of the catalogue in it")
+    group.addoption("--examine", action="store_true", help="with --with-fault: have the doctor look at each failure")
     group.addoption(
         "--thorough", action="store_true", help="on the prod layout, run also what others stand for (see pytest.ini)"
     )
@@ -114,10 +117,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if _worker(config) or config.option.collectonly or not _runs(config, SCENARIOS):
         return
+    results = Path(config.option.allure_report_dir)
+    reporting.tidy(results)
     if trials := scoring.recorded_now():
         scoring.write(trials)
         reporting.add_page(
-            Path(config.option.allure_report_dir),
+            results,
             title="The doctor's score",
             page=scorepage.page(trials),
             passed=all(trial.right for trial in trials),
@@ -193,7 +198,9 @@ def production(deployment: Deployment) -> Production:
 
 
 @pytest.fixture
-def experiment(deployment: Deployment, stage: Stage, pytestconfig: pytest.Config) -> Experiment:
+def experiment(
+    deployment: Deployment, stage: Stage, pytestconfig: pytest.Config, request: pytest.FixtureRequest
+) -> Experiment:
     """The deployment, to be broken and mended."""
     if stage.ill is not None:
         pytest.fail(stage.ill)
@@ -203,7 +210,7 @@ def experiment(deployment: Deployment, stage: Stage, pytestconfig: pytest.Config
         stage.mark_broken,
         attach=reporting.attach,
         on_trial=lambda trial: _record(pytestconfig, trial),
-        on_failure=lambda: _examine(stage),
+        on_failure=lambda: _examine(stage, request.node),
         patience=RECOVERY if stage.fault is None else NO_RECOVERY,
     )
 
@@ -221,15 +228,22 @@ def _place_in_report(request: pytest.FixtureRequest) -> None:
         return
     layout = _layout_of(request.node)
     feature = (request.module.__doc__ or request.module.__name__).strip().splitlines()[0].rstrip(".")
-    story = (request.function.__doc__ or request.node.name).strip().splitlines()[0].rstrip(".")
     reporting.describe(
         epic=f"{layout} layout",
         feature=feature,
-        story=story,
+        promise=_promise(request.node),
         layout=layout,
         title=request.node.name,
         case=request.node.callspec.id if hasattr(request.node, "callspec") else None,
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Have the report tell what a scenario asks of the deployment, and what is answered."""
+    capture.forget()
+    with reporting.narrated() if item.path.is_relative_to(SCENARIOS) else contextlib.nullcontext():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -238,14 +252,20 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the evidence while the failure is still there to be seen."""
     report = yield
+    stage = item.config.stash[STAGES][_layout_of(item)]
+    if report.failed:
+        if call.when != "teardown" and stage.current is not None and stage.root_cause is None:
+            _examine(stage, item)  # an experiment has done so itself, before it undid what it had done
+        if stage.root_cause is not None:
+            report.user_properties.append((ROOT_CAUSE, stage.root_cause))
+            stage.root_cause = None
+        elif item.path.is_relative_to(SCENARIOS):
+            reporting.blame("the doctor was not asked")
+    experiment = getattr(item, "funcargs", {}).get("experiment")
+    if call.when == "call" and experiment is not None:
+        reporting.attach_experiment(experiment, stage.baseline)
     if not report.failed:
         return report
-    stage = item.config.stash[STAGES][_layout_of(item)]
-    if call.when != "teardown" and stage.current is not None and stage.root_cause is None:
-        _examine(stage)  # an experiment has done so itself, before it undid what it had done
-    if stage.root_cause is not None:
-        report.user_properties.append((ROOT_CAUSE, stage.root_cause))
-        stage.root_cause = None
     shown = str(report.longrepr)
     if (clean := without(stage.secrets, shown)) != shown:  # a failed assertion shows its operands
         report.longrepr = clean
@@ -259,12 +279,15 @@ def _record(config: pytest.Config, trial: Trial) -> None:
         scoring.record(trial, _worker(config) or "main")
 
 
-def _examine(stage: Stage) -> None:
+def _examine(stage: Stage, item: pytest.Item) -> None:
     """Have the doctor look at the deployment in which a test has just failed."""
-    if stage.current is None or stage.fault is not None:  # what is broken on purpose is known
+    if stage.current is None:
+        return
+    if stage.fault is not None and not item.config.getoption("--examine"):  # what is broken on purpose is known
         return
     try:
-        stage.root_cause = without(stage.secrets, reporting.attach_evidence(stage.current))
+        found = reporting.attach_evidence(stage.current, _promise(item), stage.baseline)
+        stage.root_cause = without(stage.secrets, found)
     except Exception as error:  # noqa: BLE001 (the test's own failure must not be hidden by this one)
         stage.root_cause = f"no evidence could be collected: {error}"
         reporting.attach("no evidence could be collected", str(error))
@@ -278,6 +301,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("root causes")
         for nodeid, cause in causes.items():
             terminalreporter.line(f"{nodeid}\n    {cause or 'the doctor was not asked'}")
+
+
+def _promise(item: pytest.Item) -> str:
+    """What a scenario promises: its docstring."""
+    return inspect.getdoc(getattr(item, "function", None)) or item.name
 
 
 def _runs(config: pytest.Config, *folders: Path) -> bool:

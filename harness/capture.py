@@ -24,12 +24,27 @@ _LAST_PORT = 9  # discard: nothing else sends from it
 _LAST = f"udp src port {_LAST_PORT}"
 
 
+_taken: list[Capture] = []
+
+
+def taken() -> tuple[Capture, ...]:
+    """The captures since `forget`, for whoever has to explain a failure; their files stay where they were written."""
+    return tuple(_taken)
+
+
+def forget() -> None:
+    """A new test begins: captures of the one before it explain nothing about it."""
+    _taken.clear()
+
+
 class Capture:
     """A running or ended capture; read it after the `with` block has ended."""
 
-    def __init__(self, node: Node, file: str) -> None:
+    def __init__(self, node: Node, file: str, what: str) -> None:
         self._node = node
         self._file = file
+        self.what = what
+        """What was captured, for people."""
 
     def lines(self, expression: str = "") -> list[str]:
         """One line per packet that matches `expression` (pcap-filter(7))."""
@@ -83,7 +98,8 @@ def _captured(node: Node, interface: str, beyond: IPv4Address, expression: str) 
     api = node.engine.client.api
     created = api.exec_create(node.name, ["sh", "-c", start, "sh", *wanted], user="0")
     api.exec_start(created["Id"], detach=True)
-    captured = Capture(node, file)
+    captured = Capture(node, file, f"{interface} of {node.service}{f': {expression}' if expression else ''}")
+    _taken.append(captured)
     try:
         wait_until(
             "tcpdump to listen",

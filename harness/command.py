@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Timer
 
+from harness import witness
 from harness.errors import CommandError
 from harness.model import CommandResult
 
@@ -92,6 +93,7 @@ def stream(  # noqa: PLR0913 (a process has this many sides)
         stderr=stderr,
         duration=time.monotonic() - started,
     )
+    witness.tell(_short(argv), result)
     if timed_out:
         message = f"{_short(argv)} did not finish within {timeout:g} s{_tail(result)}"
         raise CommandError(message)

@@ -18,6 +18,7 @@ from docker.models.containers import Container
 from docker.tls import TLSConfig
 from requests.exceptions import RequestException
 
+from harness import witness
 from harness.errors import CommandError, DeploymentError, EngineUnavailableError, HarnessError
 from harness.model import CommandResult
 from harness.namespaces import PROC
@@ -191,13 +192,15 @@ class Engine:
         except (APIError, RequestException) as error:
             message = f"cannot run {' '.join(argv)} in {container}: {_reason(error)}"
             raise CommandError(message) from error
-        return CommandResult(
+        result = CommandResult(
             argv=("docker", "exec", container, *argv),
             exit_status=-1 if status is None else status,
             stdout=stdout.decode(errors="replace"),
             stderr=stderr.decode(errors="replace"),
             duration=time.monotonic() - started,
         )
+        witness.tell(f"{container}: {' '.join(argv)}", result)
+        return result
 
     def _start(self, identity: str) -> tuple[bytes, bytes]:
         """Start an exec and return what it wrote to standard output and standard error.

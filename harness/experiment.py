@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from harness import recreation
 from harness.budgets import RECOVERY, SYMPTOM
+from harness.chronicle import Chronicle, Moment
 from harness.deployment import Deployment
 from harness.diagnosis.comparison import differences, portrait
 from harness.diagnosis.evidence import Snapshot
@@ -78,32 +79,34 @@ Step = Callable[[str], AbstractContextManager[object]]
 class Expectation:
     """What is expected of one probe."""
 
-    def __init__(self, deployment: Deployment, probe: Probe, step: Step) -> None:
+    def __init__(self, deployment: Deployment, probe: Probe, step: Step, chronicle: Chronicle) -> None:
         self._deployment = deployment
         self._probe = probe
         self._step = step
+        self._chronicle = chronicle
 
     def becomes(self, *outcomes: Outcome, within: Budget) -> Observation:
         """Wait for one of the outcomes; raises `WaitTimeoutError` with the last observation."""
         wanted = " or ".join(outcome.name for outcome in outcomes)
         with self._step(f"{self._probe} becomes {wanted}"):
-            return wait_until(
-                f"{self._probe} to be {wanted}",
-                lambda: self._probe.observe(self._deployment),
-                lambda seen: seen.outcome in outcomes,
-                within=within,
+            seen = wait_until(
+                f"{self._probe} to be {wanted}", self._observe, lambda seen: seen.outcome in outcomes, within=within
             )
+        if seen.outcome is not Outcome.CONNECTED and self._chronicle.waits_for_symptom:
+            self._chronicle.mark(Moment.SYMPTOM, f"{seen.probe} from {seen.source}: {seen.outcome.value}")
+        return seen
 
     def stays(self, outcome: Outcome, *, during: Budget) -> Observation:
         """Look again and again; raises `DeploymentError` with the first observation that differs."""
         with self._step(f"{self._probe} stays {outcome.name}"):
-            held, seen, reads = holds_for(
-                lambda: self._probe.observe(self._deployment), lambda seen: seen.outcome is outcome, during
-            )
+            held, seen, reads = holds_for(self._observe, lambda seen: seen.outcome is outcome, during)
             if not held:
                 message = f"{self._probe} was to stay {outcome.name}, but at look {reads}: {seen}"
                 raise DeploymentError(message)
             return seen
+
+    def _observe(self) -> Observation:
+        return self._chronicle.saw(self._probe.observe(self._deployment))
 
 
 class Experiment:
@@ -121,6 +124,10 @@ class Experiment:
         patience: Budget = RECOVERY,
     ) -> None:
         self.deployment = deployment
+        self.chronicle = Chronicle()
+        """What happened, and when: all that this scenario does to the deployment."""
+        self.evidence: Snapshot | None = None
+        """The last look while something was put in; None where nobody looked."""
         self._step = step
         self._mark_broken = mark_broken
         self._attach = attach
@@ -133,7 +140,7 @@ class Experiment:
 
     def expect(self, probe: Probe) -> Expectation:
         """Lay an expectation on a probe."""
-        return Expectation(self.deployment, probe, self._step)
+        return Expectation(self.deployment, probe, self._step, self.chronicle)
 
     def step(self, title: str) -> AbstractContextManager[object]:
         """Name what is done, for the report."""
@@ -150,10 +157,11 @@ class Experiment:
         running = _Running(faults=faults, deployment=self.deployment)
         title = running.title
         try:
-            with self.disturbance(title) as undo:
+            with self._disturbance(title) as undo:
                 running.before = self._look(self.deployment)
                 self._running = running
                 running.began = time.monotonic()
+                self.chronicle.mark(Moment.INJECTION, title)
                 for fault in faults:
                     with self._step(f"put in: {fault.name}"):
                         running.deployment = fault.apply(self.deployment, undo) or running.deployment
@@ -184,6 +192,8 @@ class Experiment:
             diagnosis = judge(snapshot)
             took = time.monotonic() - began
             self._attach("diagnosis", prescription(diagnosis))
+        self.evidence = snapshot
+        self.chronicle.mark(Moment.DIAGNOSIS, ", ".join(sorted(diagnosis.roots)) or diagnosis.status)
         if self._running:
             self._running.note(snapshot, diagnosis, took)
         return diagnosis
@@ -209,7 +219,7 @@ class Experiment:
     def _prove_taken(self, running: _Running) -> None:
         if running.before is None or running.deployment is not self.deployment:
             return  # what stands beside this deployment was not there before
-        during = running.during or self._look(self.deployment)
+        self.evidence = during = running.during or self._look(self.deployment)
         before = portrait(running.before, lasting=False)
         if not differences(before, portrait(during, lasting=False)):
             message = f"{running.title} was put in, and nothing that can be seen has changed"
@@ -232,6 +242,12 @@ class Experiment:
 
         At the end they run in reverse, also after Ctrl-C, and health is proved again.
         """
+        with self._disturbance(title) as undo:
+            self.chronicle.mark(Moment.INJECTION, title)
+            yield undo
+
+    @contextlib.contextmanager
+    def _disturbance(self, title: str) -> Iterator[ExitStack]:
         try:
             self.prove_health(f"before: {title}")
         except HarnessError as error:
@@ -242,6 +258,7 @@ class Experiment:
             with self._step(title):
                 yield undo
         except Exception:
+            self.chronicle.mark(Moment.FAILURE)
             self._on_failure()  # while what failed is still there to be seen
             raise
         finally:
@@ -251,11 +268,13 @@ class Experiment:
     def _restore(self, title: str, undo: ExitStack) -> None:
         began = time.monotonic()
         self._recovery = None
+        self.chronicle.mark(Moment.RESTORE, title)
         try:
             with self._step(f"undo: {title}"):
                 undo.close()
             self.prove_health(f"after: {title}")
             self._recovery = time.monotonic() - began
+            self.chronicle.mark(Moment.RECOVERY)
         except Exception as error:
             self._mark_broken(f"{title} could not be undone: {error}")
             raise
@@ -265,7 +284,7 @@ class Experiment:
         with self._step(f"health, {when}"):
             wait_until(
                 f"the deployment to be healthy ({when})",
-                lambda: _complaints(self.deployment),
+                lambda: _complaints(self.deployment, self.chronicle.saw),
                 lambda complaints: not complaints,
                 within=self._patience,
             )
@@ -281,9 +300,9 @@ class Experiment:
         node.container.stop(timeout=5)
 
 
-def _complaints(deployment: Deployment) -> str:
+def _complaints(deployment: Deployment, saw: Callable[[Observation], Observation]) -> str:
     unwell = deployment.unwell()
     if unwell:
         return json.dumps(unwell)
-    observations = [probe.observe(deployment) for probe in (MariaDBQuery("web"), RedisPing("web"))]
+    observations = [saw(probe.observe(deployment)) for probe in (MariaDBQuery("web"), RedisPing("web"))]
     return "; ".join(str(seen) for seen in observations if seen.outcome is not Outcome.CONNECTED)

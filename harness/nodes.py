@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from docker.models.containers import Container
 
-from harness import command, namespaces, netfilter, wireguard
+from harness import command, namespaces, netfilter, wireguard, witness
 from harness.engine import Engine
 from harness.errors import CommandError, DeploymentError
 from harness.model import Address, CommandResult, Forward, NetfilterRule, Peer, Route, WireGuardInterface
@@ -88,7 +88,11 @@ class Node:
         if process is None or attributes["State"]["Status"] != "running":
             return self.run(*argv)
         inside = namespaces.entering(process, _variables(attributes), str(attributes["Config"].get("User") or ""))
-        return command.run([*inside, *argv], timeout=_LOOK_TIMEOUT, check=False)
+        with witness.listening(None):
+            result = command.run([*inside, *argv], timeout=_LOOK_TIMEOUT, check=False)
+        # Told as the command that anybody can type who wants to see the same.
+        witness.tell(f"{self.name}: {' '.join(argv)}", replace(result, argv=("docker", "exec", self.name, *argv)))
+        return result
 
     def process(self, attributes: Mapping[str, Any] | None = None) -> Path | None:
         """The container's main process, or None when its namespaces cannot be entered from here."""

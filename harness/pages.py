@@ -10,6 +10,8 @@ from typing import Any
 
 import urllib3
 
+from harness import witness
+
 # Fresh connections, no retries: a retry would hide exactly what is to be seen.
 _POOL = urllib3.PoolManager(retries=False)
 
@@ -70,6 +72,9 @@ def _request(
             method, url, body=body, headers={"Connection": "close", **(headers or {})}, timeout=_TIMEOUT
         )
     except urllib3.exceptions.HTTPError as error:
-        return Page(status=0, body=str(error))
-    answered = {name.lower(): value for name, value in response.headers.items()}
-    return Page(status=response.status, body=response.data.decode(errors="replace"), headers=answered)
+        page = Page(status=0, body=str(error))
+    else:
+        answered = {name.lower(): value for name, value in response.headers.items()}
+        page = Page(status=response.status, body=response.data.decode(errors="replace"), headers=answered)
+    witness.tell(f"{method} {url}", page)
+    return page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -22,6 +24,7 @@ _SECRET_NAME = re.compile(
 )
 _SHORTEST = 6  # characters: what is shorter, such as a 1 that allows an empty password, is part of everything
 _SEAL_LENGTH = 12
+_URL_SAFE = str.maketrans("+/", "-_")
 
 
 class Redactor:
@@ -76,6 +79,42 @@ def _without_parts(secret: str, text: str) -> str:
     for length in range(len(secret) - 1, _PART - 1, -1):
         text = text.replace(secret[:length], REMOVED).replace(secret[-length:], REMOVED)
     return text
+
+
+class Eraser:
+    """Takes known secrets out of what was written already, in every spelling, and their beginnings and ends."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = [each for each in sorted(set(secrets), key=len, reverse=True) if len(each) >= _SHORTEST]
+        forms = {form for secret in self._secrets for form in (*_forms(secret), *_encoded(secret))}
+        self._forms = [form.encode() for form in sorted(forms, key=len, reverse=True) if len(form) >= _SHORTEST]
+
+    def from_bytes(self, content: bytes, *, keep_length: bool = False) -> bytes:
+        """The content without the secrets; with `keep_length` each byte of them becomes an asterisk."""
+        for form in self._forms:
+            if form in content:
+                content = content.replace(form, b"*" * len(form) if keep_length else REMOVED.encode())
+        if keep_length:
+            return content
+        text = content.decode(errors="surrogateescape")
+        return without(self._secrets, text).encode(errors="surrogateescape")
+
+
+def _encoded(secret: str) -> Iterator[str]:
+    """A secret in hexadecimal and in base64, wherever in a longer text it begins; a key also as what it encodes."""
+    raw = [secret.encode()]
+    with contextlib.suppress(ValueError):
+        if _KEY.fullmatch(secret):
+            raw.append(base64.b64decode(secret, validate=True))
+    for each in raw:
+        yield from (each.hex(), each.hex().upper())
+        for offset in range(3):
+            # What stands before and after it decides about the characters at both ends.
+            encoded = base64.b64encode(bytes(offset) + each).decode().rstrip("=")
+            skipped = (0, 2, 3)[offset]
+            left_over = (offset + len(each)) % 3
+            whole = encoded[skipped : len(encoded) - 1 if left_over else None]
+            yield from (whole, whole.translate(_URL_SAFE))
 
 
 class Sealer:

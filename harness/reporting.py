@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,21 +13,58 @@ import allure
 from allure_commons.logger import AllureFileLogger
 from allure_commons.model2 import Attachment, Label, TestResult
 
+from harness import capture, packets, witness
+from harness.capture import Capture
 from harness.deployment import Deployment
+from harness.diagnosis.comparison import differences, portrait
+from harness.diagnosis.evidence import NodeEvidence
 from harness.diagnosis.judgement import judge
 from harness.diagnosis.prescription import prescription, summary
-from harness.redaction import without
-from harness.snapshot import collect
+from harness.drawings import timeline, topology
+from harness.errors import HarnessError
+from harness.experiment import Experiment
+from harness.narration import Narrator
+from harness.redaction import Eraser
+from harness.snapshot import Baseline, collect
+
+ROOT_CAUSE = "rootCause"
+"""The label by which failed tests are put into categories (reports/allurerc.mjs)."""
+
+_SVG = "image/svg+xml"
 
 
-def step(title: str) -> AbstractContextManager[object]:
-    """A step of the test in the report."""
-    found: AbstractContextManager[object] = allure.step(title)
-    return found
+def _tell(asked: str, answered: str) -> None:
+    with allure.step(asked):
+        attach("what was asked, and the answer", answered)
 
 
-def describe(*, epic: str, feature: str, story: str, layout: str, title: str, case: str | None) -> None:  # noqa: PLR0913
-    """Say where a test stands in the report.
+_narrator = Narrator(_tell)
+
+
+@contextlib.contextmanager
+def step(title: str) -> Iterator[None]:
+    """A step of the test in the report, with everything that is asked and answered in it folded under it."""
+    _narrator.flush()
+    with allure.step(title):
+        try:
+            yield
+        finally:
+            _narrator.flush()
+
+
+@contextlib.contextmanager
+def narrated() -> Iterator[None]:
+    """Tell the report what is asked of the deployment while the block runs, and what it answers."""
+    _narrator.begin()
+    try:
+        with witness.listening(_narrator.hear):
+            yield
+    finally:
+        _narrator.flush()
+
+
+def describe(*, epic: str, feature: str, promise: str, layout: str, title: str, case: str | None) -> None:  # noqa: PLR0913
+    """Say where a test stands in the report, and what it promises: the docstring, of which the first line is the story.
 
     `case` names one of several that share a function. Allure tells them apart by their parameters, of which it shows
     some by their type alone: two such would be taken for one test that was tried twice.
@@ -35,14 +73,92 @@ def describe(*, epic: str, feature: str, story: str, layout: str, title: str, ca
         allure.dynamic.parameter("case", case)
     allure.dynamic.epic(epic)  # type: ignore[no-untyped-call]
     allure.dynamic.feature(feature)  # type: ignore[no-untyped-call]
-    allure.dynamic.story(story)  # type: ignore[no-untyped-call]
+    allure.dynamic.story(promise.splitlines()[0].rstrip("."))  # type: ignore[no-untyped-call]
+    allure.dynamic.description(promise)  # type: ignore[no-untyped-call]
     allure.dynamic.label("layout", layout)  # type: ignore[no-untyped-call]
     allure.dynamic.title(title)  # type: ignore[no-untyped-call]
 
 
 def attach(name: str, text: str) -> None:
-    """Attach a text to the test at hand."""
+    """Attach a text to the test at hand, or to its step."""
     allure.attach(text, name=name, attachment_type=allure.attachment_type.TEXT)
+
+
+def attach_picture(name: str, svg: str) -> None:
+    """Attach a picture."""
+    allure.attach(svg, name=name, attachment_type=_SVG, extension="svg")
+
+
+def blame(cause: str) -> None:
+    """Put the failed test at hand into the category of this root cause; say so once."""
+    allure.dynamic.label(ROOT_CAUSE, cause)  # type: ignore[no-untyped-call]
+
+
+def attach_experiment(experiment: Experiment, baseline: Baseline | None) -> None:
+    """Attach what happened in an experiment, as a timeline and in words, and what the deployment looked like.
+
+    Where nobody looked while something was put in, the deployment is drawn as it was when it was healthy.
+    """
+    chronicle = experiment.chronicle
+    if not chronicle.marks:
+        return
+    attach_picture("timeline", timeline.draw(chronicle))
+    attach("observations over time", str(chronicle))
+    healthy = baseline.snapshot if baseline else None
+    if (seen := experiment.evidence or healthy) is not None:
+        name = "topology while it was in" if experiment.evidence else "topology of the healthy deployment"
+        attach_picture(name, topology.draw(seen, judge(seen)))
+
+
+def attach_evidence(deployment: Deployment, promise: str, baseline: Baseline | None) -> str:
+    """Attach what the doctor finds now, what differs from when all was well, logs, captures, and all that was seen.
+
+    In this order, without keys and passwords. What was found also stands above everything else, below the test's
+    `promise`, and is the test's category. Returns the root causes in one line.
+    """
+    healthy = baseline.snapshot if baseline else None
+    snapshot = collect(deployment, seal=baseline.seal if baseline else None)
+    diagnosis = judge(snapshot)
+    said = "".join(
+        f"\n\n**Root cause: {each.rule}**, {each.node}. {each.cause}" for each in diagnosis.findings if each.root
+    )
+    allure.dynamic.description(promise + (said or f"\n\n**{summary(diagnosis)}**"))  # type: ignore[no-untyped-call]
+    blame(" and ".join(sorted(diagnosis.roots)) or f"none found: {diagnosis.status}")
+    with step(f"what the doctor finds: {summary(diagnosis)}"):
+        attach("what the doctor finds", prescription(diagnosis))
+        attach_picture("topology", topology.draw(snapshot, diagnosis))
+    if healthy is not None:
+        changes = differences(portrait(healthy, lasting=False), portrait(snapshot, lasting=False))
+        with step(f"what differs from when all was well: {len(changes)} lines"):
+            attach(f"healthy at {healthy.taken_at:%H:%M:%S} UTC (-) and now (+)", "\n".join(changes) or "nothing\n")
+    with step("logs"):
+        for node in snapshot.nodes:
+            attach(f"log of {node.name}", _text(node, "log"))
+    for number, taken in enumerate(capture.taken(), start=1):
+        _attach_capture(f"capture {number}, of {taken.what}", taken)
+    with step(f"all that was seen at {snapshot.taken_at:%H:%M:%S} UTC"):
+        for node in snapshot.nodes:
+            text = "\n\n".join(f"===== {name}\n{_text(node, name).rstrip()}" for name in sorted(node.pieces))
+            attach(node.name, f"{text}\n")
+        bundle = "snapshot.json, for `python -m harness doctor --snapshot FILE`"
+        allure.attach(snapshot.to_json(), name=bundle, attachment_type=allure.attachment_type.JSON)
+    return summary(diagnosis)
+
+
+def _text(node: NodeEvidence, name: str) -> str:
+    piece = node.pieces.get(name)
+    return "it was not collected" if piece is None else piece.missing or piece.text or "(nothing)"
+
+
+def _attach_capture(name: str, taken: Capture) -> None:
+    with step(name):
+        try:
+            raw = taken.raw()
+        except HarnessError as error:
+            attach("it cannot be read any more", str(error))
+            return
+        attach("in words", packets.summary(raw))
+        allure.attach(raw, name=f"{name}.pcap", attachment_type=allure.attachment_type.PCAP)
 
 
 def add_page(results: Path, *, title: str, page: str, passed: bool, layout: str) -> None:
@@ -67,25 +183,19 @@ def add_page(results: Path, *, title: str, page: str, passed: bool, layout: str)
     )
 
 
+def tidy(results: Path) -> None:
+    """Take out what Allure notes of fixtures in which nothing was done; call it once, when all tests are done."""
+    for file in results.glob("*-container.json"):
+        noted = json.loads(file.read_text(encoding="utf-8"))
+        fixtures = [*noted.get("befores", ()), *noted.get("afters", ())]
+        if not any(each.get("steps") or each.get("attachments") or each.get("statusDetails") for each in fixtures):
+            file.unlink()
+
+
 def remove_secrets(results: Path, secrets: Iterable[str]) -> None:
     """Take secrets out of what Allure has written, such as a failed assertion's message that shows its operands."""
-    known = sorted(secrets)
+    erase = Eraser(secrets)
     for file in results.glob("*"):
-        text = file.read_text(encoding="utf-8", errors="surrogateescape")
-        if (clean := without(known, text)) != text:
-            file.write_text(clean, encoding="utf-8", errors="surrogateescape")
-
-
-def attach_evidence(deployment: Deployment) -> str:
-    """Attach what the doctor finds now, and what every node looks like, a file for each, without keys and passwords.
-
-    Returns the root causes in one line.
-    """
-    snapshot = collect(deployment)
-    diagnosis = judge(snapshot)
-    attach("what the doctor finds", prescription(diagnosis))
-    for node in snapshot.nodes:
-        texts = {name: piece.text if piece.missing is None else piece.missing for name, piece in node.pieces.items()}
-        text = "\n\n".join(f"===== {title}\n{text.rstrip()}" for title, text in sorted(texts.items()))
-        attach(f"{node.name}, {snapshot.taken_at:%H:%M:%S} UTC", f"{text}\n")
-    return summary(diagnosis)
+        before = file.read_bytes()
+        if (after := erase.from_bytes(before, keep_length=file.suffix == ".pcap")) != before:
+            file.write_bytes(after)

@@ -11,6 +11,7 @@ from harness.deployment import Deployment
 from harness.engine import Engine
 from harness.errors import HarnessError, PrerequisiteError
 from harness.faults import Fault
+from harness.snapshot import Baseline
 from harness.timeline import Timeline
 
 Say = Callable[[str], None]
@@ -41,6 +42,8 @@ class Stage:
         """What the doctor found when the test at hand failed; None until then."""
         self.timeline: Timeline | None = None
         """What the last bring-up spent its time on; None once that has been reported, or where none was needed."""
+        self.baseline: Baseline | None = None
+        """What the deployment looked like when it had come up, before any test did anything to it."""
         self.secrets: set[str] = set()
         """Every secret of every deployment of this session: what no report may show."""
 
@@ -67,6 +70,7 @@ class Stage:
                 self._impossible = f"no deployment could be brought up: {error}"
                 raise
             self.secrets.update(self._deployment.credentials.secrets())
+            self.baseline = Baseline.of(self._deployment)
             if self.fault is not None:
                 self._break(self._deployment, self.fault)
         return self._deployment

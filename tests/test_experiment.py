@@ -45,7 +45,7 @@ class Bench:
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(experiment, "_complaints", lambda deployment: deployment.complaints)
+    monkeypatch.setattr(experiment, "_complaints", lambda deployment, _saw: deployment.complaints)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     made = Bench()
     monkeypatch.setattr(experiment, "collect", lambda _deployment, *, seal: made.sample.snapshot() if seal else None)

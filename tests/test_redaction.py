@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness import keys
 from harness.credentials import Credentials
-from harness.redaction import REMOVED, Redactor, Sealer, is_secret, secrets_in, without
+from harness.redaction import REMOVED, Eraser, Redactor, Sealer, is_secret, secrets_in, without
 
 CREDENTIALS = Credentials.generate()
 PUBLIC = (CREDENTIALS.keys.web.public, CREDENTIALS.keys.services.public)
@@ -167,3 +168,43 @@ def test_seals_tell_equal_from_other_and_no_more() -> None:
     assert one(key) != other(key)
     assert key[:8] not in one(key)
     assert one("") == one("(none)") == "(none)"
+
+
+KEY = CREDENTIALS.keys.web.private
+PASSWORD = "cvjwv1F7pbuC-Xy_mJY9bdW67DE5b"
+SPELLINGS = {
+    "plain": PASSWORD,
+    "in a URL": quote(f"{PASSWORD}/+", safe=""),
+    "in base64": base64.b64encode(PASSWORD.encode()).decode(),
+    "in base64, after others": base64.b64encode(f"app:{PASSWORD}:x".encode()).decode(),
+    "in hexadecimal": PASSWORD.encode().hex(),
+    "a key": KEY,
+    "a key in hexadecimal, as WireGuard's own socket has it": base64.b64decode(KEY).hex(),
+    "a key in base64": base64.b64encode(KEY.encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_what_was_written_is_cleaned_in_every_spelling(spelling: str) -> None:
+    """Of each spelling nothing stays of which a third of the secret could be told."""
+    shown = SPELLINGS[spelling]
+    cleaned = Eraser([KEY, PASSWORD]).from_bytes(f"before {shown} after".encode()).decode()
+    assert cleaned.startswith("before ")
+    assert cleaned.endswith(" after")
+    longest = max(map(len, cleaned.removeprefix("before ").removesuffix(" after").split(REMOVED)))
+    assert longest <= len(shown) // 3, cleaned
+
+
+def test_a_capture_keeps_its_length() -> None:
+    """The lengths in a capture file's headers stay right."""
+    content = b"\xd4\xc3\xb2\xa1" + PASSWORD.encode() + b"\xff\x00"
+    cleaned = Eraser([PASSWORD]).from_bytes(content, keep_length=True)
+    assert len(cleaned) == len(content)
+    assert PASSWORD.encode() not in cleaned
+    assert cleaned.endswith(b"\xff\x00")
+
+
+def test_what_is_no_secret_is_left_alone() -> None:
+    """Bytes that are no text come through as they are."""
+    content = bytes(range(256))
+    assert Eraser([KEY, PASSWORD, "", "x"]).from_bytes(content) == content

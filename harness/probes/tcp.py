@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
-from harness import namespaces
+from harness import namespaces, witness
 from harness.budgets import CONNECT_TIMEOUT
 from harness.deployment import Deployment
 from harness.errors import HarnessError
@@ -92,7 +92,7 @@ class TcpConnect:
         return self._observation(_OUTCOMES.get(error, Outcome.INCONCLUSIVE), detail, *commands)
 
     def _observation(self, outcome: Outcome, detail: str, *commands: CommandResult) -> Observation:
-        return Observation(
+        seen = Observation(
             probe="TCP connection",
             source=self.source,
             destination=f"{self.host}:{self.port}",
@@ -101,6 +101,8 @@ class TcpConnect:
             commands=commands,
             observed_at=datetime.now(tz=UTC),
         )
+        witness.tell(f"{self.source}: connect to {self.host}:{self.port}", seen)
+        return seen
 
 
 def beneath_relay(deployment: Deployment, side: str, host: str, port: int, said: str) -> tuple[Outcome, str]:

@@ -1,0 +1,1 @@
+"""Pictures for the report: from data to SVG, and nothing else. Nothing here looks at a deployment."""
