@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import capture, interrupts, lifecycle, reporting
+from harness import capture, interrupts, lifecycle, reporting, summary
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.budgets import NO_RECOVERY, RECOVERY
 from harness.engine import Engine
@@ -29,6 +29,7 @@ from harness.score import page as scorepage
 from harness.score import record as scoring
 from harness.score.mutants import MUTANTS
 from harness.stage import Stage
+from harness.summary import BRING_UP, ROOT_CAUSE
 from harness.trials import Trial
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # cleaning up is 
 REPORTS = Path(__file__).parent / "reports"
 SCENARIOS = Path(__file__).parent / "scenarios"
 ENGINE_TESTS = Path(__file__).parent / "tests" / "engine"
-ROOT_CAUSE = "root cause"
 STAGES = pytest.StashKey[dict[str, Stage]]()
 
 
@@ -253,6 +253,7 @@ def pytest_runtest_makereport(
     """Attach the evidence while the failure is still there to be seen."""
     report = yield
     stage = item.config.stash[STAGES][_layout_of(item)]
+    report.user_properties += [(BRING_UP, str(each)) for each in stage.news()]
     if report.failed:
         if call.when != "teardown" and stage.current is not None and stage.root_cause is None:
             _examine(stage, item)  # an experiment has done so itself, before it undid what it had done
@@ -293,14 +294,18 @@ def _examine(stage: Stage, item: pytest.Item) -> None:
         reporting.attach("no evidence could be collected", str(error))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say for each test that failed what the doctor found at that moment."""
-    failed = [*terminalreporter.stats.get("failed", []), *terminalreporter.stats.get("error", [])]
-    causes = {report.nodeid: dict(getattr(report, "user_properties", ())).get(ROOT_CAUSE) for report in failed}
-    if any(causes.values()):
-        terminalreporter.section("root causes")
-        for nodeid, cause in causes.items():
-            terminalreporter.line(f"{nodeid}\n    {cause or 'the doctor was not asked'}")
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what a reader wants to know first: times, root causes, and where the report is."""
+    if config.option.collectonly or not _runs(config, SCENARIOS, ENGINE_TESTS):
+        return
+    stats = terminalreporter.stats
+    reports = [each for found in stats.values() for each in found if isinstance(each, pytest.TestReport)]
+    failed = [*stats.get("failed", []), *stats.get("error", [])]
+    written = reporting.written(config.option.allure_report_dir, config.option.xmlpath)
+    if said := summary.lines(reports, failed, written):
+        terminalreporter.section("deployment")
+        for line in said:
+            terminalreporter.line(line)
 
 
 def _promise(item: pytest.Item) -> str:

@@ -32,6 +32,8 @@ ROOT_CAUSE = "rootCause"
 
 _SVG = "image/svg+xml"
 
+REPORTS = Path(__file__).resolve().parent.parent / "reports"
+
 
 def _tell(asked: str, answered: str) -> None:
     with allure.step(asked):
@@ -190,6 +192,18 @@ def tidy(results: Path) -> None:
         fixtures = [*noted.get("befores", ()), *noted.get("afters", ())]
         if not any(each.get("steps") or each.get("attachments") or each.get("statusDetails") for each in fixtures):
             file.unlink()
+
+
+def written(results: str | None, junit: str | None) -> dict[str, str]:
+    """What a run leaves for readers and where, for its last lines."""
+    found = {"page": f"`make report` makes {REPORTS.name}/report.html of {_shown(results)}"} if results else {}
+    return found | ({"JUnit": _shown(junit)} if junit else {})
+
+
+def _shown(path: str) -> str:
+    """A path as people type it from the project's folder."""
+    whole = Path(path).resolve()
+    return str(whole.relative_to(REPORTS.parent) if whole.is_relative_to(REPORTS.parent) else whole)
 
 
 def remove_secrets(results: Path, secrets: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
@@ -12,6 +13,7 @@ from harness.engine import Engine
 from harness.errors import HarnessError, PrerequisiteError
 from harness.faults import Fault
 from harness.snapshot import Baseline
+from harness.summary import BringUp
 from harness.timeline import Timeline
 
 Say = Callable[[str], None]
@@ -36,6 +38,7 @@ class Stage:
         self._broken: str | None = None
         self._impossible: str | None = None
         self.recreations: list[str] = []
+        self._news: list[BringUp] = []
         self.ill: str | None = None
         """With a fault in it all the time: why no experiment can begin, once one has found out."""
         self.root_cause: str | None = None
@@ -64,11 +67,15 @@ class Stage:
             self.recreations.append(self._broken)
             self.close(graceful=False)
         if self._deployment is None:
+            started = time.monotonic()
             try:
                 self._deployment = self._bring_up(Engine.connect())
             except HarnessError as error:
                 self._impossible = f"no deployment could be brought up: {error}"
                 raise
+            reason = self.recreations[-1] if self.recreations else None
+            seconds = time.monotonic() - started
+            self._news.append(BringUp(layout=self.plan.layout, seconds=seconds, reason=reason))
             self.secrets.update(self._deployment.credentials.secrets())
             self.baseline = Baseline.of(self._deployment)
             if self.fault is not None:
@@ -99,6 +106,11 @@ class Stage:
         if fault.apply(deployment, self._exit.enter_context(ExitStack())) is not None:
             self._impossible = f"with the fault {fault.name!r} no deployment comes up"
             raise HarnessError(self._impossible)
+
+    def news(self) -> list[BringUp]:
+        """The bring-ups since this was last asked."""
+        news, self._news = self._news, []
+        return news
 
     @property
     def current(self) -> Deployment | None:
