@@ -6,18 +6,26 @@
 LAYOUT ?= dev
 ARGS ?=
 WORKERS ?=
+SHARD ?=
+LEG ?=
 
-export LAYOUT WORKERS
+export LAYOUT WORKERS SHARD LEG
+ifdef IMPLEMENTATION
+  export WG_IMPLEMENTATION := $(IMPLEMENTATION)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help scenarios test setup up down status doctor score mutation catalogue bench report lint types unit format \
-  sweep lock clean
+  sweep lock clean merge gate flaky site load-images save-images
 
 help: ## Show this help
 	@printf 'usage: make TARGET [LAYOUT=dev] [WORKERS=N] [ARGS="..."]\n\n'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\n  LAYOUT=%-4s the layout to deploy and test: dev, prod; scenarios also take dev,prod\n' '$(LAYOUT)'
 	@printf '  WORKERS=     workers, each with a deployment of its own (default: cores + 1, at most 4)\n'
+	@printf '  IMPLEMENTATION=  the WireGuard that gateways use: auto, kernel or userspace (default: auto)\n'
+	@printf '  SHARD=1/2    one of two machines that share the scenarios; LEG=NAME keeps the results for merge\n'
+	@printf '  MARIADB_IMAGE=, REDIS_IMAGE= and others: images of your own instead of those made here\n'
 	@printf '  ARGS=        handed on, to pytest or to the harness: ARGS="-k handshake --keep"\n'
 
 scenarios: ## Deploy the layout, test it, write the report (sets up whatever is missing)
@@ -41,6 +49,24 @@ status: ## Show what is up
 
 report: ## Build reports/report.html from the last run's results
 	@tools/run.sh report $(ARGS)
+
+merge: ## Make one run's results of all that is in reports/legs/, from this machine and others
+	@tools/run.sh merge $(ARGS)
+
+gate: ## Say whether the merged night passes, by its legs and by the report's own gate
+	@tools/run.sh gate
+
+flaky: ## Show tests that ended now one way, now another, in the nights that were merged here
+	@tools/run.sh flaky
+
+site: ## Put the report where a web server can take it from: reports/site/
+	@tools/run.sh site
+
+load-images: ## Take images from .cache/images.tar, where save-images has put them
+	@tools/run.sh load_images
+
+save-images: ## Put the images that are made here into .cache/images.tar, unless it is there
+	@tools/run.sh save_images
 
 lint: ## Every linter
 	@tools/run.sh lint
@@ -75,5 +101,5 @@ sweep: ## Remove what dead runs left behind (ARGS=--kept: kept deployments too)
 lock: ## Resolve the locked versions anew (needs uv)
 	@tools/lock.sh
 
-clean: ## Remove results, reports and caches; the environment and images stay
-	@rm -rf reports/results reports/*.html reports/*.xml .mypy_cache .ruff_cache .pytest_cache
+clean: ## Remove results, reports and caches; the environment, images and history stay
+	@rm -rf reports/results reports/legs reports/site reports/night.json reports/*.html reports/*.xml .mypy_cache .ruff_cache .pytest_cache

@@ -28,6 +28,7 @@ from harness.redaction import without
 from harness.score import page as scorepage
 from harness.score import record as scoring
 from harness.score.mutants import MUTANTS
+from harness.sharding import Shard
 from harness.stage import Stage
 from harness.summary import BRING_UP, ROOT_CAUSE
 from harness.trials import Trial
@@ -59,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="address plan of the first worker, of the next one N + 1, and so on; who finds his taken stops "
         "(default: each worker takes one that is free, the first one 0 if it can)",
     )
+    group.addoption("--shard", type=_shard, metavar="N/M", help="only this one of M parts that machines share out")
     group.addoption("--with-fault", metavar="NAME", help="run on a deployment with this fault of the catalogue in it")
     group.addoption("--examine", action="store_true", help="with --with-fault: have the doctor look at each failure")
     group.addoption(
@@ -93,7 +95,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"layout: {', '.join(config.getoption('--layout'))}"
+    shard = f", shard {given}" if (given := config.getoption("--shard")) else ""
+    return f"layout: {', '.join(config.getoption('--layout'))}{shard}"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -146,7 +149,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     With a fault in the deployment the order differs from fault to fault, and is the same each time: who stops after
     so many failures has then seen others fail with each. Experiments come last, since what they mend is mended.
     """
-    elsewhere = [item for item in items if not _of(item, [_layout_of(item)]) or _is_left_out(config, item)]
+    shard = Shard.parse(config.getoption("--shard") or "1/1")
+    elsewhere = [
+        item
+        for item in items
+        if not _of(item, [_layout_of(item)]) or _is_left_out(config, item) or not shard.holds(item.nodeid)
+    ]
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]
@@ -259,6 +267,7 @@ def pytest_runtest_makereport(
             _examine(stage, item)  # an experiment has done so itself, before it undid what it had done
         if stage.root_cause is not None:
             report.user_properties.append((ROOT_CAUSE, stage.root_cause))
+            item.user_properties.append((ROOT_CAUSE, stage.root_cause))  # from where JUnit's record has it
             stage.root_cause = None
         elif item.path.is_relative_to(SCENARIOS):
             reporting.blame("the doctor was not asked")
@@ -332,6 +341,14 @@ def _layouts(text: str) -> tuple[str, ...]:
         message = f"there is no layout {unknown[0]!r}: layouts are {', '.join(LAYOUTS)}"
         raise ArgumentTypeError(message)
     return named
+
+
+def _shard(text: str) -> str:
+    """A shard's words, which can be handed to workers as they are."""
+    try:
+        return str(Shard.parse(text))
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def _of(node: pytest.Item | pytest.Function, layouts: Sequence[str]) -> list[str]:

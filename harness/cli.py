@@ -20,6 +20,8 @@ from harness.addresses import LAYOUTS, AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError
+from harness.nights import commands as nights
+from harness.ownership import Run
 from harness.progress import say
 from harness.score import record as scoring
 from harness.timeline import Timeline
@@ -77,8 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     consulting.add_to(add)
     scoring.add_to(add)
     catalogues.add_to(add)
+    nights.add_to(add)
     prepare = add("prepare", _prepare, "Make images, keys and secrets, after which a bare `docker compose up` works.")
     prepare.add_argument("--layout", choices=LAYOUTS, default="dev", help="for which layout (default: dev)")
+    add("images", _images, "List the images on the engine that were built here, and what they are built on.")
     sweep = add("sweep", _sweep, "Remove what dead runs left behind; never anything that is not the harness's.")
     sweep.add_argument("--kept", action="store_true", help="also deployments that were kept on purpose")
     sweep.add_argument("--force", action="store_true", help="also runs of other machines, alive or not")
@@ -114,6 +118,11 @@ def _prepare(options: argparse.Namespace) -> int:
     return 0
 
 
+def _images(_options: argparse.Namespace) -> int:
+    sys.stdout.writelines(f"{reference}\n" for reference in images.made_here(Engine.connect()))
+    return 0
+
+
 def _up(options: argparse.Namespace) -> int:
     engine, plan, timeline = Engine.connect(), _plan(options), Timeline()
     if lifecycle.is_kept(engine, plan):
@@ -126,6 +135,7 @@ def _up(options: argparse.Namespace) -> int:
         preflight.require(engine, plan)
     with timeline.phase("images"):
         images.ensure(engine, plan.layout, say)
+        preflight.require_wireguard(engine, Run.start(plan.index, lifecycle.STATE_ROOT))
     deployment = lifecycle.bring_up(engine, plan, keep=True, say=say, timeline=timeline)
     if options.phases:
         sys.stdout.write(f"{timeline.table()}\n")

@@ -59,6 +59,13 @@ def chosen(replaceable: Mapping[str, str] = REPLACEABLE) -> dict[str, str]:
     return {variable: os.environ.get(variable) or local(name) for variable, name in replaceable.items()}
 
 
+def made_here(engine: Engine) -> list[str]:
+    """The references of all images on the engine that were built here, and of the base that they are built on."""
+    names = {*REPLACEABLE.values(), *MONITORING.values(), "probe", "server"}
+    wanted = [*map(local, sorted(names)), _MADE_BASE, _OFFICIAL_BASE]
+    return [reference for reference in wanted if engine.has_image(reference)]
+
+
 def ensure(engine: Engine, layout: str, say: Say) -> None:
     """See that every image of a layout is there; say what is being done. Raises `ImageError`."""
     needed = {variable: name for variable, name in REPLACEABLE.items() if layout == "prod" or name not in _PROD_ONLY}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shutil
@@ -102,6 +103,7 @@ def write_hosts(deployment: Production, settings: Mapping[str, Mapping[str, Any]
         "redis_image": chosen["REDIS_IMAGE"],
         "web_image": chosen["WEB_IMAGE"],
         "services_image": chosen["SERVICES_IMAGE"],
+        "wireguard_implementation": os.environ.get("WG_IMPLEMENTATION") or "auto",
         "exporter_image": images.chosen(images.MONITORING)["EXPORTER_IMAGE"],
     }
     # The servers' own, because those of a group in this file are weaker than group_vars. JSON is YAML.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import platform
 import shutil
 import socket
@@ -11,11 +12,13 @@ from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
 
-from harness import command, leases
+from docker.errors import ContainerError
+
+from harness import command, images, leases
 from harness.addresses import TUNNEL_WEB, AddressPlan
 from harness.engine import COMPOSE_NETWORK, COMPOSE_NUMBER, COMPOSE_PROJECT, Engine
 from harness.errors import CommandError, ConfigurationError, PrerequisiteError
-from harness.ownership import LABEL
+from harness.ownership import LABEL, Run
 
 _MINIMUM_ENGINE = (25, 0)  # the first with `start_interval` for health checks
 _MINIMUM_COMPOSE = (2, 20)  # likewise
@@ -56,6 +59,36 @@ def taken(engine: Engine, plan: AddressPlan) -> list[str]:
 def in_the_way(engine: Engine, plan: AddressPlan) -> list[str]:
     """A line for each subnet, port or container name of the plan that something not of the harness has."""
     return [*_subnet_lines(engine, plan), *_port_lines(engine, plan), *_name_lines(engine, plan)]
+
+
+def require_wireguard(engine: Engine, run: Run) -> None:
+    """Where `WG_IMPLEMENTATION` asks for the kernel's WireGuard, see that the engine's kernel has it.
+
+    What is tried is what a gateway does, in a container of `run` that is gone afterwards; the probe's image has to be
+    there. Raises `PrerequisiteError`.
+    """
+    if os.environ.get("WG_IMPLEMENTATION") != "kernel":
+        return
+    try:
+        engine.client.containers.run(
+            images.PROBE,
+            ["link", "add", "wg-tried", "type", "wireguard"],
+            entrypoint=["ip"],
+            user="0",
+            cap_drop=["ALL"],
+            cap_add=["NET_ADMIN"],
+            network_mode="none",
+            labels=run.labels(),
+            remove=True,
+        )
+    except ContainerError as error:
+        said = error.stderr or b""
+        reason = said.decode(errors="replace").strip() if isinstance(said, bytes) else said.strip()
+        message = (
+            f"WG_IMPLEMENTATION is kernel, and the kernel of the Docker engine has no WireGuard ({reason}): load "
+            "its module there (modprobe wireguard), or write userspace or auto"
+        )
+        raise PrerequisiteError(message) from error
 
 
 def require_sound(configuration: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from harness.deployment import Deployment
 from harness.engine import Engine
 from harness.errors import HarnessError, PrerequisiteError
 from harness.faults import Fault
+from harness.ownership import Run
 from harness.snapshot import Baseline
 from harness.summary import BringUp
 from harness.timeline import Timeline
@@ -57,6 +58,7 @@ class Stage:
         if not (self.reuse and lifecycle.is_kept(engine, self.plan)):
             preflight.require(engine, *self._plans)
         images.ensure(engine, self.plan.layout, self._say)
+        preflight.require_wireguard(engine, Run.start(self.plan.index, lifecycle.STATE_ROOT))
 
     def deployment(self) -> Deployment:
         """The deployment, healthy; brought up at the first call, and anew after it was marked broken."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -72,3 +73,57 @@ def test_a_plan_that_is_none_is_wrong_usage(clone: Path) -> None:
     result = pytest_in(clone, "scenarios/", "--plan", "100")
     assert result.exit_status == pytest.ExitCode.USAGE_ERROR
     assert "there is no address plan 100" in result.stderr
+
+
+def test_shards_part_the_scenarios(clone: Path) -> None:
+    """Each scenario is collected by one of two machines, with workers or without."""
+    (clone / "scenarios" / "test_more.py").write_text(
+        "import pytest\n@pytest.mark.parametrize('n', range(8))\ndef test_more(n): ...\n", encoding="utf-8"
+    )
+    listed = re.compile(r"^scenarios/\S+::\S+$", re.MULTILINE)
+    whole = listed.findall(pytest_in(clone, "scenarios/", "--collect-only").stdout)
+    shards = [
+        listed.findall(pytest_in(clone, "scenarios/", "--collect-only", "--shard", f"{number}/2").stdout)
+        for number in (1, 2)
+    ]
+    assert len(whole) == 9
+    assert sorted([*shards[0], *shards[1]]) == sorted(whole)
+    assert all(shards)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--shard", "3/2"], "'3/2' is no shard: write which of how many, such as 1/2"),
+        (["--layout", "staging"], "there is no layout 'staging': layouts are dev, prod"),
+        (["--with-fault", "none"], "there is no fault 'none'; there are: "),
+        (["--plan", "x"], "argument --plan: invalid int value: 'x'"),
+        (["--no-such-option"], "unrecognized arguments: --no-such-option"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_cannot_be_understood_is_wrong_usage(clone: Path, arguments: list[str], words: str) -> None:
+    """One sentence, no traceback, and nothing is started."""
+    result = pytest_in(clone, "scenarios/", *arguments)
+    assert result.exit_status == pytest.ExitCode.USAGE_ERROR
+    assert words in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_a_marker_that_is_none_is_an_error(clone: Path) -> None:
+    """A misspelt marker would select nothing, and nobody would notice."""
+    file = clone / "scenarios" / "test_promise.py"
+    file.write_text(f"import pytest\n@pytest.mark.layuots('dev')\n{SCENARIO}", encoding="utf-8")
+    result = pytest_in(clone, "scenarios/", "--collect-only")
+    assert not result.ok
+    assert "'layuots' not found in `markers`" in result.stdout
+
+
+def test_help_shows_the_options_in_a_group_of_their_own(clone: Path) -> None:
+    """Each with what it does."""
+    result = pytest_in(clone, "scenarios/", "--help")
+    assert result.ok, result
+    _, _, after = result.stdout.partition("\nthe deployment under test:\n")
+    group, _, _ = after.partition("\n\n")
+    shown = re.findall(r"^  (--[a-z-]+)\S*\s+\S", group, re.MULTILINE)
+    assert {"--layout", "--plan", "--shard", "--with-fault", "--thorough", "--keep", "--reuse"} <= {*shown}

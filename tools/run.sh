@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # What `make` calls: run.sh scenarios|test|up|down|status|doctor|score|mutation|catalogue|bench|sweep|report|lint|types|
-# unit [ARGUMENT...]
+# unit|merge|gate|flaky|site|load_images|save_images [ARGUMENT...]
 #
-# LAYOUT names the deployment's layout, WORKERS the number of xdist workers. `scenarios`, `unit` and `test` hand
-# further arguments to pytest, the others to `python -m harness`.
+# LAYOUT names the deployment's layout, WORKERS the number of xdist workers, SHARD the part of the scenarios that is
+# this machine's, such as 1/2, and LEG the folder of reports/legs/ that keeps the results for `merge`. `scenarios`,
+# `unit` and `test` hand further arguments to pytest, the others to `python -m harness`.
 # Exit codes: 0; 10 where a prerequisite is missing; otherwise that of the step that failed.
 # (GNU make turns any of them into 2 and prints the code: "Error 10".)
 set -euo pipefail
@@ -15,6 +16,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export LAYOUT=${LAYOUT:-dev}
 PYTHON_IN_VENV="$ROOT/.venv/bin/python"
 RESULTS="$ROOT/reports/results"
+NIGHT="$ROOT/reports/night.json"
+IMAGES="$ROOT/.cache/images.tar"
 
 export PYTHONUNBUFFERED=1 # progress is shown as it happens, also into a file
 
@@ -79,14 +82,63 @@ scenarios() {
   local workers=(--numprocesses "${WORKERS:-$(workers)}" --dist worksteal)
   # pytest itself checks what a deployment needs and makes the images, before it starts anything.
   step "$LAYOUT" "pytest scenarios/ $*"
-  rm -rf "$RESULTS" "$ROOT/reports/junit.xml"
-  "$PYTHON_IN_VENV" -m pytest scenarios/ --layout "$LAYOUT" "${workers[@]}" "$@" || status=$?
+  rm -rf "$RESULTS" "$ROOT/reports/junit.xml" "$NIGHT"
+  "$PYTHON_IN_VENV" -m pytest scenarios/ --layout "$LAYOUT" ${SHARD:+--shard "$SHARD"} "${workers[@]}" "$@" || status=$?
+  if [[ -n ${LEG:-} ]]; then keep_for_merge; fi
   report || built=$?
   counted "$ROOT/reports/junit.xml"
   return $((status ? status : built))
 }
 
+# A later attempt, such as a job that is run again, has a folder of its own: that the first failed stays to be seen.
+keep_for_merge() {
+  local shard=${SHARD:-1/1}
+  local folder="$ROOT/reports/legs/$LEG/${GITHUB_RUN_ATTEMPT:-1}/${shard/\//of}"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  cp -R "$RESULTS" "$ROOT/reports/junit.xml" "$folder/" || step "$LAYOUT" "no results to keep in $folder"
+}
+
 report() { "$ROOT/tools/report.sh" "$@"; }
+
+merge() { harness merge "$@"; }
+
+# First by legs, since one that has left nothing is missing in the report too, where nobody would notice.
+gate() {
+  local status=0
+  harness gate || status=$?
+  LAYOUT=$(harness gate --layouts) report --gate || status=1
+  return "$status"
+}
+
+flaky() { harness flaky; }
+
+site() {
+  mkdir -p "$ROOT/reports/site"
+  cp "$ROOT/reports/report.html" "$ROOT/reports/site/index.html"
+  step site "reports/site/index.html"
+}
+
+load_images() {
+  if [[ -f $IMAGES ]]; then logged load-images docker load --input "$IMAGES"; else step images "none in $IMAGES"; fi
+}
+
+save_images() {
+  local names=()
+  if [[ -f $IMAGES ]]; then
+    step images "already in $IMAGES"
+    return
+  fi
+  while read -r name; do names+=("$name"); done < <(harness images)
+  if [[ ${#names[@]} -eq 0 ]]; then
+    step images "none were made here: nothing to save"
+    return
+  fi
+  mkdir -p "${IMAGES%/*}"
+  logged save-images docker save --output "$IMAGES.part" "${names[@]}"
+  mv "$IMAGES.part" "$IMAGES"
+  step images "${#names[@]} in $IMAGES, $(du -h "$IMAGES" | cut -f1)"
+}
 
 counted() { step "in all" "$("$PYTHON_IN_VENV" "$ROOT/tools/counts.py" "$@")"; }
 
@@ -128,8 +180,9 @@ main() {
   shift || true
   case $what in
     scenarios | unit | lint | types | up | mutation | catalogue | bench) set_up ;;
+    merge | gate | flaky | load_images | save_images) set_up ;;
     test) set_up && what=everything ;;
-    report | sweep | score) ;;
+    report | sweep | score | site) ;;
     down | status | doctor) set -- --layout "$LAYOUT" "$@" ;;
     *) sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && return 64 ;;
   esac

@@ -1,0 +1,1 @@
+"""Runs on many machines as one: their legs, their results in one place, what nights had in common, and the gate."""
