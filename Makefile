@@ -16,13 +16,13 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help scenarios test setup up down status doctor score mutation catalogue bench report lint types unit format \
-  sweep lock clean merge gate flaky site load-images save-images
+  cleanup sweep lock clean merge gate flaky site load-images save-images
 
 help: ## Show this help
 	@printf 'usage: make TARGET [LAYOUT=dev] [WORKERS=N] [ARGS="..."]\n\n'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\n  LAYOUT=%-4s the layout to deploy and test: dev, prod; scenarios also take dev,prod\n' '$(LAYOUT)'
-	@printf '  WORKERS=     workers, each with a deployment of its own (default: cores + 1, at most 4)\n'
+	@printf '  WORKERS=     workers, each with a deployment of its own (default: what cores and memory carry)\n'
 	@printf '  IMPLEMENTATION=  the WireGuard that gateways use: auto, kernel or userspace (default: auto)\n'
 	@printf '  SHARD=1/2    one of two machines that share the scenarios; LEG=NAME keeps the results for merge\n'
 	@printf '  MARIADB_IMAGE=, REDIS_IMAGE= and others: images of your own instead of those made here\n'
@@ -94,6 +94,9 @@ catalogue: ## Write docs/faults.md and docs/rules.md anew, from the code
 
 bench: ## Measure side by side, a table and JSON (about 15 minutes; ARGS="--only bring-up --rounds 5")
 	@tools/run.sh bench $(ARGS)
+
+cleanup: ## Whatever becomes of a run, nothing stays: the long form, with 100 times up and down (about half an hour)
+	@tools/run.sh cleanup $(ARGS)
 
 sweep: ## Remove what dead runs left behind (ARGS=--kept: kept deployments too)
 	@tools/run.sh sweep $(ARGS)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import capture, interrupts, lifecycle, reporting, summary
+from harness import capacity, capture, interrupts, lifecycle, orphans, reporting, residue, summary
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.budgets import NO_RECOVERY, RECOVERY
 from harness.engine import Engine
@@ -40,8 +40,11 @@ os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # cleaning up is 
 
 REPORTS = Path(__file__).parent / "reports"
 SCENARIOS = Path(__file__).parent / "scenarios"
-ENGINE_TESTS = Path(__file__).parent / "tests" / "engine"
+UNIT_TESTS = Path(__file__).parent / "tests"
+ENGINE_TESTS = UNIT_TESTS / "engine"
 STAGES = pytest.StashKey[dict[str, Stage]]()
+SESSION = pytest.StashKey[pytest.Session]()
+"""The session, once it has used an engine."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,6 +69,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--thorough", action="store_true", help="on the prod layout, run also what others stand for (see pytest.ini)"
     )
+    group.addoption(
+        "--full", action="store_true", help="of the harness's own tests, run also those that take minutes (every night)"
+    )
     group.addoption("--keep", action="store_true", help="leave the deployment up at the end")
     group.addoption("--reuse", action="store_true", help="use the deployment that is up, if it is unchanged and well")
 
@@ -73,6 +79,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     interrupts.as_keyboard_interrupt(lambda line: _say(config, line))
+    orphans.mark_children()
     config.stash[STAGES] = {
         layout: Stage(
             plans=_plans(config, layout),
@@ -94,9 +101,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.allure_report_dir = config.option.allure_report_dir or str(results)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """What `-n auto` means where each worker has a deployment: as many as cores and memory carry."""
+    if not _runs(config, SCENARIOS, ENGINE_TESTS):
+        return None
+    cores, memory = capacity.here()
+    return capacity.workers(config.getoption("--layout"), cores=cores, memory=memory)
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     shard = f", shard {given}" if (given := config.getoption("--shard")) else ""
     return f"layout: {', '.join(config.getoption('--layout'))}{shard}"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A session that hands its tests to workers does not see whether they use an engine: all but unit tests may."""
+    config = session.config
+    if _worker(config) or config.option.collectonly or not config.getoption("numprocesses"):
+        return
+    if not _runs(config, SCENARIOS, ENGINE_TESTS, UNIT_TESTS):  # of the first two it is known later, of these never
+        config.stash[SESSION] = session
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -112,6 +136,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         pytest.exit(f"\n{error}", returncode=EXIT_PREREQUISITE)
     except HarnessError as error:
         pytest.exit(f"\n{error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+    config.stash[SESSION] = session
 
 
 @pytest.hookimpl(trylast=True)
@@ -171,6 +196,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             lifecycle.remove_own(stage.current.engine, say=lambda line: _say(config, line))
         if stage.secrets and config.option.allure_report_dir:
             reporting.remove_secrets(Path(config.option.allure_report_dir), stage.secrets)
+    if not _worker(config) and (session := config.stash.get(SESSION, None)):
+        _see_that_nothing_is_left(session)
 
 
 @pytest.fixture(scope="session")
@@ -181,8 +208,9 @@ def layout(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def stage(pytestconfig: pytest.Config, layout: str) -> Iterator[Stage]:
+def stage(request: pytest.FixtureRequest, pytestconfig: pytest.Config, layout: str) -> Iterator[Stage]:
     """The one deployment of a layout in this session, or of this xdist worker."""
+    pytestconfig.stash[SESSION] = request.session
     held = pytestconfig.stash[STAGES][layout]
     yield held
     held.close()
@@ -224,8 +252,9 @@ def experiment(
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
+def engine(request: pytest.FixtureRequest) -> Engine:
     """The Docker engine."""
+    request.config.stash[SESSION] = request.session
     return Engine.connect()
 
 
@@ -281,6 +310,15 @@ def pytest_runtest_makereport(
         report.longrepr = clean
     report.sections = [(title, without(stage.secrets, text)) for title, text in report.sections]
     return report
+
+
+def _see_that_nothing_is_left(session: pytest.Session) -> None:
+    """Once nothing of the session runs any more: what is still there is told, and fails it."""
+    found = residue.settle(say=lambda line: _say(session.config, line))
+    for line in found:
+        _say(session.config, f"left behind: {line}")
+    if found and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _record(config: pytest.Config, trial: Trial) -> None:
@@ -358,7 +396,9 @@ def _of(node: pytest.Item | pytest.Function, layouts: Sequence[str]) -> list[str
 
 
 def _is_left_out(config: pytest.Config, item: pytest.Item) -> bool:
-    """Whether others stand for a test, which on the prod layout takes long."""
+    """Whether a test takes long, and others stand for it: on the prod layout, or but for a night."""
+    if item.get_closest_marker("full") is not None and not config.getoption("--full"):
+        return True
     thorough = item.get_closest_marker("thorough") is not None
     return thorough and _layout_of(item) == "prod" and not config.getoption("--thorough")
 

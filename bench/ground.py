@@ -56,9 +56,11 @@ class Ground:
         lifecycle.sweep(self.engine, say=quiet)
         run = Run.start(self.plan.index, lifecycle.STATE_ROOT)
         try:
-            run.state.mkdir(mode=0o700, parents=True)
+            lifecycle.begin(self.engine, run)
             secrets = credentials.Credentials.generate()
-            credentials.write(compose.secrets_directory(run.state), secrets, lifecycle.hand_over(self.engine))
+            credentials.write(
+                compose.secrets_directory(run.state), secrets, lifecycle.hand_over(self.engine, run.labels())
+            )
             leases.take(self.engine, run, "bench")
             configuration = compose.project(self.plan, run.state).configuration()
             labels = run.state / "labels.json"

@@ -15,7 +15,7 @@ from pathlib import Path
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import catalogues, consulting, images, interrupts, keys, leases, lifecycle, preflight
+from harness import catalogues, consulting, images, interrupts, keys, leases, lifecycle, orphans, preflight
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; every known failure is one sentence on standard error."""
     options = _parser().parse_args(arguments)
     interrupts.as_keyboard_interrupt(say)
+    orphans.mark_children()
     command: Command = options.command
     try:
         return command(options)

@@ -113,6 +113,11 @@ class Background:
         self._started = time.monotonic()
 
     @property
+    def pid(self) -> int:
+        """Its number, and that of its process group."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether it has not ended yet."""
         return self._process.poll() is None

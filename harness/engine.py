@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
@@ -134,6 +135,24 @@ class Engine:
             for port in entry.get("Ports", [])
             if "PublicPort" in port
         )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is reached by a socket of this machine; on some, such as Docker Desktop's, it runs in another."""
+        return bool(self.client.api.base_url.startswith("http+docker://"))
+
+    @cached_property
+    def identity(self) -> str:
+        """The engine's own id, by which it is told from every other one."""
+        return str(self.client.info()["ID"])
+
+    def labelled(self, label: str) -> list[tuple[str, str, dict[str, str]]]:
+        """Every container, network and volume that bears a label: its kind, its name, and its labels."""
+        api, filters = self.client.api, {"label": label}
+        found = [("container", _name(entry), entry["Labels"]) for entry in api.containers(all=True, filters=filters)]
+        found += [("network", entry["Name"], entry["Labels"]) for entry in api.networks(filters=filters)]
+        found += [("volume", entry["Name"], entry["Labels"]) for entry in api.volumes(filters=filters)["Volumes"] or ()]
+        return found
 
     def containers(self, *labels: str) -> list[Container]:
         """Every container, running or not, that bears all of `labels` (`NAME` or `NAME=VALUE`)."""

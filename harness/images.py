@@ -6,13 +6,12 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from docker.errors import DockerException
 
-from harness import command
+from harness import command, orphans
 from harness.engine import Engine
 from harness.errors import CommandError, ImageError
 from harness.turns import turn
@@ -129,8 +128,8 @@ def _bootstrap(engine: Engine, pull_failure: list[str], say: Say) -> str:
         )
         raise ImageError(message)
     say("images: no registry answers; making a Debian 13 base image with mmdebstrap (about 15 s)")
-    with tempfile.TemporaryDirectory(prefix="wireguard-harness-") as folder:
-        archive = Path(folder, "base.tar")
+    with orphans.scratch() as folder:
+        archive = folder / "base.tar"
         argv = ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", "trixie", str(archive)]
         try:
             command.run(argv, timeout=_BOOTSTRAP_TIMEOUT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from harness import compose, credentials, images, keys, leases, preflight, provision
+from harness import compose, credentials, images, keys, leases, orphans, preflight, provision
 from harness.addresses import AddressPlan, ProdPlan
 from harness.bringup import Starter, needs_of
 from harness.deployment import Deployment, on_one_engine
@@ -105,9 +105,9 @@ def bring_up(
 
 def _provide(engine: Engine, plan: AddressPlan, run: Run, say: Say, timeline: Timeline) -> Deployment:
     with timeline.phase("secrets, configuration and lease"):
-        run.state.mkdir(mode=0o700, parents=True)
+        begin(engine, run)
         secrets = credentials.Credentials.generate()
-        credentials.write(compose.secrets_directory(run.state), secrets, hand_over(engine))
+        credentials.write(compose.secrets_directory(run.state), secrets, hand_over(engine, run.labels()))
         configuration = _configuration(plan, run.state)
         preflight.require_sound(configuration)
         leases.take(engine, run, _fingerprint(engine, configuration))
@@ -115,6 +115,12 @@ def _provide(engine: Engine, plan: AddressPlan, run: Run, say: Say, timeline: Ti
         with timeline.phase("servers and playbooks"):
             return provision.provide(engine, plan, run, secrets, say)
     return _on_one_engine(engine, plan, run, secrets, configuration, say, timeline)
+
+
+def begin(engine: Engine, run: Run) -> None:
+    """Make the run's folder of state. Its first file says whose it is, should nothing else be left to say so."""
+    run.state.mkdir(mode=0o700, parents=True)
+    orphans.note(run, engine.identity)
 
 
 def _on_one_engine(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
@@ -243,6 +249,8 @@ def sweep(engine: Engine, *, say: Say, kept: bool = False, force: bool = False) 
     A deployment kept on purpose is removed only with `kept`. A run whose owner cannot be judged from here (another
     machine or PID namespace) is named, and removed only with `force`; one that is alive never.
     """
+    for process in orphans.end_processes():
+        say(f"ended process {process.pid} of {process.owner.describe()}, which is over: {process.command}")
     removed = 0
     for run in runs(engine):
         if leases.is_kept(engine, run):
@@ -260,15 +268,16 @@ def sweep(engine: Engine, *, say: Say, kept: bool = False, force: bool = False) 
                     say(f"removing what run {run.id} of {run.owner.describe()} left behind")
         remove(engine, run, say=say, graceful=False)
         removed += 1
+    folders = orphans.folders(STATE_ROOT, engine.identity, {run.id for run in runs(engine)})
+    for folder in (*folders, *orphans.scratch_folders()):
+        say(f"removing {folder}, which a run that is over left behind")
+        orphans.remove_folder(folder)
     return removed
 
 
 def runs(engine: Engine) -> list[Run]:
     """Every run that has anything on the engine."""
-    labelled = [container.labels for container in engine.containers(LABEL)]
-    labelled += [network.attrs["Labels"] for network in engine.client.networks.list(filters={"label": LABEL})]
-    labelled += [volume.attrs["Labels"] for volume in engine.client.volumes.list(filters={"label": LABEL})]
-    found = {run.id: run for labels in labelled if (run := Run.from_labels(labels))}
+    found = {run.id: run for _kind, _name, labels in engine.labelled(LABEL) if (run := Run.from_labels(labels))}
     return [found[identity] for identity in sorted(found)]
 
 
@@ -283,14 +292,18 @@ def prepare(engine: Engine, layout: str, *, say: Say) -> None:
                 "remove the directory and prepare again"
             )
             raise HarnessError(message)
-        credentials.write(directory, credentials.Credentials.generate(), hand_over(engine))
+        labels = Run.start(0, STATE_ROOT).labels()
+        credentials.write(directory, credentials.Credentials.generate(), hand_over(engine, labels))
         say(f"secrets: made anew in {directory.relative_to(ROOT)}")
     else:
         say(f"secrets: present in {directory.relative_to(ROOT)}")
 
 
-def hand_over(engine: Engine) -> Callable[[Path, dict[str, int]], None]:
-    """A way to give files to other users without being root: a container of the engine, which is."""
+def hand_over(engine: Engine, labels: Mapping[str, str]) -> Callable[[Path, dict[str, int]], None]:
+    """A way to give files to other users without being root: a container of the engine, which is.
+
+    `labels` are those of the run, by which the container is swept should we be killed meanwhile.
+    """
 
     def give(directory: Path, owners: dict[str, int]) -> None:
         arguments = [word for name, owner in owners.items() for word in (name, str(owner))]
@@ -299,6 +312,7 @@ def hand_over(engine: Engine) -> Callable[[Path, dict[str, int]], None]:
             entrypoint=["sh", "-c", _HAND_OVER, "sh"],
             command=arguments,
             network_mode="none",
+            labels=dict(labels),
             remove=True,
             volumes={str(directory): {"bind": "/secrets", "mode": "rw"}},
         )

@@ -235,7 +235,7 @@ def secret_file(  # noqa: PLR0913, PLR0917 (what a file has)
     if os.geteuid() == 0:
         os.chown(path, owner, owner)
     else:
-        lifecycle.hand_over(deployment.engine)(host.secrets, {name: owner})
+        lifecycle.hand_over(deployment.engine, deployment.run.labels())(host.secrets, {name: owner})
     return str(host.mounted / name)
 
 

@@ -7,8 +7,9 @@ import os
 import platform
 import shutil
 import socket
+import sys
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ _MINIMUM_COMPOSE = (2, 20)  # likewise
 _MINIMUM_DISK = 2 * 1024**3  # bytes; the images take about 1.5 GiB while they are built
 _COMPOSE_TIMEOUT = 20  # seconds; `docker compose version` only prints
 _TUN = Path("/dev/net/tun")
+_ROUTES = Path("/proc/net/route")
 
 
 def require(engine: Engine, *plans: AddressPlan) -> None:
@@ -58,7 +60,12 @@ def taken(engine: Engine, plan: AddressPlan) -> list[str]:
 
 def in_the_way(engine: Engine, plan: AddressPlan) -> list[str]:
     """A line for each subnet, port or container name of the plan that something not of the harness has."""
-    return [*_subnet_lines(engine, plan), *_port_lines(engine, plan), *_name_lines(engine, plan)]
+    return [
+        *_subnet_lines(engine, plan),
+        *_route_lines(engine, plan),
+        *_port_lines(engine, plan),
+        *_name_lines(engine, plan),
+    ]
 
 
 def require_wireguard(engine: Engine, run: Run) -> None:
@@ -174,6 +181,33 @@ def _subnet_lines(engine: Engine, plan: AddressPlan) -> list[str]:
         for name, subnet in wanted.items()
         if subnet.overlaps(other)
     ]
+
+
+def _route_lines(engine: Engine, plan: AddressPlan) -> list[str]:
+    """Where this machine goes another way to a subnet of the plan, such as by a VPN: Docker would cut that off."""
+    if not engine.is_local or not _ROUTES.exists():
+        return []
+    by_engine = {subnet for network in engine.networks() for subnet in network.subnets}
+    return [
+        f"subnet {subnet} ({name}) is where this machine reaches {target} by {interface}: "
+        f"ip route show {target} tells more; a Docker network there would cut it off"
+        for interface, target in routes(_ROUTES.read_text(encoding="ascii"))
+        if target not in by_engine
+        for name, subnet in plan.networks.items()
+        if subnet.overlaps(target)
+    ]
+
+
+def routes(table: str) -> list[tuple[str, IPv4Network]]:
+    """Interface and destination of each route of the kernel's main table (proc(5), /proc/net/route), no default."""
+    found = []
+    for line in table.splitlines()[1:]:
+        interface, target, *_others, mask, _mtu, _window, _irtt = line.split()
+        length = int(mask, 16).bit_count()
+        if length:
+            address = IPv4Address(int(target, 16).to_bytes(4, sys.byteorder))
+            found.append((interface, IPv4Network((address, length))))
+    return found
 
 
 def _port_lines(engine: Engine, plan: AddressPlan) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +17,7 @@ import docker
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import command, netfilter
+from harness import command, netfilter, orphans
 from harness.engine import Engine, client_at
 from harness.errors import ConfigurationError, EngineUnavailableError, HarnessError, WaitTimeoutError
 from harness.model import Budget
@@ -43,7 +42,7 @@ def engines(urls: Sequence[str]) -> Iterator[tuple[Engine, ...]]:
         message = f"--engine names {twice[0]} twice: give each engine once"
         raise ConfigurationError(message)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-engines-")))
+        folder = stack.enter_context(orphans.scratch())
         yield tuple(
             _engine(url, name, folder / str(number), stack)
             for number, (url, name) in enumerate(zip(urls, names, strict=True))

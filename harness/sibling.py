@@ -36,10 +36,10 @@ def prepare(deployment: Deployment, undo: ExitStack, edit: Callable[[str], str] 
     engine, plan = deployment.engine, spare_plan(deployment)
     run = Run.start(plan.index, lifecycle.STATE_ROOT)
     undo.callback(lifecycle.remove, engine, run, say=say, graceful=False)
-    run.state.mkdir(mode=0o700, parents=True)
+    lifecycle.begin(engine, run)
     values = credentials.Credentials.generate()
     directory = compose.secrets_directory(run.state)
-    credentials.write(directory, values, lifecycle.hand_over(engine))
+    credentials.write(directory, values, lifecycle.hand_over(engine, run.labels()))
 
     file, override = run.state / "docker-compose.yml", run.state / "override.json"
     file.write_text(edit(_layout_of(deployment).read_text(encoding="utf-8")), encoding="utf-8")

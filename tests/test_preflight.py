@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
 from harness.addresses import AddressPlan
 from harness.errors import ConfigurationError
-from harness.preflight import require_sound
+from harness.preflight import require_sound, routes
 
 from .conftest import Render
 
@@ -61,3 +62,20 @@ def test_two_networks_that_overlap_are_refused() -> None:
 def test_neighbours_do_not_overlap() -> None:
     """Subnets that touch are sound."""
     require_sound(networks(**{"services-net": "10.100.1.0/24", "tunnel-net": "10.99.255.0/24"}))
+
+
+ROUTES = """\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth0\t00000000\t010010AC\t0003\t0\t0\t100\t00000000\t0\t0\t0
+eth0\t001010AC\t00000000\t0001\t0\t0\t100\t00F0FFFF\t0\t0\t0
+tun0\t0000650A\t01000A0A\t0003\t0\t0\t50\t0000FFFF\t0\t0\t0
+"""
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the sample was taken on a machine of that byte order")
+def test_routes_are_read_as_the_kernel_writes_them() -> None:
+    """Each with its interface and its subnet; the default route leads everywhere, and says nothing."""
+    assert [(interface, str(target)) for interface, target in routes(ROUTES)] == [
+        ("eth0", "172.16.16.0/20"),
+        ("tun0", "10.101.0.0/16"),
+    ]

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What `make` calls: run.sh scenarios|test|up|down|status|doctor|score|mutation|catalogue|bench|sweep|report|lint|types|
-# unit|merge|gate|flaky|site|load_images|save_images [ARGUMENT...]
+# What `make` calls: run.sh scenarios|test|up|down|status|doctor|score|mutation|catalogue|bench|cleanup|sweep|report|
+# lint|types|unit|merge|gate|flaky|site|load_images|save_images [ARGUMENT...]
 #
 # LAYOUT names the deployment's layout, WORKERS the number of xdist workers, SHARD the part of the scenarios that is
 # this machine's, such as 1/2, and LEG the folder of reports/legs/ that keeps the results for `merge`. `scenarios`,
-# `unit` and `test` hand further arguments to pytest, the others to `python -m harness`.
+# `unit`, `cleanup` and `test` hand further arguments to pytest, the others to `python -m harness`.
 # Exit codes: 0; 10 where a prerequisite is missing; otherwise that of the step that failed.
 # (GNU make turns any of them into 2 and prints the code: "Error 10".)
 set -euo pipefail
@@ -59,16 +59,11 @@ engine_tests() {
   "$PYTHON_IN_VENV" -m pytest tests/engine/ --junitxml="$ROOT/reports/junit-engine.xml"
 }
 
-# One deployment more than there are cores, since each waits half of its time; they take 0.5 GiB each. One of the
-# prod layout, two engines and all, is busy for longer while it comes up: one for each core.
-workers() {
-  local cores
-  cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
-  if [[ $LAYOUT == prod ]] && ((cores < 5)); then
-    echo "$cores"
-    return
-  fi
-  if ((cores == 1)); then echo 0; elif ((cores > 3)); then echo 4; else echo $((cores + 1)); fi
+cleanup() {
+  step prod "the image of a server, for engines that may be restarted and filled up"
+  harness prepare --layout prod
+  step tests "pytest tests/engine/test_cleanup.py --full, all that can become of a run"
+  "$PYTHON_IN_VENV" -m pytest tests/engine/test_cleanup.py --full --junitxml="$ROOT/reports/junit-cleanup.xml" "$@"
 }
 
 clean_engine() {
@@ -79,7 +74,7 @@ clean_engine() {
 # The report is built after a failure too; the exit code is that of the tests, then that of the report.
 scenarios() {
   local status=0 built=0
-  local workers=(--numprocesses "${WORKERS:-$(workers)}" --dist worksteal)
+  local workers=(--numprocesses "${WORKERS:-auto}" --dist worksteal)
   # pytest itself checks what a deployment needs and makes the images, before it starts anything.
   step "$LAYOUT" "pytest scenarios/ $*"
   rm -rf "$RESULTS" "$ROOT/reports/junit.xml" "$NIGHT"
@@ -179,7 +174,7 @@ main() {
   cd "$ROOT"
   shift || true
   case $what in
-    scenarios | unit | lint | types | up | mutation | catalogue | bench) set_up ;;
+    scenarios | unit | lint | types | up | mutation | catalogue | bench | cleanup) set_up ;;
     merge | gate | flaky | load_images | save_images) set_up ;;
     test) set_up && what=everything ;;
     report | sweep | score | site) ;;

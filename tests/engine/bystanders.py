@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.models.volumes import Volume
 from docker.types import IPAMConfig, IPAMPool
 
+from harness import command
 from harness.engine import Engine
 from harness.images import PROBE
 
 FOREIGN = {"com.example.owner": "somebody else"}
+TIMEOUT = 30.0  # seconds, for a command that takes milliseconds
 Bystanders = tuple[Container, Network, Volume]
 
 
@@ -39,6 +42,30 @@ def present(engine: Engine, number: int) -> Iterator[Bystanders]:
         undo.callback(container.remove, force=True)
         container.start()
         yield container, network, volume
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule of somebody else's in the engine's machine; `text` is empty where none could be made."""
+
+    text: tuple[str, ...]
+
+    def present(self) -> bool:
+        """Whether it is there, as often as it was made."""
+        return not self.text or command.run(["iptables", "-C", *self.text], timeout=TIMEOUT, check=False).ok
+
+
+@contextlib.contextmanager
+def foreign_rule(number: int) -> Iterator[Rule]:
+    """A rule of iptables, in the chain that engines leave to people, while the block runs; root alone can make it."""
+    text = ("DOCKER-USER", "-s", f"10.98.{number}.0/24", "-d", f"10.97.{number}.0/24", "-j", "RETURN")
+    if not command.run(["iptables", "-I", *text], timeout=TIMEOUT, check=False).ok:
+        yield Rule(text=())
+        return
+    try:
+        yield Rule(text=text)
+    finally:
+        command.run(["iptables", "-D", *text], timeout=TIMEOUT)
 
 
 def foreign_network(engine: Engine, name: str, subnet: str) -> Network:

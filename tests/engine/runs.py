@@ -62,17 +62,22 @@ def pytest_on_scenario(plan: AddressPlan, folder: Path) -> list[str]:
 ENVIRONMENT = {"PYTEST_ADDOPTS": "", "PYTHONUNBUFFERED": "1"}
 
 
-def started(argv: list[str], folder: Path) -> contextlib.AbstractContextManager[Background]:
+def started(
+    argv: list[str], folder: Path, environment: dict[str, str] | None = None
+) -> contextlib.AbstractContextManager[Background]:
     """A run that goes on while the block does."""
-    return command.background(argv, log=folder / "output", cwd=lifecycle.ROOT, env=ENVIRONMENT)
+    own = ENVIRONMENT | (environment or {})
+    return command.background(argv, log=folder / "output", cwd=lifecycle.ROOT, env=own)
 
 
-def finish(argv: list[str], environment: dict[str, str] | None = None) -> CommandResult:
-    """A run to its end; all that it printed is in `stdout`."""
+def finish(
+    argv: list[str], environment: dict[str, str] | None = None, *, folder: Path = lifecycle.ROOT
+) -> CommandResult:
+    """A run to its end, of the clone in `folder`; all that it printed is in `stdout`."""
     return command.stream(
         argv,
         timeout=COMMAND_TIMEOUT,
-        cwd=lifecycle.ROOT,
+        cwd=folder,
         env=ENVIRONMENT | (environment or {}),
         check=False,
         on_line=lambda _line: None,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import leases, lifecycle
+from harness import command, leases, lifecycle, preflight
 from harness.addresses import AddressPlan
 from harness.engine import Engine
 from harness.errors import PrerequisiteError
@@ -19,6 +19,7 @@ from harness.stage import Stage
 from .bystanders import foreign_network
 
 PLANS = 3
+TIMEOUT = 30.0  # seconds, for commands that take milliseconds
 
 
 @pytest.fixture
@@ -83,3 +84,21 @@ def test_without_any_free_plan_nothing_is_started(plans: list[AddressPlan], fore
         stage.prepare()
     assert [foreign in caught.value.lines[0], caught.value.lines[1]] == [True, "and no other address plan is free"]
     assert held.id not in str(caught.value)
+
+
+def test_a_route_of_this_machine_is_not_cut_off(engine: Engine, plans: list[AddressPlan]) -> None:
+    """Where the machine itself reaches a subnet of the plan by an interface of its own, the plan is not free."""
+    plan, ends = plans[2], (f"vpn{plans[2].index}a", f"vpn{plans[2].index}b")
+    add = ["ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1]]
+    if not command.run(add, timeout=TIMEOUT, check=False).ok:
+        pytest.skip("interfaces can be made only by root, on the engine's own machine")
+    try:
+        assert preflight.in_the_way(engine, plan) == []
+        command.run(["ip", "address", "add", f"{plan.services_net[9]}/24", "dev", ends[0]], timeout=TIMEOUT)
+        for end in ends:
+            command.run(["ip", "link", "set", end, "up"], timeout=TIMEOUT)
+        (line,) = preflight.in_the_way(engine, plan)
+        assert f"subnet {plan.services_net} (services-net)" in line
+        assert f"by {ends[0]}" in line
+    finally:
+        command.run(["ip", "link", "delete", ends[0]], timeout=TIMEOUT)
