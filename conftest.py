@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import capacity, capture, interrupts, lifecycle, orphans, reporting, residue, summary
+from harness import engines as berths
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.budgets import NO_RECOVERY, RECOVERY
 from harness.engine import Engine
-from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
+from harness.engines import Engines
+from harness.errors import EXIT_PREREQUISITE, ConfigurationError, HarnessError, PrerequisiteError
 from harness.experiment import Experiment
 from harness.faults import Fault, catalogue
 from harness.production import Production
@@ -30,7 +32,7 @@ from harness.score import record as scoring
 from harness.score.mutants import MUTANTS
 from harness.sharding import Shard
 from harness.stage import Stage
-from harness.summary import BRING_UP, ROOT_CAUSE
+from harness.summary import BRING_UP, ENGINE, LOST, ROOT_CAUSE
 from harness.trials import Trial
 
 if TYPE_CHECKING:
@@ -64,6 +66,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "(default: each worker takes one that is free, the first one 0 if it can)",
     )
     group.addoption("--shard", type=_shard, metavar="N/M", help="only this one of M parts that machines share out")
+    group.addoption(
+        "--engines",
+        type=_engines,
+        default=(),
+        metavar="URL[,URL]",
+        help="spread the workers over these Docker engines, such as ssh://root@a,ssh://root@b, or docker contexts",
+    )
     group.addoption("--with-fault", metavar="NAME", help="run on a deployment with this fault of the catalogue in it")
     group.addoption("--examine", action="store_true", help="with --with-fault: have the doctor look at each failure")
     group.addoption(
@@ -80,12 +89,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     interrupts.as_keyboard_interrupt(lambda line: _say(config, line))
     orphans.mark_children()
+    engines = _engines_of(config)
     config.stash[STAGES] = {
         layout: Stage(
             plans=_plans(config, layout),
             keep=config.getoption("--keep"),
             reuse=config.getoption("--reuse"),
             fault=_fault(config),
+            engines=engines,
             say=lambda line: _say(config, line),
         )
         for layout in config.getoption("--layout")
@@ -111,7 +122,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     shard = f", shard {given}" if (given := config.getoption("--shard")) else ""
-    return f"layout: {', '.join(config.getoption('--layout'))}{shard}"
+    engines = f", engines {', '.join(given)}" if (given := config.getoption("--engines")) else ""
+    return f"layout: {', '.join(config.getoption('--layout'))}{shard}{engines}"
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -196,6 +208,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             lifecycle.remove_own(stage.current.engine, say=lambda line: _say(config, line))
         if stage.secrets and config.option.allure_report_dir:
             reporting.remove_secrets(Path(config.option.allure_report_dir), stage.secrets)
+        stage.engines.close()
     if not _worker(config) and (session := config.stash.get(SESSION, None)):
         _see_that_nothing_is_left(session)
 
@@ -288,9 +301,16 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the evidence while the failure is still there to be seen."""
-    report = yield
     stage = item.config.stash[STAGES][_layout_of(item)]
+    at_work = stage.engines.at_work
+    report = yield
     report.user_properties += [(BRING_UP, str(each)) for each in stage.news()]
+    if at_work and call.when == "call":
+        report.user_properties.append((ENGINE, at_work))
+    if report.failed and (lost := stage.lose_engine()):
+        stage.root_cause = lost
+        report.user_properties.append((LOST, lost))
+        report.longrepr = f"{lost}\n\n{report.longrepr}"
     if report.failed:
         if call.when != "teardown" and stage.current is not None and stage.root_cause is None:
             _examine(stage, item)  # an experiment has done so itself, before it undid what it had done
@@ -319,6 +339,14 @@ def _see_that_nothing_is_left(session: pytest.Session) -> None:
         _say(session.config, f"left behind: {line}")
     if found and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """With an engine all is lost that tests have set up on it, of whatever scope: the next one begins anew."""
+    if item.config.stash[STAGES][_layout_of(item)].lost is not None:
+        with contextlib.suppress(Exception):  # what it complains of is that the engine is not there
+            item.session._setupstate.teardown_exact(None)  # noqa: SLF001 (pytest knows no other way)
 
 
 def _record(config: pytest.Config, trial: Trial) -> None:
@@ -423,6 +451,31 @@ def _plans(config: pytest.Config, layout: str) -> tuple[AddressPlan, ...]:
         return (AddressPlan.of(layout, (first or 0) + number),)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _engines(words: str) -> tuple[str, ...]:
+    """The engines that a command line names."""
+    try:
+        return berths.addresses(words)
+    except ConfigurationError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def _engines_of(config: pytest.Config) -> Engines:
+    """The engines of this worker: the same for all, each with another one first, in turn."""
+    addresses = config.getoption("--engines")
+    for option, why in (
+        ("--keep", "what is left up is looked after on this machine's engine"),
+        ("--reuse", "what is left up is looked after on this machine's engine"),
+    ):
+        if addresses and config.getoption(option):
+            raise pytest.UsageError(f"{option} does not go with --engines: {why}")
+    if addresses and "prod" in config.getoption("--layout"):
+        raise pytest.UsageError(
+            "--engines does not go with the prod layout, whose servers live on this machine's files"
+        )
+    number = int((_worker(config) or "gw0").removeprefix("gw"))
+    return Engines(addresses, number, say=lambda line: _say(config, line))
 
 
 def _fault(config: pytest.Config) -> Fault | None:

@@ -93,13 +93,24 @@ class ComposeProject(DockerCompose):
         self._run_command([*self.compose_command_property, *argv])
 
 
-def project(plan: AddressPlan, state: Path, *, overlays: tuple[Path, ...] = ()) -> ComposeProject:
+def project(
+    plan: AddressPlan,
+    state: Path,
+    *,
+    overlays: tuple[Path, ...] = (),
+    secrets: Path | None = None,
+    engine: Mapping[str, str] | None = None,
+) -> ComposeProject:
     """The project of a plan, its secrets under `state`, with more compose files laid over it.
+
+    `secrets` is where those are as the engine sees them, when that is elsewhere; `engine` are the variables by which
+    the docker command finds it.
 
     That of the prod layout is both servers' in one, which no engine runs: it says what is deployed.
     """
     files = [str(FILES[plan.layout]), *map(str, overlays)]
-    environment = plan.environment() | {"SECRETS_DIR": str(secrets_directory(state))}
+    place = secrets or secrets_directory(state)
+    environment = plan.environment() | {"SECRETS_DIR": str(place)} | dict(engine or {})
     return ComposeProject(
         context=COMPOSE,
         compose_file_name=files,

@@ -76,6 +76,11 @@ def uid() -> int:
     return int(value)
 
 
+def owners() -> dict[str, int]:
+    """The user that reads each secret file inside the containers."""
+    return dict.fromkeys(PASSWORD_FILES, uid()) | dict.fromkeys(keys.FILES, 0)
+
+
 def write(directory: Path, credentials: Credentials, hand_over: Callable[[Path, dict[str, int]], None]) -> None:
     """Write every secret file, replacing old ones, and hand each to its reader.
 
@@ -86,12 +91,12 @@ def write(directory: Path, credentials: Credentials, hand_over: Callable[[Path, 
     try:
         for name, value in values.items():
             keys.write_file(directory / name, value, mode=0o600)
-        owners = dict.fromkeys(values, uid()) | dict.fromkeys(keys.FILES, 0)
+        readers = owners()
         if os.geteuid() == 0:
-            for name, owner in owners.items():
+            for name, owner in readers.items():
                 os.chown(directory / name, owner, owner)
         else:
-            hand_over(directory, owners)
+            hand_over(directory, readers)
     except OSError as error:
         message = f"cannot write secrets to {directory}: {error.strerror}: {error.filename}"
         raise KeyFileError(message) from error

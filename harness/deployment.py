@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from harness import command
+from harness import shipping
 from harness.addresses import SERVICES, AddressPlan
 from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject, secrets_directory
 from harness.credentials import Credentials
@@ -18,6 +18,7 @@ from harness.errors import CommandError, DeploymentError
 from harness.model import CommandResult
 from harness.nodes import ContainerState, Gateway, Node
 from harness.ownership import Run
+from harness.shipping import Shipment
 
 _TYPED = 20.0  # seconds; what people type to look at something answers at once, or not at all
 
@@ -46,7 +47,8 @@ class Host:
     """A Docker engine, and what of the deployment runs on it.
 
     `project` is None where no compose file made the containers. `prefix` stands before each container's name.
-    `secrets` is where the secret files lie as seen from here, and `mounted` as the engine sees them.
+    `secrets` is where the secret files lie as seen from here, and `mounted` as the engine sees them. `shipment` is what
+    takes them there, where the engine does not see those that are here.
     """
 
     name: str
@@ -56,6 +58,12 @@ class Host:
     prefix: str
     secrets: Path
     mounted: Path
+    shipment: Shipment | None = None
+
+    def publish(self, name: str, owner: int | None = None) -> None:
+        """Have the engine see a secret file as it is here now; raises `DeploymentError` when that cannot be done."""
+        if self.shipment:
+            self.shipment.put({self.secrets / name: owner})
 
 
 class Deployment:
@@ -143,9 +151,9 @@ class Deployment:
         return Access(side=side, mariadb=published(owner, RELAYED_MARIADB), redis=published(owner, RELAYED_REDIS))
 
     def url(self, side: str, path: str) -> str:
-        """The address of a page of web or services on the host's loopback."""
+        """The address of a page of web or services, as it is reached from here."""
         port = {"web": self.plan.web_port, "services": self.plan.services_port}[side]
-        return f"http://127.0.0.1:{port}{path}"
+        return f"http://127.0.0.1:{self.engine.machine.port(port)}{path}"
 
     @property
     def redis_password(self) -> str | None:
@@ -163,7 +171,7 @@ class Deployment:
 
     def typed(self, line: str) -> CommandResult:
         """Run a line as it is typed into a shell of the machine on which the containers that it names are."""
-        return command.run(["sh", "-c", line], timeout=_TYPED, check=False)
+        return self.engine.machine.shell(line, timeout=_TYPED)
 
     def configuration(self) -> dict[str, Any]:
         """What the deployed files say (`docker compose config`), without what the harness lays over them."""
@@ -198,7 +206,7 @@ def on_one_engine(
     engine: Engine, plan: AddressPlan, run: Run, project: ComposeProject, credentials: Credentials
 ) -> Deployment:
     """A deployment of the dev layout."""
-    secrets = secrets_directory(run.state)
+    secrets, shipment = secrets_directory(run.state), shipping.of_secrets(engine, run)
     host = Host(
         name=plan.project,
         engine=engine,
@@ -206,15 +214,16 @@ def on_one_engine(
         project=project,
         prefix=plan.container_prefix,
         secrets=secrets,
-        mounted=secrets,
+        mounted=shipment.place() if shipment else secrets,
+        shipment=shipment,
     )
     return Deployment(engine=engine, plan=plan, run=run, hosts=[host], credentials=credentials)
 
 
 def published(node: Node, port: int) -> Endpoint:
-    """Where a container's port is published; raises `DeploymentError` when it is not."""
+    """Where a published port of a container is reached from here; raises `DeploymentError` when it is not published."""
     bindings: Sequence[Mapping[str, str]] = node.inspect()["NetworkSettings"]["Ports"].get(f"{port}/tcp") or []
     for binding in bindings:
-        return Endpoint(host=binding["HostIp"], port=int(binding["HostPort"]))
+        return Endpoint(host=binding["HostIp"], port=node.engine.machine.port(int(binding["HostPort"])))
     message = f"{node.name} publishes no port for {port}: was it brought up by the harness?"
     raise DeploymentError(message)

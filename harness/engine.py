@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
@@ -21,6 +22,7 @@ from requests.exceptions import RequestException
 
 from harness import witness
 from harness.errors import CommandError, DeploymentError, EngineUnavailableError, HarnessError
+from harness.machine import Machine
 from harness.model import CommandResult
 from harness.namespaces import PROC
 
@@ -63,17 +65,24 @@ class PublishedPort:
 class Engine:
     """A connection to one engine."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what can be known of an engine)
         self,
         client: docker.DockerClient,
         procfs: Callable[[], Path] | None = None,
         *,
         name: str = "",
         addresses: Callable[[], tuple[str, ...]] | None = None,
+        machine: Machine | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.client = client
         self.name = name
         """What tells it from the deployment's other engines; empty where it is the only one."""
+        self.machine = machine or Machine()
+        self.environment = dict(environment or {})
+        """The variables by which the docker command finds this engine; none where it does so by itself."""
+        self.supplier: Engine | None = None
+        """The engine whose images are handed on to this one; None for one that has its own."""
         self._procfs = procfs
         self._addresses = addresses
 
@@ -88,6 +97,12 @@ class Engine:
             return self._addresses() if self._addresses else ()
         except HarnessError:
             return ()
+
+    def now(self) -> float:
+        """Seconds since 1970 by the clock of the engine's machine."""
+        if self.machine.here:
+            return time.time()
+        return datetime.fromisoformat(str(self.client.info()["SystemTime"])).timestamp()
 
     def silence(self) -> str | None:
         """Why the engine does not answer within a few seconds, or None when it does."""
@@ -139,7 +154,7 @@ class Engine:
     @property
     def is_local(self) -> bool:
         """Whether it is reached by a socket of this machine; on some, such as Docker Desktop's, it runs in another."""
-        return bool(self.client.api.base_url.startswith("http+docker://"))
+        return self.machine.here and bool(self.client.api.base_url.startswith("http+docker://"))
 
     @cached_property
     def identity(self) -> str:

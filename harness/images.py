@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from docker.errors import DockerException
+from requests.exceptions import RequestException
 
 from harness import command, orphans
 from harness.engine import Engine
-from harness.errors import CommandError, ImageError
+from harness.errors import CommandError, DeploymentError, ImageError
 from harness.turns import turn
 
 COMPOSE = Path(__file__).resolve().parent.parent / "compose"
@@ -73,6 +74,11 @@ def ensure(engine: Engine, layout: str, say: Say) -> None:
 
 def ensure_these(engine: Engine, replaceable: Mapping[str, str], others: Iterable[str], say: Say) -> None:
     """See that these images are there, `others` being such as nobody replaces. Raises `ImageError`."""
+    if engine.supplier:
+        ensure_these(engine.supplier, replaceable, others, say)
+        with turn("images", say):
+            _hand_on(engine.supplier, engine, {*chosen(replaceable).values(), *map(local, others)}, say)
+        return
     for variable in replaceable:
         if reference := os.environ.get(variable):
             _ensure_foreign(engine, variable, reference, say)
@@ -89,10 +95,34 @@ def _ensure_ours(engine: Engine, ours: set[str], say: Say) -> None:
     if not stale:
         say(f"images: up to date ({', '.join(sorted(ours))})")
         return
-    _build(stale, base, sources, say)
+    _build(engine, stale, base, sources, say)
     if wrong := [name for name in stale if _built_from(engine, name) != sources[name]]:
         message = f"the build said it succeeded, but the engine does not hold {', '.join(map(local, wrong))}"
         raise ImageError(message)
+
+
+def _hand_on(supplier: Engine, engine: Engine, references: Iterable[str], say: Say) -> None:
+    """Give an engine those images of another one that it does not hold as they are there."""
+    stale = [each for each in sorted(references) if _content(engine, each) != _content(supplier, each)]
+    where = engine.machine.name
+    if not stale:
+        say(f"images: {where} has them, as they are here")
+        return
+    say(f"images: handing on to {where}: {', '.join(stale)}")
+    try:
+        with supplier.saved_images(stale) as archive:
+            engine.load_images(archive)
+    except (DeploymentError, DockerException, RequestException) as error:
+        message = f"{where} does not take the images {', '.join(stale)}: {error}"
+        raise ImageError(message) from error
+
+
+def _content(engine: Engine, reference: str) -> str | None:
+    """What tells an image: what it was built from, or its id where it is not ours; None where it is not there."""
+    if not engine.has_image(reference):
+        return None
+    image = engine.client.images.get(reference)
+    return (image.labels or {}).get(_SOURCE_LABEL) or str(image.id)
 
 
 def _ensure_foreign(engine: Engine, variable: str, reference: str, say: Say) -> None:
@@ -100,7 +130,7 @@ def _ensure_foreign(engine: Engine, variable: str, reference: str, say: Say) -> 
         return
     say(f"images: pulling {reference} ({variable})")
     try:
-        command.run(["docker", "pull", "--quiet", reference], timeout=_PULL_TIMEOUT)
+        command.run(["docker", "pull", "--quiet", reference], timeout=_PULL_TIMEOUT, env=engine.environment)
     except CommandError as error:
         message = f"{variable} is {reference}, which is neither on this engine nor can be pulled: {error}"
         raise ImageError(message) from error
@@ -114,7 +144,8 @@ def _ensure_base(engine: Engine, say: Say) -> str:
         if engine.has_image(reference):
             return reference
     say(f"images: pulling {_OFFICIAL_BASE}")
-    pulled = command.run(["docker", "pull", "--quiet", _OFFICIAL_BASE], timeout=_PULL_TIMEOUT, check=False)
+    argv = ["docker", "pull", "--quiet", _OFFICIAL_BASE]
+    pulled = command.run(argv, timeout=_PULL_TIMEOUT, check=False, env=engine.environment)
     if pulled.ok:
         return _OFFICIAL_BASE
     return _bootstrap(engine, pulled.stderr.strip().splitlines()[-1:], say)
@@ -143,7 +174,7 @@ def _bootstrap(engine: Engine, pull_failure: list[str], say: Say) -> str:
     return _MADE_BASE
 
 
-def _build(names: Iterable[str], base: str, sources: dict[str, str], say: Say) -> None:
+def _build(engine: Engine, names: Iterable[str], base: str, sources: dict[str, str], say: Say) -> None:
     names = list(names)
     say(f"images: building {', '.join(names)} on {base}")
 
@@ -151,9 +182,8 @@ def _build(names: Iterable[str], base: str, sources: dict[str, str], say: Say) -
         if step := _BUILD_STEP.match(line):
             say(f"images: [{step['step']}] {step['what']}"[:_STEP_WIDTH])
 
-    environment = {"BASE_IMAGE": base, "CA_BUNDLE": _ca_bundle(), "BUILDKIT_PROGRESS": "plain"} | {
-        f"{name.upper()}_SOURCE": source for name, source in sources.items()
-    }
+    environment = {"BASE_IMAGE": base, "CA_BUNDLE": _ca_bundle(), "BUILDKIT_PROGRESS": "plain"} | engine.environment
+    environment |= {f"{name.upper()}_SOURCE": source for name, source in sources.items()}
     argv = ["docker", "compose", "-f", str(COMPOSE / "images.yml"), "build", *names]
     try:
         command.stream(argv, timeout=_BUILD_TIMEOUT, env=environment, on_line=follow)

@@ -13,7 +13,7 @@ from typing import Any
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from harness import compose, credentials, images, keys, leases, orphans, preflight, provision
+from harness import compose, credentials, images, keys, leases, orphans, preflight, provision, shipping
 from harness.addresses import AddressPlan, ProdPlan
 from harness.bringup import Starter, needs_of
 from harness.deployment import Deployment, on_one_engine
@@ -107,7 +107,7 @@ def _provide(engine: Engine, plan: AddressPlan, run: Run, say: Say, timeline: Ti
     with timeline.phase("secrets, configuration and lease"):
         begin(engine, run)
         secrets = credentials.Credentials.generate()
-        credentials.write(compose.secrets_directory(run.state), secrets, hand_over(engine, run.labels()))
+        write_secrets(engine, run, secrets)
         configuration = _configuration(plan, run.state)
         preflight.require_sound(configuration)
         leases.take(engine, run, _fingerprint(engine, configuration))
@@ -135,13 +135,24 @@ def _on_one_engine(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
     took = Deadline(0)
     with timeline.phase("create"):
         compose.write_override(_overlay(run), compose.override(configuration, plan, run.labels()))
-        project = compose.project(plan, run.state, overlays=(_overlay(run),))
+        project = _project(engine, plan, run)
         project.create()
     say(f"{plan.project}: containers created ({took.elapsed:.1f} s)")
     containers = [each for each in leases.containers_of(engine, run) if each.name != leases.lease_name(plan.index)]
     starter = Starter(engine, containers, needs_of(project.configuration()), timeline)
     starter.run(lambda line: say(f"{plan.project}: {line}"))
     return on_one_engine(engine, plan, run, project, secrets)
+
+
+def _project(engine: Engine, plan: AddressPlan, run: Run) -> compose.ComposeProject:
+    shipment = shipping.of_secrets(engine, run)
+    return compose.project(
+        plan,
+        run.state,
+        overlays=(_overlay(run),),
+        secrets=shipment.place() if shipment else None,
+        engine=engine.environment,
+    )
 
 
 def _configuration(plan: AddressPlan, state: Path) -> dict[str, Any]:
@@ -178,8 +189,7 @@ def view(engine: Engine, plan: AddressPlan, run: Run) -> Deployment:
     secrets = credentials.read(compose.secrets_directory(run.state))
     if isinstance(plan, ProdPlan):
         return Production(engine=engine, plan=plan, run=run, credentials=secrets)
-    project = compose.project(plan, run.state, overlays=(_overlay(run),))
-    return on_one_engine(engine, plan, run, project, secrets)
+    return on_one_engine(engine, plan, run, _project(engine, plan, run), secrets)
 
 
 def remove(engine: Engine, run: Run, *, say: Say, graceful: bool = True) -> None:
@@ -227,6 +237,11 @@ def _remove_all(engine: Engine, run: Run, *, graceful: bool) -> tuple[int, list[
         except APIError as error:  # in use, by a container that has only just come
             left.append(str(error.explanation))
     return len(containers), left
+
+
+def forget(run: Run) -> None:
+    """Remove what a run has on this machine; what it has on an engine that is lost stays there."""
+    _remove_state(run.state)
 
 
 def is_kept(engine: Engine, plan: AddressPlan) -> bool:
@@ -297,6 +312,17 @@ def prepare(engine: Engine, layout: str, *, say: Say) -> None:
         say(f"secrets: made anew in {directory.relative_to(ROOT)}")
     else:
         say(f"secrets: present in {directory.relative_to(ROOT)}")
+
+
+def write_secrets(engine: Engine, run: Run, secrets: credentials.Credentials) -> None:
+    """Write a run's secret files, here and where its engine finds them."""
+    directory = compose.secrets_directory(run.state)
+    shipment = shipping.of_secrets(engine, run)
+    if shipment is None:
+        credentials.write(directory, secrets, hand_over(engine, run.labels()))
+        return
+    credentials.write(directory, secrets, lambda _directory, _owners: None)  # nobody reads these but we
+    shipment.put({directory / name: owner for name, owner in credentials.owners().items()})
 
 
 def hand_over(engine: Engine, labels: Mapping[str, str]) -> Callable[[Path, dict[str, int]], None]:

@@ -27,6 +27,7 @@ from harness.exposition import Exposition
 from harness.model import Budget, CommandResult
 from harness.nodes import Node
 from harness.progress import say
+from harness.shipping import Shipment
 from harness.waiting import wait_until
 
 FOLDER = images.COMPOSE.parent / "monitoring"
@@ -131,7 +132,8 @@ class Monitoring:
         if not ports:
             message = f"{self.prometheus} publishes no port"
             raise DeploymentError(message)
-        connection = http.client.HTTPConnection("127.0.0.1", int(ports[0]["HostPort"]), timeout=_ANSWER_WITHIN)
+        port = self.deployment.engine.machine.port(int(ports[0]["HostPort"]))
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_WITHIN)
         with contextlib.closing(connection):
             connection.request("GET", path)
             response = connection.getresponse()
@@ -209,6 +211,7 @@ class Watch:
 def _project(deployment: Deployment, folder: Path) -> ComposeProject:
     """The deployment's own project, with the profile, the run's labels, and a Prometheus in a hurry."""
     folder.mkdir(mode=0o755, exist_ok=True)
+    shipment = None if deployment.engine.machine.here else Shipment(deployment.engine, deployment.run, "monitoring")
     configuration = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
     configuration["global"] |= {"scrape_interval": PACE, "evaluation_interval": PACE}
     for job in configuration["scrape_configs"]:
@@ -216,9 +219,18 @@ def _project(deployment: Deployment, folder: Path) -> ComposeProject:
     hurried = folder / "prometheus.yml"
     compose.write_override(hurried, configuration)
     added: dict[str, Any] = {"services": {service: {"labels": deployment.run.labels()} for service in SERVICES}}
+    mounted = [hurried, ALERT_TESTS]
+    if shipment:
+        mounted.append(ALERTS)  # the compose file has it already, from this machine
+        shipment.put(dict.fromkeys(mounted))
     added["services"]["prometheus"]["volumes"] = [
-        {"type": "bind", "source": str(source), "target": f"/etc/prometheus/{source.name}", "read_only": True}
-        for source in (hurried, ALERT_TESTS)
+        {
+            "type": "bind",
+            "source": str(shipment.place() / source.name if shipment else source),
+            "target": f"/etc/prometheus/{source.name}",
+            "read_only": True,
+        }
+        for source in mounted
     ]
     overlay = folder / "overlay.json"
     compose.write_override(overlay, added)

@@ -16,7 +16,7 @@ from pathlib import Path
 from harness import images, keys, lifecycle, netfilter, recreation
 from harness.addresses import TUNNEL_WEB
 from harness.budgets import HANDSHAKE
-from harness.deployment import Deployment
+from harness.deployment import Deployment, Host
 from harness.errors import CommandError, HarnessError
 from harness.model import NetfilterRule
 from harness.nodes import Gateway, Node
@@ -202,15 +202,17 @@ def rewrite(deployment: Deployment, undo: ExitStack, name: str, text: str) -> No
 
     In place, because a container has the file itself mounted and would not see another one of the same name.
     """
-    for path in copies(deployment, name):
-        undo.callback(_overwrite, path, path.read_bytes())
-        _overwrite(path, f"{text}\n".encode())
+    for host in deployment.hosts:
+        if (path := host.secrets / name).exists():
+            undo.callback(_overwrite, host, name, path.read_bytes())
+            _overwrite(host, name, f"{text}\n".encode())
 
 
-def _overwrite(path: Path, content: bytes) -> None:
-    with path.open("r+b") as file:
+def _overwrite(host: Host, name: str, content: bytes) -> None:
+    with (host.secrets / name).open("r+b") as file:
         file.write(content)
         file.truncate()
+    host.publish(name)
 
 
 def key_file(deployment: Deployment, undo: ExitStack, service: str, text: str) -> str:
@@ -230,9 +232,16 @@ def secret_file(  # noqa: PLR0913, PLR0917 (what a file has)
     """
     host = deployment.host(service)
     path = host.secrets / name
-    undo.callback(path.unlink, missing_ok=True)
+
+    def remove() -> None:
+        path.unlink(missing_ok=True)
+        host.publish(name)
+
+    undo.callback(remove)
     keys.write_file(path, text, mode=0o600)
-    if os.geteuid() == 0:
+    if host.shipment:
+        host.publish(name, owner)
+    elif os.geteuid() == 0:
         os.chown(path, owner, owner)
     else:
         lifecycle.hand_over(deployment.engine, deployment.run.labels())(host.secrets, {name: owner})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import platform
+import shlex
 import shutil
 import socket
 import sys
@@ -25,6 +26,7 @@ _MINIMUM_ENGINE = (25, 0)  # the first with `start_interval` for health checks
 _MINIMUM_COMPOSE = (2, 20)  # likewise
 _MINIMUM_DISK = 2 * 1024**3  # bytes; the images take about 1.5 GiB while they are built
 _COMPOSE_TIMEOUT = 20  # seconds; `docker compose version` only prints
+_LOOK_TIMEOUT = 20  # seconds; what is asked of another machine answers at once, and SSH within seconds
 _TUN = Path("/dev/net/tun")
 _ROUTES = Path("/proc/net/route")
 
@@ -34,15 +36,13 @@ def require(engine: Engine, *plans: AddressPlan) -> None:
 
     Raises `PrerequisiteError` with a line for each thing that is missing.
     """
-    lines = [
-        *_engine_lines(engine),
-        *_compose_lines(),
-        *_tun_lines(),
-        *_disk_lines(engine),
-        *_plan_lines(engine, plans),
-    ]
-    if lines:
+    if lines := [*_compose_lines(), *lacking(engine), *_plan_lines(engine, plans)]:
         raise PrerequisiteError(*lines)
+
+
+def lacking(engine: Engine) -> list[str]:
+    """A line for each thing that an engine or its machine lacks."""
+    return [*_engine_lines(engine), *_tun_lines(engine), *_disk_lines(engine)]
 
 
 def require_free(engine: Engine, plan: AddressPlan) -> None:
@@ -152,22 +152,36 @@ def _compose_lines() -> list[str]:
     return []
 
 
-def _tun_lines() -> list[str]:
-    # Elsewhere (Docker Desktop) the engine runs in a machine of its own, whose devices cannot be seen from here.
-    if platform.system() != "Linux" or _TUN.is_char_device():
+def _tun_lines(engine: Engine) -> list[str]:
+    if not engine.machine.here:
+        present = engine.machine.shell(f"test -c {_TUN}", timeout=_LOOK_TIMEOUT).ok
+    else:
+        # Elsewhere (Docker Desktop) the engine runs in a machine of its own, whose devices cannot be seen from here.
+        present = platform.system() != "Linux" or _TUN.is_char_device()
+    if present:
         return []
     return [f"{_TUN} is missing, which the gateways need: modprobe tun (in a container: --device {_TUN})"]
 
 
 def _disk_lines(engine: Engine) -> list[str]:
     root = Path(str(engine.client.info().get("DockerRootDir", "")))
-    free = {path: shutil.disk_usage(path).free for path in {root, Path.cwd()} if path.is_dir()}
+    if engine.machine.here:
+        free = {path: shutil.disk_usage(path).free for path in {root, Path.cwd()} if path.is_dir()}
+    else:
+        free = _free_elsewhere(engine, root)
     return [
         f"only {left / 1024**3:.1f} GiB are free at {path}, and 2 GiB are needed: "
         "make room (docker system df shows what Docker holds)"
         for path, left in free.items()
         if left < _MINIMUM_DISK
     ]
+
+
+def _free_elsewhere(engine: Engine, root: Path) -> dict[Path, int]:
+    """Bytes that are free where an engine on another machine keeps its data; nothing where df does not say."""
+    said = engine.machine.shell(f"df -Pk {shlex.quote(str(root))}", timeout=_LOOK_TIMEOUT)
+    fields = said.stdout.splitlines()[-1].split() if said.ok and said.stdout else []
+    return {root: int(fields[3]) * 1024} if len(fields) > 3 and fields[3].isdecimal() else {}  # noqa: PLR2004 (df -P)
 
 
 def _subnet_lines(engine: Engine, plan: AddressPlan) -> list[str]:
@@ -217,7 +231,7 @@ def _port_lines(engine: Engine, plan: AddressPlan) -> list[str]:
         holders = [held.container for held in published if held.port == port]
         if holders:
             lines.append(f"port {port} is published by container {holders[0]}: docker stop {holders[0]}")
-        elif not _bindable(port):
+        elif engine.machine.here and not _bindable(port):  # of another machine its engine tells when it comes to that
             lines.append(f"port {port} of 127.0.0.1 is in use by a process of this host: ss -ltnp 'sport = :{port}'")
     return lines
 

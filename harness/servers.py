@@ -124,6 +124,8 @@ class Server(Node):
 
     def load(self, references: Sequence[str]) -> None:
         """Give the server's engine images of the engine that runs the server, all in one: they share their base."""
+        if not references:
+            return  # the engine refuses an archive of nothing
         with self.engine.saved_images(references) as archive:
             self.inner.load_images(archive)
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from harness import compose, credentials, leases, lifecycle, preflight
+from harness import compose, credentials, leases, lifecycle, preflight, shipping
 from harness.addresses import AddressPlan
 from harness.deployment import Deployment, on_one_engine
 from harness.ownership import Run
@@ -38,8 +38,9 @@ def prepare(deployment: Deployment, undo: ExitStack, edit: Callable[[str], str] 
     undo.callback(lifecycle.remove, engine, run, say=say, graceful=False)
     lifecycle.begin(engine, run)
     values = credentials.Credentials.generate()
-    directory = compose.secrets_directory(run.state)
-    credentials.write(directory, values, lifecycle.hand_over(engine, run.labels()))
+    lifecycle.write_secrets(engine, run, values)
+    shipment = shipping.of_secrets(engine, run)
+    secrets = shipment.place() if shipment else compose.secrets_directory(run.state)
 
     file, override = run.state / "docker-compose.yml", run.state / "override.json"
     file.write_text(edit(_layout_of(deployment).read_text(encoding="utf-8")), encoding="utf-8")
@@ -47,7 +48,7 @@ def prepare(deployment: Deployment, undo: ExitStack, edit: Callable[[str], str] 
         deployment.project("web"),
         compose_file_name=[str(file)],
         project=plan.project,
-        environment=plan.environment() | {"SECRETS_DIR": str(directory)},
+        environment=plan.environment() | {"SECRETS_DIR": str(secrets)} | engine.environment,
     )
     leases.take(engine, run, "")
     compose.write_override(override, compose.override(base.configuration(), plan, run.labels()))

@@ -7,7 +7,6 @@ anything leaves this module.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -195,9 +194,10 @@ class Collector:
 
     def _events(self, service: str, container: str) -> Piece:
         """What the engine remembers of a container's ends, such as that the kernel wanted its memory."""
-        now = time.time()
+        engine = self._nodes[service].engine
         try:
-            events = self._nodes[service].engine.client.events(
+            now = engine.now()
+            events = engine.client.events(
                 since=int(now - _REMEMBERED),
                 until=int(now) + 1,
                 decode=True,

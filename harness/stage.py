@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from harness import images, lifecycle, preflight
 from harness.addresses import AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
+from harness.engines import Engines
 from harness.errors import HarnessError, PrerequisiteError
 from harness.faults import Fault
 from harness.ownership import Run
@@ -23,12 +25,20 @@ Say = Callable[[str], None]
 class Stage:
     """Holds one address plan for a session: the first that is free of those that it may have."""
 
-    def __init__(
-        self, *, plans: Sequence[AddressPlan], keep: bool, reuse: bool, fault: Fault | None = None, say: Say
+    def __init__(  # noqa: PLR0913 (what a session says of its deployment)
+        self,
+        *,
+        plans: Sequence[AddressPlan],
+        keep: bool,
+        reuse: bool,
+        fault: Fault | None = None,
+        engines: Engines | None = None,
+        say: Say,
     ) -> None:
         self.plan = plans[0]
         """The plan of the deployment, or the first choice where none has been up yet."""
         self._plans = plans
+        self.engines = engines or Engines(say=say)
         self.keep = keep
         self.reuse = reuse
         self.fault = fault
@@ -44,6 +54,8 @@ class Stage:
         """With a fault in it all the time: why no experiment can begin, once one has found out."""
         self.root_cause: str | None = None
         """What the doctor found when the test at hand failed; None until then."""
+        self.lost: str | None = None
+        """Why the engine on which the last deployment was is lost, until there is another deployment."""
         self.timeline: Timeline | None = None
         """What the last bring-up spent its time on; None once that has been reported, or where none was needed."""
         self.baseline: Baseline | None = None
@@ -53,12 +65,17 @@ class Stage:
 
     def prepare(self) -> None:
         """Check prerequisites and make images; raises `PrerequisiteError` before anything was started."""
-        engine = Engine.connect()
-        lifecycle.sweep(engine, say=self._say)
-        if not (self.reuse and lifecycle.is_kept(engine, self.plan)):
-            preflight.require(engine, *self._plans)
-        images.ensure(engine, self.plan.layout, self._say)
-        preflight.require_wireguard(engine, Run.start(self.plan.index, lifecycle.STATE_ROOT))
+        for engine in self.engines.every():
+            try:
+                lifecycle.sweep(engine, say=self._say)
+                if not (self.reuse and lifecycle.is_kept(engine, self.plan)):
+                    preflight.require(engine, *self._plans)
+                images.ensure(engine, self.plan.layout, self._say)
+                preflight.require_wireguard(engine, Run.start(self.plan.index, lifecycle.STATE_ROOT))
+            except PrerequisiteError as error:
+                if not self.engines.names:
+                    raise
+                raise PrerequisiteError(*(f"{engine.machine.name}: {line}" for line in error.lines)) from error
 
     def deployment(self) -> Deployment:
         """The deployment, healthy; brought up at the first call, and anew after it was marked broken."""
@@ -71,10 +88,11 @@ class Stage:
         if self._deployment is None:
             started = time.monotonic()
             try:
-                self._deployment = self._bring_up(Engine.connect())
+                self._deployment = self._bring_up(self.engines.current())
             except HarnessError as error:
                 self._impossible = f"no deployment could be brought up: {error}"
                 raise
+            self.lost = None
             reason = self.recreations[-1] if self.recreations else None
             seconds = time.monotonic() - started
             self._news.append(BringUp(layout=self.plan.layout, seconds=seconds, reason=reason))
@@ -113,6 +131,25 @@ class Stage:
         """The bring-ups since this was last asked."""
         news, self._news = self._news, []
         return news
+
+    def lose_engine(self) -> str | None:
+        """Why the deployment's engine is lost, when it is: the deployment is given up, and the next one is elsewhere.
+
+        What is there of it is removed at the end, if the engine is back by then.
+        """
+        name, reason = self.engines.at_work, self.engines.loss()
+        if name is None or reason is None:
+            return None
+        self.engines.leave(name, reason)  # first, so that nothing waits for its answer
+        gone, self._deployment, self._impossible, self._broken = self._deployment, None, None, None
+        with contextlib.suppress(Exception):
+            self._exit.close()
+        self._exit = ExitStack()
+        if gone is not None:
+            lifecycle.forget(gone.run)
+        self.recreations.append(f"the engine of {name} was lost")
+        self.lost = f"the Docker engine of {name} was lost during this test: {reason}"
+        return self.lost
 
     @property
     def current(self) -> Deployment | None:

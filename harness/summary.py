@@ -5,6 +5,7 @@ What a worker knows travels to the terminal with pytest's own reports, as proper
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +14,10 @@ ROOT_CAUSE = "root cause"
 """The property of a failed test's report that says what the doctor found at that moment."""
 BRING_UP = "bring-up"
 """The property of the report of the first test that a deployment was brought up for."""
+ENGINE = "engine"
+"""The property of each test's report that says on which of several Docker engines it was."""
+LOST = "lost engine"
+"""The property of the report of a test during which its engine was lost: which one, and why."""
 
 NOT_ASKED = "the doctor was not asked"
 _SLOWEST = 5
@@ -61,6 +66,7 @@ def lines(reports: Iterable[Report], failed: Iterable[Report], written: Mapping[
         return []
     return [
         *_paragraph("bring-up", _bring_ups(seen)),
+        *_paragraph("engines", _engines(seen)),
         *_paragraph("slowest", _slowest(seen)),
         *_paragraph("causes", _causes(failed)),
         *_paragraph("report", (f"{what}: {where}" for what, where in written.items())),
@@ -78,6 +84,13 @@ def _bring_ups(reports: Iterable[Report]) -> Iterator[str]:
         for value in (value for name, value in report.user_properties if name == BRING_UP):
             worker = getattr(report, "worker_id", None)
             yield f"{worker} {value}" if worker else str(value)
+
+
+def _engines(reports: Sequence[Report]) -> Iterator[str]:
+    tests = Counter(value for report in reports for name, value in report.user_properties if name == ENGINE)
+    for engine, number in sorted(tests.items(), key=str):
+        yield f"{engine}: {number} tests"
+    yield from dict.fromkeys(str(value) for report in reports for name, value in report.user_properties if name == LOST)
 
 
 def _slowest(reports: Iterable[Report]) -> Iterator[str]:

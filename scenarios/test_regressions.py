@@ -24,7 +24,6 @@ from harness.addresses import (
 )
 from harness.budgets import FORWARDING, HANDSHAKE, HEALTH_PAGE, RECOVERY, SETTLE, TRAFFIC
 from harness.deployment import Deployment
-from harness.engine import Engine
 from harness.errors import ConfigurationError
 from harness.experiment import Experiment
 from harness.keys import KeyPair, derive_public, generate_private
@@ -110,10 +109,10 @@ def original_topology(deployment: Deployment, tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.layouts("dev")  # it is the harness that refuses, and a compose file
 def test_services_net_on_the_tunnels_subnet_is_refused_before_anything_starts(
-    original_topology: AddressPlan, engine: Engine
+    deployment: Deployment, original_topology: AddressPlan
 ) -> None:
     """Bringing it up stops with both named, and neither a container nor a network was made."""
-    index = original_topology.index
+    engine, index = deployment.engine, original_topology.index
     with (
         pytest.raises(ConfigurationError, match=rf"services-net \({TUNNEL_WEB.network}\) overlaps the tunnel"),
         lifecycle.deployed(engine, original_topology, say=lambda _line: None),

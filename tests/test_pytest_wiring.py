@@ -127,3 +127,32 @@ def test_help_shows_the_options_in_a_group_of_their_own(clone: Path) -> None:
     group, _, _ = after.partition("\n\n")
     shown = re.findall(r"^  (--[a-z-]+)\S*\s+\S", group, re.MULTILINE)
     assert {"--layout", "--plan", "--shard", "--with-fault", "--thorough", "--keep", "--reuse"} <= {*shown}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--engines", ""), "names no engine"),
+        (("--engines", "web"), "web is neither an engine's address nor a docker context"),
+        (("--engines", "http://web"), "http://web is no engine's address"),
+        (("--engines", "ssh://root@web,ssh://admin@web"), "names web twice"),
+        (("--engines", "tcp://web:2376"), "only SSH reaches; give it as ssh://USER@HOST"),
+        (("--engines", "ssh://root@web", "--keep"), "--keep does not go with --engines"),
+        (("--engines", "ssh://root@web", "--layout", "dev,prod"), "--engines does not go with the prod layout"),
+    ],
+    ids=["none", "no context", "unknown scheme", "twice", "no SSH", "kept", "prod"],
+)
+def test_engines_that_cannot_be_used_are_wrong_usage(clone: Path, words: tuple[str, ...], said: str) -> None:
+    """What is wrong with them is one sentence, before anything is started."""
+    result = pytest_in(clone, "scenarios/", *words)
+    assert result.exit_status == pytest.ExitCode.USAGE_ERROR, result
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_engine_that_does_not_answer_stops_at_once(clone: Path) -> None:
+    """Of those named on the command line each has to be there: exit status 10, and which one is not."""
+    result = pytest_in(clone, "scenarios/", "--engines", "unix:///nonexistent/docker.sock")
+    assert result.exit_status == 10, result
+    assert "the Docker engine of this machine does not answer" in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.summary import BRING_UP, NOT_ASKED, ROOT_CAUSE, BringUp, lines
+from harness.summary import BRING_UP, ENGINE, LOST, NOT_ASKED, ROOT_CAUSE, BringUp, lines
 
 WRITTEN = {"page": "somewhere", "JUnit": "reports/junit.xml"}
 
@@ -42,6 +42,18 @@ def test_bring_ups_are_told_with_worker_time_and_reason() -> None:
         "bring-up  gw0 dev 4.3 s",
         "          prod 31.0 s, made anew: web did not come back",
     ]
+
+
+def test_each_engine_has_its_number_of_tests_and_a_lost_one_its_reason() -> None:
+    """Where several were named; a loss is said once, however often it was reported."""
+    gone = (LOST, "the Docker engine of b was lost during this test: SSH has ended")
+    reports = [
+        Phase(user_properties=[(ENGINE, "b"), gone]),
+        Phase(when="teardown", user_properties=[gone]),
+        Phase(user_properties=[(ENGINE, "a")]),
+        Phase(user_properties=[(ENGINE, "a")]),
+    ]
+    assert lines(reports, [], {}) == ["engines   a: 2 tests", "          b: 1 tests", f"          {gone[1]}"]
 
 
 def test_the_slowest_scenarios_come_first_and_quick_ones_not_at_all() -> None:

@@ -34,8 +34,12 @@ class SecretReadable(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Widen the file's mode; the undo gives it the one that it had."""
         path = self._path(deployment)
-        undo.callback(path.chmod, stat.S_IMODE(path.stat().st_mode))
-        path.chmod(_READABLE)
+        undo.callback(self._set_mode, deployment, stat.S_IMODE(path.stat().st_mode))
+        self._set_mode(deployment, _READABLE)
+
+    def _set_mode(self, deployment: Deployment, mode: int) -> None:
+        self._path(deployment).chmod(mode)
+        deployment.host("wireguard-web").publish(self.file)
 
     def _path(self, deployment: Deployment) -> Path:
         return deployment.host("wireguard-web").secrets / self.file

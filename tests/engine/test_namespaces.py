@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from harness import namespaces
-from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES
+from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES, TUNNEL_WEB, WEB_PORT
 from harness.deployment import Deployment
 from harness.errors import CommandError
 from harness.model import Outcome
@@ -31,8 +31,20 @@ def by_exec(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Switch:
         ("web", REMOTE, MARIADB_PORT, Outcome.CONNECTED),
         ("web", REMOTE, 22, Outcome.REFUSED),
         ("services", "nobody", 22, Outcome.TIMED_OUT),
+        ("probe-web", "127.0.0.1", WEB_PORT, Outcome.CONNECTED),
+        ("wireguard-services", str(TUNNEL_WEB.ip), 22, Outcome.REFUSED),
+        ("wireguard-services", "nobody", 22, Outcome.TIMED_OUT),
+        ("wireguard-web", "10.100.0.99", 22, Outcome.UNREACHABLE),
     ],
-    ids=["open", "refused", "silent"],
+    ids=[
+        "open",
+        "refused",
+        "silent",
+        "open, no Python",
+        "refused, no Python",
+        "silent, no Python",
+        "no way, no Python",
+    ],
 )
 def test_a_connection_fares_alike(  # noqa: PLR0913, PLR0917
     deployment: Deployment, by_exec: Switch, source: str, address: str, port: int, outcome: Outcome
