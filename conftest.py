@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import capacity, capture, interrupts, lifecycle, orphans, reporting, residue, summary
+from harness import (
+    capacity,
+    capture,
+    interrupts,
+    lifecycle,
+    orphans,
+    performance,
+    reporting,
+    residue,
+    summary,
+    surroundings,
+)
 from harness import engines as berths
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.budgets import NO_RECOVERY, RECOVERY
@@ -26,7 +37,7 @@ from harness.experiment import Experiment
 from harness.faults import Fault, catalogue
 from harness.production import Production
 from harness.progress import stamped
-from harness.redaction import without
+from harness.redaction import Eraser
 from harness.score import page as scorepage
 from harness.score import record as scoring
 from harness.score.mutants import MUTANTS
@@ -157,17 +168,26 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if _worker(config) or config.option.collectonly or not _runs(config, SCENARIOS):
         return
-    results = Path(config.option.allure_report_dir)
+    results, layouts = Path(config.option.allure_report_dir), " and ".join(config.getoption("--layout"))
     reporting.tidy(results)
     if trials := scoring.recorded_now():
         scoring.write(trials)
         reporting.add_page(
             results,
             title="The doctor's score",
-            page=scorepage.page(trials),
+            body=scorepage.page(trials),
             passed=all(trial.right for trial in trials),
-            layout=" and ".join(config.getoption("--layout")),
+            layout=layouts,
         )
+    try:
+        benches = performance.documents()
+    except ValueError as error:
+        _say(config, f"the report has no page of performance: {error}")
+        return
+    if benches:
+        # Passed whatever it says: whether a target is met is the bench's own verdict, of another time.
+        body = performance.page(benches)
+        reporting.add_page(results, title="Performance", body=body, passed=True, layout=layouts)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -230,9 +250,11 @@ def stage(request: pytest.FixtureRequest, pytestconfig: pytest.Config, layout: s
 
 
 @pytest.fixture
-def deployment(stage: Stage) -> Deployment:
+def deployment(stage: Stage, pytestconfig: pytest.Config) -> Deployment:
     """The deployment, up and healthy. Tests that only read share it; those that break it use `experiment`."""
     held = stage.deployment()
+    if pytestconfig.option.allure_report_dir:
+        surroundings.write(Path(pytestconfig.option.allure_report_dir), held)
     if stage.timeline is not None:
         reporting.attach("phases of the bring-up, in seconds", stage.timeline.table())
         stage.timeline = None
@@ -292,7 +314,7 @@ def _place_in_report(request: pytest.FixtureRequest) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Have the report tell what a scenario asks of the deployment, and what is answered."""
     capture.forget()
-    with reporting.narrated() if item.path.is_relative_to(SCENARIOS) else contextlib.nullcontext():
+    with reporting.narrated() if item.config.option.allure_report_dir else contextlib.nullcontext():
         return (yield)
 
 
@@ -326,9 +348,10 @@ def pytest_runtest_makereport(
     if not report.failed:
         return report
     shown = str(report.longrepr)
-    if (clean := without(stage.secrets, shown)) != shown:  # a failed assertion shows its operands
+    erase = Eraser(stage.secrets)
+    if (clean := erase(shown)) != shown:  # a failed assertion shows its operands
         report.longrepr = clean
-    report.sections = [(title, without(stage.secrets, text)) for title, text in report.sections]
+    report.sections = [(title, erase(text)) for title, text in report.sections]
     return report
 
 
@@ -363,7 +386,7 @@ def _examine(stage: Stage, item: pytest.Item) -> None:
         return
     try:
         found = reporting.attach_evidence(stage.current, _promise(item), stage.baseline)
-        stage.root_cause = without(stage.secrets, found)
+        stage.root_cause = Eraser(stage.secrets)(found)
     except Exception as error:  # noqa: BLE001 (the test's own failure must not be hidden by this one)
         stage.root_cause = f"no evidence could be collected: {error}"
         reporting.attach("no evidence could be collected", str(error))

@@ -126,8 +126,8 @@ class Experiment:
         self.deployment = deployment
         self.chronicle = Chronicle()
         """What happened, and when: all that this scenario does to the deployment."""
-        self.evidence: Snapshot | None = None
-        """The last look while something was put in; None where nobody looked."""
+        self.evidence: tuple[Snapshot, Diagnosis] | None = None
+        """The last look while something was put in, and what it shows; None where nobody looked."""
         self._step = step
         self._mark_broken = mark_broken
         self._attach = attach
@@ -192,7 +192,7 @@ class Experiment:
             diagnosis = judge(snapshot)
             took = time.monotonic() - began
             self._attach("diagnosis", prescription(diagnosis))
-        self.evidence = snapshot
+        self.evidence = snapshot, diagnosis
         self.chronicle.mark(Moment.DIAGNOSIS, ", ".join(sorted(diagnosis.roots)) or diagnosis.status)
         if self._running:
             self._running.note(snapshot, diagnosis, took)
@@ -219,7 +219,9 @@ class Experiment:
     def _prove_taken(self, running: _Running) -> None:
         if running.before is None or running.deployment is not self.deployment:
             return  # what stands beside this deployment was not there before
-        self.evidence = during = running.during or self._look(self.deployment)
+        if (during := running.during) is None:
+            during = self._look(self.deployment)
+            self.evidence = during, judge(during)
         before = portrait(running.before, lasting=False)
         if not differences(before, portrait(during, lasting=False)):
             message = f"{running.title} was put in, and nothing that can be seen has changed"

@@ -89,6 +89,10 @@ class Eraser:
         forms = {form for secret in self._secrets for form in (*_forms(secret), *_encoded(secret))}
         self._forms = [form.encode() for form in sorted(forms, key=len, reverse=True) if len(form) >= _SHORTEST]
 
+    def __call__(self, text: str) -> str:
+        """The text without the secrets."""
+        return self.from_bytes(text.encode(errors="surrogatepass")).decode(errors="surrogatepass")
+
     def from_bytes(self, content: bytes, *, keep_length: bool = False) -> bytes:
         """The content without the secrets; with `keep_length` each byte of them becomes an asterisk."""
         for form in self._forms:

@@ -14,18 +14,19 @@ from allure_commons.logger import AllureFileLogger
 from allure_commons.model2 import Attachment, Label, TestResult
 
 from harness import capture, packets, witness
+from harness.baseline import Baseline
 from harness.capture import Capture
 from harness.deployment import Deployment
 from harness.diagnosis.comparison import differences, portrait
 from harness.diagnosis.evidence import NodeEvidence
 from harness.diagnosis.judgement import judge
 from harness.diagnosis.prescription import prescription, summary
-from harness.drawings import timeline, topology
+from harness.drawings import sheet, timeline, topology
 from harness.errors import HarnessError
 from harness.experiment import Experiment
 from harness.narration import Narrator
 from harness.redaction import Eraser
-from harness.snapshot import Baseline, collect
+from harness.snapshot import collect
 
 ROOT_CAUSE = "rootCause"
 """The label by which failed tests are put into categories (reports/allurerc.mjs)."""
@@ -106,10 +107,10 @@ def attach_experiment(experiment: Experiment, baseline: Baseline | None) -> None
         return
     attach_picture("timeline", timeline.draw(chronicle))
     attach("observations over time", str(chronicle))
-    healthy = baseline.snapshot if baseline else None
-    if (seen := experiment.evidence or healthy) is not None:
-        name = "topology while it was in" if experiment.evidence else "topology of the healthy deployment"
-        attach_picture(name, topology.draw(seen, judge(seen)))
+    if experiment.evidence is not None:
+        attach_picture("topology while it was in", topology.draw(*experiment.evidence))
+    elif baseline is not None:
+        attach_picture("topology of the healthy deployment", topology.draw(baseline.snapshot, baseline.diagnosis))
 
 
 def attach_evidence(deployment: Deployment, promise: str, baseline: Baseline | None) -> str:
@@ -163,11 +164,14 @@ def _attach_capture(name: str, taken: Capture) -> None:
         allure.attach(raw, name=f"{name}.pcap", attachment_type=allure.attachment_type.PCAP)
 
 
-def add_page(results: Path, *, title: str, page: str, passed: bool, layout: str) -> None:
-    """Add a page of HTML to a run's results, as a test of its own; call it once, when all tests are done."""
+def add_page(results: Path, *, title: str, body: str, passed: bool, layout: str) -> None:
+    """Add a page to a run's results, as a test of its own; call it once, when all tests are done.
+
+    It stands in the test's description, and as a file of its own in its attachments.
+    """
     name, moment = f"{uuid4()}-attachment.html", int(time.time() * 1000)
-    (results / name).write_text(page, encoding="utf-8")
-    labels = {"epic": f"{layout} layout", "feature": "Scores", "layout": layout}
+    (results / name).write_text(sheet.document(title, body), encoding="utf-8")
+    labels = {"epic": f"{layout} layout", "feature": "Figures", "layout": layout.partition(" ")[0]}
     AllureFileLogger(str(results)).report_result(  # type: ignore[no-untyped-call]
         TestResult(
             uuid=str(uuid4()),
@@ -175,6 +179,7 @@ def add_page(results: Path, *, title: str, page: str, passed: bool, layout: str)
             testCaseId=title,
             fullName=title,
             name=title,
+            descriptionHtml=sheet.fragment(body),
             status="passed" if passed else "failed",
             stage="finished",
             start=moment,
@@ -210,6 +215,6 @@ def remove_secrets(results: Path, secrets: Iterable[str]) -> None:
     """Take secrets out of what Allure has written, such as a failed assertion's message that shows its operands."""
     erase = Eraser(secrets)
     for file in results.glob("*"):
-        before = file.read_bytes()
+        before = file.read_bytes() if file.is_file() else b""
         if (after := erase.from_bytes(before, keep_length=file.suffix == ".pcap")) != before:
             file.write_bytes(after)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -42,20 +41,6 @@ _SEEN_INSIDE = (
 )
 """What nobody sees in a container that does not run."""
 _SECTION, _STATUS = "\x1e", "\x1f"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """What a deployment looked like when it was well, and the seal by which later looks can be compared with it."""
-
-    snapshot: Snapshot
-    seal: Sealer
-
-    @classmethod
-    def of(cls, deployment: Deployment) -> Baseline:
-        """Look at a deployment that is well."""
-        seal = Sealer()
-        return cls(snapshot=collect(deployment, seal=seal), seal=seal)
 
 
 def collect(deployment: Deployment, *, seal: Sealer | None = None) -> Snapshot:

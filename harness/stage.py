@@ -9,13 +9,13 @@ from contextlib import ExitStack
 
 from harness import images, lifecycle, preflight
 from harness.addresses import AddressPlan
+from harness.baseline import Baseline
 from harness.deployment import Deployment
 from harness.engine import Engine
 from harness.engines import Engines
 from harness.errors import HarnessError, PrerequisiteError
 from harness.faults import Fault
 from harness.ownership import Run
-from harness.snapshot import Baseline
 from harness.summary import BringUp
 from harness.timeline import Timeline
 

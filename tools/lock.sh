@@ -23,6 +23,8 @@ main() {
   command -v uv >/dev/null || die "$EXIT_PREREQUISITE" "missing: uv: pip install uv"
   lock requirements.in requirements.lock
   lock reports/requirements-node.in reports/requirements-node.lock
+  # Beside the environment's own, so that both can be installed into it.
+  lock tools/requirements-browser.in tools/requirements-browser.lock --constraint requirements.lock
   lock ansible/requirements.in ansible/requirements.lock
   # Of this package only collections are taken, so that what it needs is not installed with it.
   lock ansible/requirements-collections.in ansible/requirements-collections.lock --no-deps

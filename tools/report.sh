@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Build the report: reports/results -> reports/report.html, one page, offline, that loads nothing else.
 #
-# usage: report.sh [--gate]   with --gate a failed test, or too few tests, is an exit code of 1
+# usage: report.sh [--gate]   with --gate a failed test, too few tests or one of unknown end is an exit code of 1
+#
+# RESULTS, PAGE and HISTORY name another folder of results, another page and another history than the run's own.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -14,29 +16,30 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tools/lib/node.sh
 . "$ROOT/tools/lib/node.sh"
 
-BUILD="$ROOT/.harness/report" # what Allure writes before the page is made self-contained
-PAGE="$REPORTS/report.html"
+BUILD="$ROOT/.harness/report-$$" # what Allure writes before the page is made self-contained
+PAGE=${PAGE:-"$REPORTS/report.html"}
+export REPORT_RESULTS=${RESULTS:-"$REPORTS/results"}
+export REPORT_HISTORY=${HISTORY:-"$REPORTS/history/history.jsonl"}
 
 allure() { (cd "$REPORTS" && node node_modules/allure/cli.js "$@" --config allurerc.mjs); }
 
-has_results() { compgen -G "$REPORTS/results/*-result.json" >/dev/null; }
+has_results() { compgen -G "$REPORT_RESULTS/*-result.json" >/dev/null; }
 
 build() {
-  step report "building from $(find "$REPORTS/results" -name '*-result.json' | wc -l | tr -d ' ') results"
-  rm -rf "$BUILD"
+  step report "building from $(find "$REPORT_RESULTS" -name '*-result.json' | wc -l | tr -d ' ') results"
+  trap 'rm -rf "$BUILD"' EXIT
   logged allure allure generate --output "$BUILD"
   "$VENV/bin/python" "$ROOT/tools/selfcontained.py" "$BUILD/index.html" "$PAGE"
-  rm -rf "$BUILD"
   step report "$(du -h "$PAGE" | cut -f1 | tr -d ' ') in $PAGE"
 }
 
 gate() {
-  step report "quality gate: no failed test, and not too few of them"
-  NO_COLOR=1 allure quality-gate
+  step report "quality gate: no failed test, none of unknown end, and not too few of them"
+  NO_COLOR=1 REPORT_GATE=yes allure quality-gate
 }
 
 main() {
-  has_results || die 1 "report: no results in reports/results; run \`make scenarios\` first"
+  has_results || die 1 "report: no results in $REPORT_RESULTS; run \`make scenarios\` first"
   if ! python_is_ready || ! report_builder_is_ready; then
     step report "the builder is not installed: setting up"
     set_up_python

@@ -176,7 +176,7 @@ main() {
   case $what in
     scenarios | unit | lint | types | up | mutation | catalogue | bench | cleanup) set_up ;;
     merge | gate | flaky | load_images | save_images) set_up ;;
-    test) set_up && what=everything ;;
+    test) WITH_BROWSER=yes set_up && what=everything ;;
     report | sweep | score | site) ;;
     down | status | doctor) set -- --layout "$LAYOUT" "$@" ;;
     *) sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && return 64 ;;

@@ -6,6 +6,10 @@ Allure's page asks a third party's server for a script that counts visits. It is
 shape (a script loaded from elsewhere, with the inline script after it that configures it), a
 content security policy is put in that lets the browser load nothing but what the page carries,
 and whatever would still be loaded from elsewhere makes the build fail by name.
+
+The page's own code, where it begins before the browser has read the data below it, as a large report on a
+slow machine has it, would ask for files beside the page, of which there are none, and stay empty. It waits for
+the data where it knows that there will be some, so that is said first.
 """
 
 from __future__ import annotations
@@ -22,6 +26,12 @@ POLICY = (
     "script-src 'unsafe-inline' 'unsafe-eval' data: blob:; style-src 'unsafe-inline' data: blob:; "
     "img-src data: blob:; font-src data:; media-src data: blob:; connect-src data: blob:; "
     'frame-src data: blob:; worker-src blob:; base-uri *">'
+)
+DATA_TO_COME = "<script>window.allureReportData = {}; window.allureReportDataReady = false;</script>"
+# On a phone's width an attachment's type and size would leave no room for its name.
+NARROW = (
+    "<style>@media (max-width: 600px) "
+    "{ [data-testid=test-result-attachment-header] > div > div > span { display: none } }</style>"
 )
 EXTERNAL = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 STYLE_IMPORT = re.compile(r"(?:@import\s+|url\()\s*[\"']?((?:https?:)?//[^\s\"')]+)", re.IGNORECASE)
@@ -125,7 +135,7 @@ def self_contained(page: str) -> str:
     if head_end is None:
         message = "the page has no <head>"
         raise ValueError(message)
-    return page[:head_end] + "\n    " + POLICY + page[head_end:]
+    return f"{page[:head_end]}\n    {POLICY}\n    {DATA_TO_COME}{NARROW}{page[head_end:]}"
 
 
 def main(source: str, result: str) -> int:

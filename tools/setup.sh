@@ -16,6 +16,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$ROOT/tools/lib/ansible.sh"
 # shellcheck source=tools/lib/node.sh
 . "$ROOT/tools/lib/node.sh"
+# shellcheck source=tools/lib/browser.sh
+. "$ROOT/tools/lib/browser.sh"
 # shellcheck source=tools/lib/engine.sh
 . "$ROOT/tools/lib/engine.sh"
 
@@ -30,6 +32,9 @@ check_mmdebstrap() {
 layout_needs_ansible() {
   case ",${LAYOUT:-dev}," in *,prod,*) return 0 ;; *) return 1 ;; esac
 }
+
+# Only the tests of the report need one: `make test` asks for it.
+needs_browser() { [[ -n ${WITH_BROWSER:-} ]]; }
 
 one_at_a_time() {
   if command -v flock >/dev/null; then
@@ -54,6 +59,7 @@ main() {
   check_python
   check_engine
   check_mmdebstrap
+  if needs_browser; then check_browser; fi
   stop_if_missing
 
   one_at_a_time
@@ -62,6 +68,7 @@ main() {
   if layout_needs_ansible; then set_up_ansible; fi
   set_up_engine
   set_up_report_builder
+  if needs_browser; then set_up_browser; fi
   step set-up "complete: Engine $(engine_version), Compose $(docker compose version --short), $("$VENV/bin/python" --version)"
 }
 

@@ -13,7 +13,7 @@ WIDTH = 560
 """Of the sheet, in units that are a pixel where it is shown in its own size; on a phone they are two thirds of one."""
 
 MARGIN = 14
-_CHARACTER = 0.56  # of a character's height: how wide one of a sans serif is on average
+_CHARACTER = 0.54  # of a character's height: how wide one of a sans serif is on average
 
 _STYLE = """
 svg { font-family: system-ui, "DejaVu Sans", sans-serif; font-size: 13px;

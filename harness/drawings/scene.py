@@ -122,7 +122,9 @@ class _Scenery:
         container = node.container
         lines = [f"{each.address or each.wanted} {each.network.rpartition('/')[2]}" for each in container.attachments]
         lines += [f"netns of {container.joined}"] if container.joined else []
-        lines += [f"{port.port} at {port.host}:{port.host_port}" for port in container.published]
+        lines += [
+            f"{port.port} at {port.host}:{port.host_port}" for port in container.published if port.host_port.isdecimal()
+        ]
         well = container.running and container.health in (None, "healthy", "starting")
         state = "" if well else container.describe() if not container.running else str(container.health)
         return Box(name=node.service, lines=tuple(lines), state=state, broken=self._of(self._roots, node.service))

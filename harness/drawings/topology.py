@@ -120,7 +120,7 @@ def _draw_box(canvas: Canvas, x: float, y: float, height: float, box: Box, *, ga
     if box.state:
         lines.insert(0, (box.state, "small bad-text"))
     for number, (line, style) in enumerate(lines[:_LINES], start=1):
-        canvas.text(x + 8, y + 18 + number * _LINE, shortened(line, _BOX - 14, 11.5), style)
+        canvas.text(x + 8, y + 18 + number * _LINE, shortened(line, _BOX - 10, 11.5), style)
     if box.broken:
         canvas.badge(x + _BOX - 3, y + 3, "✗", bad=True)
 

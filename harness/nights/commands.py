@@ -59,7 +59,7 @@ def _merge(options: argparse.Namespace) -> int:
     )
     nights = history.add(HISTORY, night)
     tests = history.flaky(nights)
-    reporting.add_page(RESULTS, title="Flaky tests", page=page(tests, nights), passed=not tests, layout="dev")
+    reporting.add_page(RESULTS, title="Flaky tests", body=page(tests, nights), passed=not tests, layout="dev")
     sys.stdout.write(f"{count} results of {len(night.legs)} legs in {RESULTS.relative_to(ROOT)}\n")
     sys.stdout.writelines(f"leg {leg}: {why}\n" for leg, why in missing.items())
     return 0
