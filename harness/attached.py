@@ -9,7 +9,7 @@ from docker.models.containers import Container
 
 from harness.addresses import SERVICES, AddressPlan
 from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
-from harness.errors import DeploymentError, EngineUnavailableError
+from harness.errors import ConfigurationError, DeploymentError, EngineUnavailableError
 from harness.nodes import Node
 from harness.production import PROFILES
 
@@ -68,8 +68,11 @@ def spread(engines: Sequence[Engine], project: str) -> Attached:
 def named(engine: Engine, names: Sequence[str]) -> Attached:
     """Containers by their names, and all containers of compose projects by theirs.
 
-    Raises `DeploymentError` for a name that is neither.
+    Raises `DeploymentError` for a name that is neither, and `ConfigurationError` for none at all.
     """
+    if not all(name.strip() for name in names):
+        message = "--attach names nothing: give the name of a container or of a compose project"
+        raise ConfigurationError(message)
     nodes: dict[str, Node] = {}
     projects: set[str] = set()
     for name in names:

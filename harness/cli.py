@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"the Docker engine stopped answering or refused: {error}\n")
         return EXIT_FAILED
     except OSError as error:
-        sys.stderr.write(f"{error.filename or 'system'}: {error.strerror}\n")
+        sys.stderr.write(f"{error.filename or 'system'}: {error.strerror or error}\n")
         return EXIT_FAILED
     except KeyboardInterrupt:
         with contextlib.suppress(HarnessError):
@@ -94,12 +94,20 @@ def _parser() -> argparse.ArgumentParser:
 def _add_keys(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     generate = commands.add_parser("generate", help="make both key pairs and a preshared key in DIR")
-    generate.add_argument("directory", type=Path, metavar="DIR")
+    generate.add_argument("directory", type=_folder, metavar="DIR")
     generate.add_argument("--force", action="store_true", help="replace keys that are there")
     generate.set_defaults(command=_keys_generate)
     verify = commands.add_parser("verify", help="check the keys in DIR: exit 0, or 1 with a line for each fault")
-    verify.add_argument("directory", type=Path, metavar="DIR")
+    verify.add_argument("directory", type=_folder, metavar="DIR")
     verify.set_defaults(command=_keys_verify)
+
+
+def _folder(text: str) -> Path:
+    """A folder; nothing at all, which a variable that is not set leaves of it, is not the current one."""
+    if not text.strip():
+        message = "it is empty: name a folder"
+        raise argparse.ArgumentTypeError(message)
+    return Path(text)
 
 
 def _plan(options: argparse.Namespace) -> AddressPlan:

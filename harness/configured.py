@@ -30,17 +30,24 @@ def read(files: Sequence[Path], environment: Path | None) -> dict[str, Any]:
     """
     for file in (*files, *([environment] if environment else [])):
         if not file.is_file():
-            message = f"there is no file {file}"
+            message = f"{file} is a folder: name a file in it" if file.is_dir() else f"there is no file {file}"
             raise ConfigurationError(message)
+    named = ", ".join(map(str, files))
     argv = ["docker", "compose", *(word for file in files for word in ("-f", str(file)))]
     argv += ["--env-file", str(environment)] if environment else []
     # Profiles part a deployment over servers; judged together, both sides have to agree.
     try:
-        result = command.run([*argv, "--profile", "*", "config", "--format", "json"], timeout=_TIMEOUT)
+        result = command.run([*argv, "--profile", "*", "config", "--format", "json"], timeout=_TIMEOUT, check=False)
     except CommandError as error:
-        message = f"compose cannot read {', '.join(map(str, files))}: {error}"
+        message = f"compose cannot be asked about {named}: {error}"
         raise ConfigurationError(message) from error
+    if not result.ok:
+        message = f"compose cannot read {named}: {' '.join(result.stderr.split()) or 'it does not say why'}"
+        raise ConfigurationError(message)
     loaded: dict[str, Any] = json.loads(result.stdout)
+    if not loaded.get("services"):
+        message = f"{named} describes no service, so that there is nothing to judge"
+        raise ConfigurationError(message)
     return loaded
 
 

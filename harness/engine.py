@@ -14,7 +14,7 @@ from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
 import docker
-from docker.context import ContextAPI
+from docker.context import Context, ContextAPI
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from docker.tls import TLSConfig
@@ -273,7 +273,12 @@ def client_at(url: str, certificates: Path | None = None) -> docker.DockerClient
 
 
 def _context_host() -> str | None:
-    context = ContextAPI.get_current_context()
+    """Where the docker context leads. `DOCKER_CONTEXT` chooses one, which the library by itself does not look at."""
+    name = os.environ.get("DOCKER_CONTEXT")
+    context: Context | None = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
+    if context is None:  # the library would go on with the default one, and compose with none
+        message = f"there is no docker context {name!r}: docker context ls shows them"
+        raise DockerException(message)
     return str(context.Host) if context.Host else None
 
 
@@ -300,6 +305,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, APIError) and error.explanation:
         return str(error.explanation)
     text = str(error)
+    if "paramiko" in text:
+        return "DOCKER_HOST with ssh:// is not understood: let `ssh -nNT -L` forward the socket and name that"
     for known in ("No such file or directory", "Connection refused", "Permission denied", "timed out"):
         if known in text:
             return known

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
 from harness import command, orphans
@@ -126,8 +126,12 @@ def _content(engine: Engine, reference: str) -> str | None:
 
 
 def _ensure_foreign(engine: Engine, variable: str, reference: str, say: Say) -> None:
-    if engine.has_image(reference):
-        return
+    try:
+        if engine.has_image(reference):
+            return
+    except APIError as error:
+        message = f"{variable} is {reference!r}, which is no image's name: {error.explanation}"
+        raise ImageError(message) from error
     say(f"images: pulling {reference} ({variable})")
     try:
         command.run(["docker", "pull", "--quiet", reference], timeout=_PULL_TIMEOUT, env=engine.environment)

@@ -135,3 +135,42 @@ def test_it_runs_as_a_module() -> None:
     assert result.exit_status == 10
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["doctor", "--attach", ""], "--attach names nothing"),
+        (["doctor", "--compose", "FOLDER"], "is a folder: name a file in it"),
+        (["doctor", "--compose", "NOTHING"], "there is no file"),
+        (["keys", "generate", ""], "it is empty: name a folder"),
+        (["keys", "verify", " "], "it is empty: name a folder"),
+        (["keys", "generate", "FILE"], "it is a file; name a folder"),
+        (["score", "--fault", "x"], "--fault chooses faults for --mutation, which is not given"),
+        (["score", "--mutation", "--jobs", "0"], "'0' is no number of deployments: give 1 or more"),
+        (["merge", "--workflow", "NOTHING"], "cannot be read: No such file or directory"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_bad_word_is_answered_with_what_is_wrong(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    """One line says it, whichever exit status it is; nothing is made."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FOLDER").mkdir()
+    (tmp_path / "FILE").write_text("text", encoding="utf-8")
+    monkeypatch.setattr("harness.engine.Engine.connect", object)
+    status, _, err = run(*arguments)
+    assert status in (1, 2)
+    assert words in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert {path.name for path in tmp_path.iterdir()} == {"FOLDER", "FILE"}
+
+
+def test_a_docker_context_that_is_none_is_not_passed_over(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library would take the default engine, and compose none: two halves of a run on two engines."""
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONTEXT", "no-such-context")
+    status, out, err = run("status")
+    assert (status, out) == (10, "")
+    assert "there is no docker context 'no-such-context'" in err

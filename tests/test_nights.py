@@ -330,3 +330,16 @@ def test_both_gates_count_alike() -> None:
     found = re.search(r"MINIMUM_TESTS = \{ dev: (\d+), prod: (\d+) \}", text)
     assert found
     assert {"dev": int(found[1]), "prod": int(found[2])} == commands.MINIMUM_TESTS
+
+
+def test_what_was_cut_short_is_named_and_no_traceback(
+    left: Left, reports: Path, workflow: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A result or a merged night of which the end is missing: which file, and what to do."""
+    folder = left("dev-kernel", shard="1of2", it="passed")
+    (folder / "results" / "half-result.json").write_text('{"name": ', encoding="utf-8")
+    assert cli.main(["merge", "--workflow", str(workflow)]) == 1
+    assert re.search(r"half-result\.json is no test's result .*; remove it\n$", capsys.readouterr().err)
+    (reports / "night.json").write_text('{"night": ', encoding="utf-8")
+    assert cli.main(["gate"]) == 1
+    assert re.search(r"night\.json is no merged night .*: `make merge` makes it anew\n$", capsys.readouterr().err)

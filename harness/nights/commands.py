@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import command, reporting
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, ParseError
 from harness.nights import history, legs, merging
 from harness.nights.history import Night, Outcome
 from harness.nights.page import page
@@ -69,16 +69,25 @@ def _gate(options: argparse.Namespace) -> int:
     if not NIGHT.is_file():
         message = f"there is no merged night at {NIGHT}: `make merge` first"
         raise ConfigurationError(message)
-    document = json.loads(NIGHT.read_text(encoding="utf-8"))
+    night, missing, layouts = _read(NIGHT)
     if options.layouts:
-        sys.stdout.write(f"{','.join(document['layouts'].values())}\n")
+        sys.stdout.write(f"{','.join(layouts.values())}\n")
         return 0
-    night = Night.from_json(json.dumps(document["night"]))
-    minimum = {leg: MINIMUM_TESTS[layout] for leg, layout in document["layouts"].items()}
-    complaints = history.complaints(night, document["missing"], minimum)
+    minimum = {leg: MINIMUM_TESTS[layout] for leg, layout in layouts.items()}
+    complaints = history.complaints(night, missing, minimum)
     sys.stdout.writelines(f"{each}\n" for each in complaints)
     sys.stdout.writelines(f"leg {leg}: {_ended(outcome)}\n" for leg, outcome in night.legs.items())
     return 1 if complaints else 0
+
+
+def _read(file: Path) -> tuple[Night, dict[str, str], dict[str, str]]:
+    """A merged night, why legs are missing, and each leg's layout."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        return Night.from_json(json.dumps(document["night"])), dict(document["missing"]), dict(document["layouts"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{file} is no merged night ({error}): `make merge` makes it anew"
+        raise ParseError(message) from error
 
 
 def _ended(outcome: Outcome) -> str:

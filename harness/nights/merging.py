@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from harness.errors import ParseError
 from harness.nights.history import Outcome
 from harness.nights.legs import WHOLE, Ends, Leg, Part, ends
 
@@ -53,12 +54,21 @@ def merge(parts: Iterable[Part], results: Path) -> int:
     for part in parts:
         for file in sorted(part.results.glob("*")):
             if file.name.endswith(_RESULT):
-                document = json.loads(file.read_text(encoding="utf-8"))
+                document = _read(file)
                 (results / file.name).write_text(json.dumps(placed(document, part)), encoding="utf-8")
                 count += 1
             elif file.is_file() and not (results / file.name).exists():
                 shutil.copyfile(file, results / file.name)
     return count
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        return {"name": document["name"], **document}
+    except (ValueError, TypeError, KeyError) as error:
+        message = f"{file} is no test's result ({error}): it was cut short, or is another tool's; remove it"
+        raise ParseError(message) from error
 
 
 def placed(document: Mapping[str, Any], part: Part) -> dict[str, Any]:

@@ -42,7 +42,14 @@ def add_to(add: Add) -> None:
         "--mutation", action="store_true", help="run the suite on every fault instead: which scenarios notice it?"
     )
     score.add_argument("--fault", action="append", default=[], metavar="NAME", help="only this fault, for --mutation")
-    score.add_argument("--jobs", type=int, default=2, metavar="N", help="deployments at once, for --mutation")
+    score.add_argument("--jobs", type=_jobs, default=2, metavar="N", help="deployments at once, for --mutation")
+
+
+def _jobs(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        message = f"{text!r} is no number of deployments: give 1 or more"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def begin() -> None:
@@ -82,6 +89,9 @@ def recorded_now() -> list[Trial]:
 def _score(options: argparse.Namespace) -> int:
     if options.mutation:
         return _mutate(options)
+    if options.fault:
+        sys.stderr.write("--fault chooses faults for --mutation, which is not given\n")
+        return EXIT_UNSEEN
     try:
         trials = recorded()
     except ValueError as error:
