@@ -1,18 +1,20 @@
-"""Starting the containers that compose created, side by side, each as soon as what it depends on is ready."""
+"""Starting the containers that compose creates, side by side, each as soon as it can be."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 from docker.errors import APIError
-from docker.models.containers import Container
 
-from harness.engine import COMPOSE_SERVICE, Engine
+from harness import readiness
+from harness.engine import COMPOSE_SERVICE, Engine, Listed
 from harness.errors import BringUpError
 from harness.model import Budget
-from harness.nodes import ContainerState, container_state
+from harness.nodes import ContainerState, Node, container_state
 from harness.timeline import Timeline
 from harness.waiting import Deadline, pause
 
@@ -20,104 +22,208 @@ Say = Callable[[str], None]
 
 BRING_UP = Budget(
     seconds=180,
-    poll=0.1,
+    poll=0.05,
     reason="an official MariaDB image initialises its data directory at the first start, on a slow disk in a minute",
 )
+WAITS = "wireguard-harness.waits"
+"""The label of an image that waits by itself for what it needs: it is started at once, whatever the file orders."""
+
 _LOG_LINES = 25
 _SAY_EVERY = 5.0  # seconds between two signs of life while nothing changes
+_OFTEN = 10  # looks between two at the engine's own view of a container, when its check is made whatever it looks like
+_SHARE = (
+    0.05  # of the time waited so far: each look takes time from what it looks at, so what is slow is asked less often
+)
+_STARTED, _HEALTHY = "service_started", "service_healthy"
+
+
+class _EndedError(Exception):
+    """Another container has failed, so that this one need not be waited for."""
+
+
+@dataclass(slots=True)
+class _Way:
+    """One container's way up."""
+
+    service: str
+    needs: Mapping[str, str]
+    owner: str | None
+    whole: bool
+    """Whether it is created in one step: older composes join further networks to a container that is there already."""
+    port: int | None
+    container: Listed | None = None
+    said: str = "nothing yet"
+    created: Event = field(default_factory=Event)
+    running: Event = field(default_factory=Event)
+    ready: Event = field(default_factory=Event)
+
+    def reached(self, condition: str) -> Event:
+        return self.running if condition == _STARTED else self.ready
 
 
 class Starter:
-    """Starts one project's containers; `run` returns when all are well."""
+    """Starts one project's containers; `run` returns when all are ready by their own health checks."""
 
     def __init__(
         self,
         engine: Engine,
-        containers: Iterable[Container],
-        needs: Mapping[str, Mapping[str, str]],
-        timeline: Timeline | None = None,
+        definitions: Mapping[str, Mapping[str, Any]],
+        label: str,
+        pages: Mapping[str, int],
+        timeline: Timeline,
     ) -> None:
+        """`definitions` are compose's of the services, and `label` is what all their containers bear.
+
+        `pages` are the ports of this host's loopback with a service's health page.
+        """
         self._engine = engine
-        self._timeline = timeline or Timeline()
-        self._ids = {container.labels[COMPOSE_SERVICE]: str(container.id) for container in containers}
-        self._needs = needs
-        self._starting: dict[str, Future[None]] = {}
+        self._label = label
+        self._timeline = timeline
+        self._stop = Event()
+        self._deadline = Deadline(BRING_UP.seconds)
+        self._ways = {
+            service: _Way(
+                service=service,
+                needs=needs,
+                owner=_owner(definitions[service]),
+                whole=len(definitions[service].get("networks") or ()) <= 1,
+                port=pages.get(service),
+            )
+            for service, needs in _in_order(needs_of({"services": definitions}))
+        }
 
-    def run(self, say: Say) -> None:
-        """Start everything; raises `BringUpError` with the log of the container that failed first."""
-        deadline = Deadline(BRING_UP.seconds)
+    def run(self, create: Callable[[], None], say: Say) -> None:
+        """Start everything while `create` makes the containers, each when it is there.
+
+        Raises `BringUpError` with the log of the container that failed first, or what `create` raises.
+        """
+        self._deadline = Deadline(BRING_UP.seconds)
         began = self._timeline.now
-        well: set[str] = set()
-        said = 0.0
-        with ThreadPoolExecutor(max_workers=len(self._ids), thread_name_prefix="start") as pool:
-            while True:
-                states = self._states()
-                self._raise_failures(states)
-                for service in sorted(name for name, state in states.items() if state.well and name not in well):
-                    well.add(service)
-                    said = deadline.elapsed
-                    self._timeline.add(f"{service} ready", began)
-                    say(f"{service}: up after {deadline.elapsed:.1f} s")
-                if len(well) == len(self._ids):
+        with ThreadPoolExecutor(max_workers=len(self._ways) + 1, thread_name_prefix="start") as pool:
+            futures = {pool.submit(self._bring, way, began, say) for way in self._ways.values()}
+            futures.add(pool.submit(self._create, create, began, say))
+            try:
+                self._await(futures, say)
+            finally:
+                self._stop.set()
+
+    def _await(self, futures: set[Future[None]], say: Say) -> None:
+        while futures:
+            done, futures = wait(futures, timeout=_SAY_EVERY, return_when=FIRST_EXCEPTION)
+            for each in done:
+                if (error := each.exception()) is not None:
+                    self._raise_first_failure()
+                    raise error
+            if futures and self._deadline.passed:
+                raise BringUpError(self._overdue())
+            if futures and not done:
+                say(f"waiting for {self._unready()}")
+
+    def _create(self, create: Callable[[], None], began: float, say: Say) -> None:
+        """Have the containers created, and tell of each that can be started; of all when there is no more to come."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="create") as pool:
+            creating = pool.submit(create)
+            while not wait([creating], timeout=BRING_UP.poll).done:
+                self._tell(whole_only=True)
+            creating.result()
+        say(f"containers created ({self._timeline.add('create', began).took:.1f} s)")
+        self._tell(whole_only=False)
+        if missing := [way.service for way in self._ways.values() if not way.created.is_set()]:
+            message = f"compose created no container for {', '.join(missing)}"
+            raise BringUpError(message)
+
+    def _tell(self, *, whole_only: bool) -> None:
+        for container in self._engine.listed(self._label):
+            way = self._ways.get(container.labels.get(COMPOSE_SERVICE, ""))
+            if way is not None and (way.whole or not whole_only):
+                way.container = container
+                way.created.set()
+
+    def _bring(self, way: _Way, began: float, say: Say) -> None:
+        self._wait_for(way.created)
+        assert way.container is not None  # noqa: S101 (set with the event)
+        needs = way.needs
+        if way.container.labels.get(WAITS) == "true":
+            needs = {way.owner: _STARTED} if way.owner else {}
+        for need, condition in needs.items():
+            self._wait_for(self._ways[need].reached(condition))
+        try:
+            self._engine.client.api.start(way.container.id)
+        except APIError as error:
+            message = f"{way.service} could not be started: {error.explanation}"
+            raise BringUpError(message) from error
+        way.running.set()
+        self._watch(way, Node(self._engine, way.service, way.container.name))
+        way.ready.set()
+        phase = self._timeline.add(f"{way.service} ready", began)
+        say(f"{way.service}: up after {phase.took:.1f} s")
+
+    def _watch(self, way: _Way, node: Node) -> None:
+        """Look at a container that was started until its own check passes."""
+        looks, started = 0, Deadline(0)
+        attributes = node.inspect()
+        process = node.process(attributes)
+        while True:
+            looks += 1
+            thorough = looks % _OFTEN == 0
+            if thorough:
+                attributes = node.inspect()
+                self._raise_failure(way, container_state(attributes))
+                if container_state(attributes).well:
                     return
-                if deadline.passed:
-                    raise BringUpError(self._overdue(states))
-                for service in self._startable(states):
-                    self._starting[service] = pool.submit(self._start, service)
-                if deadline.elapsed - said > _SAY_EVERY:
-                    said = deadline.elapsed
-                    waiting = ", ".join(f"{name} {state}" for name, state in states.items() if name not in well)
-                    say(f"waiting for {waiting}")
-                pause(BRING_UP.poll)
+            if thorough or readiness.is_promising(way.service, process):
+                # The page costs no process. Where it cannot be reached from here the check itself decides.
+                if way.port is not None and not thorough:
+                    said = readiness.page_complaint(way.port)
+                else:
+                    said = readiness.complaint(node, attributes)
+                if said is None:
+                    return
+                way.said = said
+            self._pause(max(BRING_UP.poll, started.elapsed * _SHARE))
 
-    def _states(self) -> dict[str, ContainerState]:
-        inspect = self._engine.client.api.inspect_container
-        return {service: container_state(inspect(identity)) for service, identity in self._ids.items()}
+    def _wait_for(self, event: Event) -> None:
+        while not event.wait(BRING_UP.poll):
+            if self._stop.is_set():
+                raise _EndedError
 
-    def _startable(self, states: Mapping[str, ContainerState]) -> list[str]:
-        return [
-            service
-            for service in self._ids
-            if service not in self._starting
-            and all(_ready(states[need], condition) for need, condition in self._needs[service].items())
-        ]
+    def _pause(self, seconds: float) -> None:
+        if self._stop.is_set():
+            raise _EndedError
+        pause(seconds)
 
-    def _start(self, service: str) -> None:
-        self._engine.client.api.start(self._ids[service])
+    def _raise_first_failure(self) -> None:
+        """Raise for the container on which most depends, where several have failed: the others may only follow it."""
+        for way in self._ways.values():
+            if way.running.is_set() and way.container is not None:
+                node = Node(self._engine, way.service, way.container.name)
+                self._raise_failure(way, node.state())
 
-    def _raise_failures(self, states: Mapping[str, ContainerState]) -> None:
-        for service, start in self._starting.items():
-            if start.done() and (error := start.exception()) is not None:
-                reason = error.explanation if isinstance(error, APIError) else error
-                message = f"{service} could not be started: {reason}"
-                raise BringUpError(message)
-        for service, state in states.items():
-            if service in self._starting and (state.status in ("exited", "restarting", "dead") or state.restarts):
-                message = f"{service} does not stay up: {state}\n{self._log(service)}"
-                raise BringUpError(message)
-            if state.health == "unhealthy":
-                message = f"{service} is unhealthy\n{self._health_log(service)}\n{self._log(service)}"
-                raise BringUpError(message)
+    def _raise_failure(self, way: _Way, state: ContainerState) -> None:
+        service = way.service
+        if state.status in ("exited", "restarting", "dead") or state.restarts:
+            message = f"{service} does not stay up: {state}\n{self._log(way)}"
+            raise BringUpError(message)
+        if state.health == "unhealthy":
+            message = f"{service} is unhealthy\n{_last(way)}\n{self._log(way)}"
+            raise BringUpError(message)
 
-    def _overdue(self, states: Mapping[str, ContainerState]) -> str:
-        unwell = {service: state for service, state in states.items() if not state.well}
-        first = next(iter(unwell))
-        listed = ", ".join(f"{service} {state}" for service, state in unwell.items())
+    def _unready(self) -> str:
+        return ", ".join(name for name, way in self._ways.items() if not way.ready.is_set())
+
+    def _overdue(self) -> str:
+        first = next(way for way in self._ways.values() if not way.ready.is_set())
         return (
-            f"not all containers were healthy after {BRING_UP.seconds:g} s ({BRING_UP.reason}): {listed}\n"
-            f"{self._health_log(first)}\n{self._log(first)}"
+            f"not all containers were ready after {BRING_UP.seconds:g} s ({BRING_UP.reason}): {self._unready()}\n"
+            f"{first.service}: {_last(first)}\n{self._log(first)}"
         )
 
-    def _log(self, service: str) -> str:
-        text: bytes = self._engine.client.api.logs(self._ids[service], tail=_LOG_LINES)
-        lines = text.decode(errors="replace").splitlines() or ["(nothing)"]
-        return f"the last lines of its log:\n  {chr(10).join(lines).replace(chr(10), chr(10) + '  ')}"
-
-    def _health_log(self, service: str) -> str:
-        health = self._engine.client.api.inspect_container(self._ids[service])["State"].get("Health") or {}
-        checks = health.get("Log") or []
-        said = checks[-1]["Output"].strip() if checks else "(no check has ended yet)"
-        return f"its last health check said: {said}"
+    def _log(self, way: _Way) -> str:
+        if way.container is None:
+            return "it was not created"
+        node = Node(self._engine, way.service, way.container.name)
+        lines = node.logs(tail=_LOG_LINES).splitlines() or ["(nothing)"]
+        return "\n  ".join(["the last lines of its log:", *lines])
 
 
 def needs_of(configuration: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -125,18 +231,26 @@ def needs_of(configuration: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for name, service in configuration["services"].items():
         needs = {need: entry["condition"] for need, entry in (service.get("depends_on") or {}).items()}
-        mode, _, owner = (service.get("network_mode") or "").partition(":")
-        if mode == "service":
-            needs.setdefault(owner, "service_started")
+        if owner := _owner(service):
+            needs.setdefault(owner, _STARTED)
         found[name] = needs
     return found
 
 
-def _ready(state: ContainerState, condition: str) -> bool:
-    match condition:
-        case "service_healthy":
-            return state.well
-        case "service_completed_successfully":
-            return state.status == "exited" and state.exit_code == 0
-        case _:
-            return state.status == "running"
+def _owner(service: Mapping[str, Any]) -> str | None:
+    """The service in whose network namespace one is, if it has none of its own."""
+    mode, _, owner = (service.get("network_mode") or "").partition(":")
+    return owner if mode == "service" else None
+
+
+def _in_order(needs: Mapping[str, Mapping[str, str]]) -> Iterable[tuple[str, Mapping[str, str]]]:
+    """The services with their needs, those first that the longest chain of others waits for."""
+
+    def length(service: str) -> int:
+        return 1 + max((length(other) for other, wanted in needs.items() if service in wanted), default=0)
+
+    return sorted(needs.items(), key=lambda item: length(item[0]), reverse=True)
+
+
+def _last(way: _Way) -> str:
+    return f"its last health check said: {way.said}"

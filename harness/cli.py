@@ -15,23 +15,25 @@ from pathlib import Path
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import catalogues, consulting, images, interrupts, keys, leases, lifecycle, orphans, preflight
+from harness import images, interrupts, keys, leases, lifecycle, orphans, preflight
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError
-from harness.nights import commands as nights
 from harness.ownership import Run
 from harness.progress import say
-from harness.score import record as scoring
 from harness.timeline import Timeline
 
 Command = Callable[[argparse.Namespace], int]
 
+_BARE = (["up"], ["down"], ["status"])
+"""What people wait for, and has no use for the doctor, who takes as long to import as everything else."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; every known failure is one sentence on standard error."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser(bare=words[:1] in _BARE).parse_args(words)
     interrupts.as_keyboard_interrupt(say)
     orphans.mark_children()
     command: Command = options.command
@@ -53,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, bare: bool) -> argparse.ArgumentParser:
+    """All commands; `bare` leaves out those that bring the doctor along."""
     parser = argparse.ArgumentParser(
         prog="python -m harness", description="Brings the deployment up, down, and to light."
     )
@@ -77,10 +80,15 @@ def _parser() -> argparse.ArgumentParser:
         )
         if command is _up:
             added.add_argument("--phases", action="store_true", help="print what the time was spent on")
-    consulting.add_to(add)
-    scoring.add_to(add)
-    catalogues.add_to(add)
-    nights.add_to(add)
+    if not bare:
+        from harness import catalogues, consulting  # noqa: PLC0415 (see _BARE)
+        from harness.nights import commands as nights  # noqa: PLC0415
+        from harness.score import record as scoring  # noqa: PLC0415
+
+        consulting.add_to(add)
+        scoring.add_to(add)
+        catalogues.add_to(add)
+        nights.add_to(add)
     prepare = add("prepare", _prepare, "Make images, keys and secrets, after which a bare `docker compose up` works.")
     prepare.add_argument("--layout", choices=LAYOUTS, default="dev", help="for which layout (default: dev)")
     add("images", _images, "List the images on the engine that were built here, and what they are built on.")
@@ -159,7 +167,7 @@ def _down(options: argparse.Namespace) -> int:
         say(f"{plan.project}: nothing is up")
         return 0
     run, _fingerprint = held
-    lifecycle.remove(engine, run, say=say)
+    lifecycle.remove(engine, run, say=say, graceful=False)  # what a process could still save goes with its volume
     return 0
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -31,6 +33,15 @@ RELAYED_REDIS = 16379
 
 PROBED = {"web": "wireguard-web", "services": "services"}
 """In whose network namespace the probe of each side is."""
+
+SECRETS = "SECRETS_DIR"
+"""The variable that says where the secret files lie."""
+
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+
+# When the engine first looks at a container's health. We have found out by ourselves before, and while containers start
+# all together, each of the engine's looks takes time from what it looks at.
+_START_INTERVAL = "3s"
 
 # Seconds. `config` reads files, `create` makes networks, volumes and containers; neither pulls or waits for health.
 _CONFIG_TIMEOUT = 30
@@ -67,14 +78,15 @@ class ComposeProject(DockerCompose):
 
     def with_overlay(self, overlay: Path) -> ComposeProject:
         """The same project with one more compose file laid over it."""
-        return replace(self, compose_file_name=[*self._files, str(overlay)])
+        return replace(self, compose_file_name=[*self.files, str(overlay)])
 
     def without_overlays(self) -> ComposeProject:
         """The same project by its first file alone: the one that is deployed."""
-        return replace(self, compose_file_name=self._files[:1])
+        return replace(self, compose_file_name=self.files[:1])
 
     @property
-    def _files(self) -> list[str]:
+    def files(self) -> list[str]:
+        """The compose files, those that are laid over others after them."""
         assert isinstance(self.compose_file_name, list)  # noqa: S101 (DockerCompose makes it one)
         return self.compose_file_name
 
@@ -110,7 +122,7 @@ def project(
     """
     files = [str(FILES[plan.layout]), *map(str, overlays)]
     place = secrets or secrets_directory(state)
-    environment = plan.environment() | {"SECRETS_DIR": str(place)} | dict(engine or {})
+    environment = plan.environment() | {SECRETS: str(place)} | dict(engine or {})
     return ComposeProject(
         context=COMPOSE,
         compose_file_name=files,
@@ -137,10 +149,20 @@ def labelled(configuration: Mapping[str, Any], labels: Mapping[str, str]) -> dic
 def override(configuration: Mapping[str, Any], plan: AddressPlan, labels: Mapping[str, str]) -> dict[str, Any]:
     """What the harness lays over the dev layout: labels everywhere, and a probe on each side of the tunnel."""
     added = labelled(configuration, labels)
+    for name, service in configuration["services"].items():
+        if "healthcheck" in service:
+            added["services"][name]["healthcheck"] = {"start_interval": _START_INTERVAL}
     for side, owner in PROBED.items():
         added["services"][owner]["ports"] = [f"127.0.0.1::{listen}" for listen in (RELAYED_MARIADB, RELAYED_REDIS)]
         added["services"][f"probe-{side}"] = probe(side, plan, labels)
+        added["services"][f"probe-{side}"]["healthcheck"]["start_interval"] = _START_INTERVAL
     return added
+
+
+def merged(configuration: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
+    """Each service's definition with what `override` lays over it, which changes nothing of who waits for whom."""
+    services: dict[str, Any] = added["services"]
+    return services | {name: services[name] | own for name, own in configuration["services"].items()}
 
 
 def probe(side: str, plan: AddressPlan, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -177,11 +199,18 @@ def write_override(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
-def fingerprint(configuration: Mapping[str, Any], image_ids: Mapping[str, str]) -> str:
-    """A hash of what a deployment is made of: its configuration, and what is in its images.
+def fingerprint(project: ComposeProject, image_ids: Mapping[str, str]) -> str:
+    """A hash of what a deployment is made of: files, the variables that they name, and what is in its images.
 
-    Where the secret files lie is left out: they are made anew for every deployment.
+    That is all of which `docker compose config` makes the configuration, and asking it takes longer than all else that
+    is to be asked of a deployment that is up. Where the secret files lie is left out: they are made anew for every one.
     """
-    made_of = {key: value for key, value in configuration.items() if key != "secrets"}
-    text = json.dumps([made_of, dict(image_ids)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    files = [Path(project.context, name) for name in [*project.files, ".env"]]
+    texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    environment = {**os.environ, **project.environment}
+    named = {name for text in texts for name in _VARIABLE.findall(text)} | {
+        name for name in environment if name.startswith("COMPOSE_")
+    }
+    values = {name: environment.get(name) for name in named - {SECRETS}}
+    made_of = json.dumps([project.project, texts, values, dict(image_ids)], sort_keys=True)
+    return hashlib.sha256(made_of.encode()).hexdigest()[:16]

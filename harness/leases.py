@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 
 from docker.errors import APIError, NotFound
-from docker.models.containers import Container
 
-from harness.engine import Engine
+from harness.engine import Engine, Listed
 from harness.errors import HeldError, WaitTimeoutError
 from harness.images import PROBE
 from harness.model import Budget
@@ -44,9 +43,9 @@ def take(engine: Engine, run: Run, fingerprint: str) -> None:
 
 def holder(engine: Engine, plan: int) -> tuple[Run, str] | None:
     """The run that holds a plan and its deployment's fingerprint, or None."""
-    found = [container for container in engine.containers(LABEL) if container.name == lease_name(plan)]
+    found = [container for container in engine.listed(LABEL) if container.name == lease_name(plan)]
     for container in found:
-        if run := Run.from_labels(container.labels):
+        if run := Run.from_labels(dict(container.labels)):
             return run, container.labels.get(CONFIGURATION, "")
     return None
 
@@ -83,9 +82,9 @@ def describe_holder(engine: Engine, plan: int) -> str:
     )
 
 
-def containers_of(engine: Engine, run: Run) -> list[Container]:
+def containers_of(engine: Engine, run: Run) -> list[Listed]:
     """Every container that the run created, its lease included."""
-    return engine.containers(f"{LABEL}={run.id}")
+    return list(engine.listed(f"{LABEL}={run.id}"))
 
 
 def _marker(plan: int) -> str:

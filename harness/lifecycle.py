@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError, NotFound
-from docker.models.containers import Container
 
-from harness import compose, credentials, images, keys, leases, orphans, preflight, provision, shipping
+from harness import compose, credentials, images, keys, leases, orphans, preflight, readiness, shipping
 from harness.addresses import AddressPlan, ProdPlan
-from harness.bringup import Starter, needs_of
+from harness.bringup import Starter
 from harness.deployment import Deployment, on_one_engine
-from harness.engine import Engine
+from harness.engine import Engine, Listed
 from harness.errors import DeploymentError, HarnessError, HeldError, PrerequisiteError
 from harness.interrupts import held_back
 from harness.model import Budget
 from harness.ownership import LABEL, Liveness, Owner, Run
-from harness.production import Production
 from harness.timeline import Timeline
 from harness.waiting import Deadline, pause
 
@@ -85,12 +83,24 @@ def bring_up(
     """
     took = Deadline(0)
     timeline = timeline or Timeline()
-    with timeline.phase("sweep and checks"):
+    run = Run.start(plan.index, STATE_ROOT)
+    project = compose.project(plan, run.state)
+    with (
+        timeline.phase("sweep, checks and configuration"),
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="configuration") as pool,
+    ):
+        configuring = pool.submit(project.configuration)
         sweep(engine, say=say)
         preflight.require_free(engine, plan)
-    run = Run.start(plan.index, STATE_ROOT)
+    configuration = configuring.result()
+    preflight.require_sound(configuration)
     try:
-        deployment = _provide(engine, plan, run, say, timeline)
+        with timeline.phase("secrets and lease"):
+            secrets = _prepare_run(engine, run, project)
+        if isinstance(plan, ProdPlan):
+            deployment = _on_servers(engine, plan, run, secrets, say, timeline)
+        else:
+            deployment = _on_one_engine(engine, plan, run, secrets, configuration, say, timeline)
         if keep:
             leases.keep(engine, run)
     except BaseException as error:
@@ -103,18 +113,21 @@ def bring_up(
     return deployment
 
 
-def _provide(engine: Engine, plan: AddressPlan, run: Run, say: Say, timeline: Timeline) -> Deployment:
-    with timeline.phase("secrets, configuration and lease"):
-        begin(engine, run)
-        secrets = credentials.Credentials.generate()
-        write_secrets(engine, run, secrets)
-        configuration = _configuration(plan, run.state)
-        preflight.require_sound(configuration)
-        leases.take(engine, run, _fingerprint(engine, configuration))
-    if isinstance(plan, ProdPlan):
-        with timeline.phase("servers and playbooks"):
-            return provision.provide(engine, plan, run, secrets, say)
-    return _on_one_engine(engine, plan, run, secrets, configuration, say, timeline)
+def _prepare_run(engine: Engine, run: Run, project: compose.ComposeProject) -> credentials.Credentials:
+    begin(engine, run)
+    secrets = credentials.Credentials.generate()
+    write_secrets(engine, run, secrets)
+    leases.take(engine, run, _fingerprint(engine, project))
+    return secrets
+
+
+def _on_servers(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
+    engine: Engine, plan: ProdPlan, run: Run, secrets: credentials.Credentials, say: Say, timeline: Timeline
+) -> Deployment:
+    from harness import provision  # noqa: PLC0415 (only this layout pays for the import)
+
+    with timeline.phase("servers and playbooks"):
+        return provision.provide(engine, plan, run, secrets, say)
 
 
 def begin(engine: Engine, run: Run) -> None:
@@ -132,15 +145,13 @@ def _on_one_engine(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
     say: Say,
     timeline: Timeline,
 ) -> Deployment:
-    took = Deadline(0)
-    with timeline.phase("create"):
-        compose.write_override(_overlay(run), compose.override(configuration, plan, run.labels()))
-        project = _project(engine, plan, run)
-        project.create()
-    say(f"{plan.project}: containers created ({took.elapsed:.1f} s)")
-    containers = [each for each in leases.containers_of(engine, run) if each.name != leases.lease_name(plan.index)]
-    starter = Starter(engine, containers, needs_of(project.configuration()), timeline)
-    starter.run(lambda line: say(f"{plan.project}: {line}"))
+    added = compose.override(configuration, plan, run.labels())
+    compose.write_override(_overlay(run), added)
+    project = _project(engine, plan, run)
+    definitions = compose.merged(configuration, added)
+    pages = {"web": plan.web_port, "services": plan.services_port} if engine.is_local else {}
+    starter = Starter(engine, definitions, f"{LABEL}={run.id}", pages, timeline)
+    starter.run(project.create, lambda line: say(f"{plan.project}: {line}"))
     return on_one_engine(engine, plan, run, project, secrets)
 
 
@@ -153,10 +164,6 @@ def _project(engine: Engine, plan: AddressPlan, run: Run) -> compose.ComposeProj
         secrets=shipment.place() if shipment else None,
         engine=engine.environment,
     )
-
-
-def _configuration(plan: AddressPlan, state: Path) -> dict[str, Any]:
-    return compose.project(plan, state).configuration()
 
 
 def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
@@ -173,11 +180,14 @@ def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
         if run.owner.liveness() is Liveness.DEAD:
             return None
         raise HeldError(leases.describe_holder(engine, plan.index))
-    if _fingerprint(engine, _configuration(plan, run.state)) != fingerprint:
+    if _fingerprint(engine, compose.project(plan, run.state)) != fingerprint:
         say(f"{plan.project}: the files or images have changed since it was brought up; replacing it")
         return None
     deployment = view(engine, plan, run)
-    if unwell := deployment.unwell():
+    unwell = deployment.unwell()
+    if not unwell and plan.layout == "dev" and engine.is_local and (said := readiness.page_complaint(plan.web_port)):
+        unwell = {"web": said}
+    if unwell:
         say(f"{plan.project}: is up but not well ({unwell}); replacing it")
         return None
     say(f"{plan.project}: using the deployment that is up since {run.since}")
@@ -188,6 +198,8 @@ def view(engine: Engine, plan: AddressPlan, run: Run) -> Deployment:
     """The deployment of a run, whatever its state."""
     secrets = credentials.read(compose.secrets_directory(run.state))
     if isinstance(plan, ProdPlan):
+        from harness.production import Production  # noqa: PLC0415 (only this layout pays for the import)
+
         return Production(engine=engine, plan=plan, run=run, credentials=secrets)
     return on_one_engine(engine, plan, run, _project(engine, plan, run), secrets)
 
@@ -199,8 +211,8 @@ def remove(engine: Engine, run: Run, *, say: Say, graceful: bool = True) -> None
     """
     with held_back(say):
         took = Deadline(_REMOVAL.seconds)
-        removed, quiet = 0, 0
-        while quiet < (1 if graceful else 2):
+        removed, quiet, wanted = 0, 0, 1 if graceful else 2
+        while quiet < wanted:
             containers, left = _remove_all(engine, run, graceful=graceful)
             removed += containers
             quiet = 0 if containers or left else quiet + 1
@@ -208,10 +220,11 @@ def remove(engine: Engine, run: Run, *, say: Say, graceful: bool = True) -> None
                 left = left or [f"{containers} containers that are still being removed"]
                 message = f"run {run.id} could not be removed within {_REMOVAL.seconds:g} s: {'; '.join(left)}"
                 raise DeploymentError(message)
-            pause(_REMOVAL.poll)
+            if quiet < wanted:
+                pause(_REMOVAL.poll)
         _remove_state(run.state)
         for container in leases.containers_of(engine, run):
-            _remove_container(container)
+            _end(engine, container, graceful=False)
         if removed:
             say(f"run {run.id}: {removed} containers removed ({took.elapsed:.1f} s)")
 
@@ -222,9 +235,7 @@ def _remove_all(engine: Engine, run: Run, *, graceful: bool) -> tuple[int, list[
     containers = [container for container in leases.containers_of(engine, run) if container.name != lease]
     if containers:
         with ThreadPoolExecutor(max_workers=len(containers), thread_name_prefix="stop") as pool:
-            if graceful:
-                list(pool.map(_stop, containers))
-            list(pool.map(_remove_container, containers))
+            list(pool.map(partial(_end, engine, graceful=graceful), containers))
     label = {"label": f"{LABEL}={run.id}"}
     left = []
     removals = [network.remove for network in engine.client.networks.list(filters=label)]
@@ -346,10 +357,8 @@ def hand_over(engine: Engine, labels: Mapping[str, str]) -> Callable[[Path, dict
     return give
 
 
-def _fingerprint(engine: Engine, configuration: dict[str, object]) -> str:
-    references = sorted({*images.chosen().values(), images.PROBE})
-    ids = {name: str(engine.client.images.get(name).id) for name in references if engine.has_image(name)}
-    return compose.fingerprint(configuration, ids)
+def _fingerprint(engine: Engine, project: compose.ComposeProject) -> str:
+    return compose.fingerprint(project, engine.image_ids({*images.chosen().values(), images.PROBE}))
 
 
 def _overlay(run: Run) -> Path:
@@ -361,14 +370,13 @@ def _remove_state(state: Path) -> None:
         shutil.rmtree(state, ignore_errors=True)
 
 
-def _stop(container: Container) -> None:
-    with contextlib.suppress(NotFound):
-        container.stop(timeout=_STOP_GRACE)
-
-
-def _remove_container(container: Container) -> None:
+def _end(engine: Engine, container: Listed, *, graceful: bool) -> None:
+    """Remove a container, whose process may end in its own time first if it is `graceful`."""
+    api = engine.client.api
     try:
-        container.remove(force=True, v=True)
+        if graceful:
+            api.stop(container.id, timeout=_STOP_GRACE)
+        api.remove_container(container.id, force=True, v=True)
     except NotFound:
         return
     except APIError as error:

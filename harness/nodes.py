@@ -132,9 +132,8 @@ class Node:
             return None
         if state.status != "running":
             return str(state)
-        check = health_command(attributes)
         try:
-            result = self.run(*check)
+            result = self.peek(*health_command(attributes), attributes=attributes)
         except CommandError as error:
             return str(error)
         return None if result.ok else f"{state}: {result}"

@@ -10,6 +10,8 @@ import shutil
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,10 @@ def require(engine: Engine, *plans: AddressPlan) -> None:
 
     Raises `PrerequisiteError` with a line for each thing that is missing.
     """
-    if lines := [*_compose_lines(), *lacking(engine), *_plan_lines(engine, plans)]:
+    checks = (_compose_lines, partial(lacking, engine), partial(_plan_lines, engine, plans))
+    with ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="preflight") as pool:
+        lines = [line for found in pool.map(lambda check: check(), checks) for line in found]
+    if lines:
         raise PrerequisiteError(*lines)
 
 
@@ -249,7 +254,7 @@ def _bindable(port: int) -> bool:
 def _name_lines(engine: Engine, plan: AddressPlan) -> list[str]:
     names = set(plan.host_names)
     remedies: dict[str, list[str]] = {}
-    for container in engine.client.containers.list(all=True, ignore_removed=True):
+    for container in engine.listed():
         if container.name in names and LABEL not in container.labels:
             remedies.setdefault(_remedy(container.labels, "docker rename or remove it"), []).append(container.name)
     return [

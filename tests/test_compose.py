@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -67,11 +66,15 @@ def test_probes_are_as_confined_as_the_rest(render: Render, plan: AddressPlan, l
 def test_the_override_adds_nothing_to_the_deployment_itself(
     render: Render, plan: AddressPlan, labels: dict[str, str]
 ) -> None:
-    """What is tested is what is deployed: to the file's own services only labels and relay ports are added."""
+    """What is tested is what is deployed: to the file's own services only labels and relay ports are added.
+
+    And they are said to be looked at later for the first time, because the harness looks by itself until then.
+    """
     configuration = render()
     added = compose.override(configuration, plan, labels)
     for name in configuration["services"]:
-        assert set(added["services"][name]) <= {"labels", "ports"}
+        assert set(added["services"][name]) <= {"labels", "ports", "healthcheck"}
+        assert added["services"][name]["healthcheck"] == {"start_interval": "3s"}
     for kind in ("networks", "volumes"):
         assert all(set(definition) == {"labels"} for definition in added[kind].values())
 
@@ -118,45 +121,46 @@ def test_secrets_are_taken_from_the_deployments_state(tmp_path: Path, plan: Addr
     assert files == {compose.secrets_directory(tmp_path)} == {tmp_path / "secrets"}
 
 
-@pytest.mark.usefixtures("compose_cli")
-def test_where_the_secrets_lie_does_not_change_the_fingerprint(tmp_path: Path, plan: AddressPlan) -> None:
-    """Two runs of the same files have one fingerprint, although each has secrets of its own."""
-    found = {
-        compose.fingerprint(compose.project(plan, tmp_path / name).configuration(), IMAGES) for name in ("one", "two")
-    }
-    assert len(found) == 1
+def made_of(plan: AddressPlan, state: Path, *overlays: Path) -> str:
+    return compose.fingerprint(compose.project(plan, state, overlays=overlays), IMAGES)
 
 
-def changed_environment(configuration: dict[str, Any]) -> None:
-    configuration["services"]["wireguard-web"]["environment"]["WG_MTU"] = "1380"
+def test_where_the_secrets_lie_does_not_change_the_fingerprint(
+    tmp_path: Path, plan: AddressPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs of the same files have one fingerprint, although each has secrets and an environment of its own."""
+    one = made_of(plan, tmp_path / "one")
+    monkeypatch.setenv("NOT_IN_ANY_FILE", "1")
+    assert made_of(plan, tmp_path / "two") == one
 
 
-def changed_subnet(configuration: dict[str, Any]) -> None:
-    configuration["networks"]["services-net"]["ipam"]["config"][0]["subnet"] = "10.102.0.0/24"
+@pytest.mark.parametrize("name", ["WG_MTU", "WEB_IMAGE", "SECRETS_UID", "COMPOSE_PROFILES"])
+def test_a_variable_that_a_file_names_changes_the_fingerprint(
+    tmp_path: Path, plan: AddressPlan, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A deployment that is up is not taken for one with other settings."""
+    monkeypatch.delenv(name, raising=False)
+    before = made_of(plan, tmp_path)
+    monkeypatch.setenv(name, "1380")
+    assert made_of(plan, tmp_path) != before
 
 
-def added_volume(configuration: dict[str, Any]) -> None:
-    configuration["volumes"]["more"] = None
+def test_any_change_of_the_files_or_the_plan_changes_the_fingerprint(tmp_path: Path, plan: AddressPlan) -> None:
+    """A deployment that is up is not taken for one made of other files, nor for another plan's."""
+    overlay = tmp_path / "overlay.yml"
+    overlay.write_text("services: {web: {mem_limit: 1g}}", encoding="utf-8")
+    before = made_of(plan, tmp_path, overlay)
+    overlay.write_text("services: {web: {mem_limit: 2g}}", encoding="utf-8")
+    assert len({before, made_of(plan, tmp_path, overlay), made_of(plan, tmp_path)}) == 3
+    assert made_of(AddressPlan(index=plan.index + 1), tmp_path, overlay) != made_of(plan, tmp_path, overlay)
 
 
-def removed_service(configuration: dict[str, Any]) -> None:
-    del configuration["services"]["celery"]
-
-
-@pytest.mark.parametrize("change", [changed_environment, changed_subnet, added_volume, removed_service])
-def test_any_change_of_the_configuration_changes_the_fingerprint(render: Render, change: Any) -> None:
-    """A deployment that is up is not taken for one made of other files."""
-    configuration = render()
-    before = compose.fingerprint(configuration, IMAGES)
-    change(configuration)
-    assert compose.fingerprint(configuration, IMAGES) != before
-
-
-def test_another_image_changes_the_fingerprint(render: Render) -> None:
+def test_another_image_changes_the_fingerprint(tmp_path: Path, plan: AddressPlan) -> None:
     """The same reference with another image behind it is another deployment; the order of the images is none."""
-    before = compose.fingerprint(render(), IMAGES)
-    assert compose.fingerprint(render(), IMAGES | {"wireguard-harness/redis:local": "sha256:3"}) != before
-    assert compose.fingerprint(render(), dict(reversed(IMAGES.items()))) == before
+    project = compose.project(plan, tmp_path)
+    before = compose.fingerprint(project, IMAGES)
+    assert compose.fingerprint(project, IMAGES | {"wireguard-harness/redis:local": "sha256:3"}) != before
+    assert compose.fingerprint(project, dict(reversed(IMAGES.items()))) == before
 
 
 def test_every_image_that_is_built_has_a_source() -> None:

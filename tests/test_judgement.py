@@ -210,6 +210,17 @@ def test_a_container_that_is_only_starting_is_unknown() -> None:
     assert any("mariadb" in line for line in diagnosis.unknown)
 
 
+def test_a_container_whose_own_check_passes_has_started() -> None:
+    """Docker calls it starting until its next look; its check was made just now, so what it does not do is a fault."""
+    sample = Sample()
+    sample.containers[MARIADB]["health"] = "starting"
+    sample.pieces[MARIADB]["health"] = ""
+    sample.change(MARIADB, "sockets", "00000000:0CEA 00000000:0000 0A", "00000000:0CEA 00000000:0000 07")
+    for app in (SERVICES, CELERY, WEB):
+        sample.fail(app, "database", "connect", **REFUSED)
+    assert sample.diagnosis.roots == {"backend-not-listening"}
+
+
 def test_ipv6_beside_it_changes_nothing() -> None:
     """Networks, sockets, peers and endpoints of IPv6 are neither faults nor in the way."""
     sample = Sample()

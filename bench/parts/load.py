@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +10,9 @@ from bench import machine
 from bench.figures import Figure
 from bench.ground import Ground
 from bench.parts import Part
+from harness import pages
 from harness.deployment import Deployment
+from harness.errors import HarnessError
 from harness.waiting import Deadline, pause
 
 NAME = "load"
@@ -19,6 +20,7 @@ _WATCHED = 30  # seconds: two of every container's health checks, which come eve
 _SETTLED = 5  # seconds after which nothing of the start is running any longer
 _BUSY = 10  # seconds
 _CLIENTS = 4
+_OK = 200
 _MIB = 1024 * 1024
 
 
@@ -73,8 +75,9 @@ def _ask(deployment: Deployment) -> int:
         for count in itertools.count():
             if until.passed:
                 return count
-            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 (the deployment's own page)
-                answer.read()
+            if (page := pages.get(url)).status != _OK:
+                message = f"web's health page under load: {page}"
+                raise HarnessError(message)
         raise AssertionError("counting has no end")
 
     with ThreadPoolExecutor(max_workers=_CLIENTS) as pool:

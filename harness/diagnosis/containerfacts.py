@@ -96,6 +96,15 @@ class NodeFacts:
         return role_of(self.service, self.environment)
 
     @property
+    def is_starting(self) -> bool:
+        """Whether it has only just been started, so that what it does not do yet is no fault.
+
+        Docker says so until its own next check; where the check was made for this very look and passed, it is over.
+        """
+        passes = self.evidence.has("health") and not self.evidence.text("health").strip()
+        return self.container.health == "starting" and not passes
+
+    @property
     def configured_only(self) -> bool:
         """Whether only a compose file knows of it."""
         return self.container.status == CONFIGURED

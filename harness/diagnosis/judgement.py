@@ -198,7 +198,7 @@ def _undiagnosed(facts: Facts, findings: Iterable[Finding]) -> list[Finding]:
 
 def _is_starting(path: Path) -> bool:
     """Whether a path's backend has only just been started, so that nothing can be said of it yet."""
-    return path.backend is not None and path.backend.container.health == "starting"
+    return path.backend is not None and path.backend.is_starting
 
 
 def _ailment(node: NodeFacts) -> str:
@@ -242,7 +242,7 @@ def _unexplained(facts: Facts, findings: Iterable[Finding], unseen: Iterable[Uns
     if len(facts.gateways) == 1:
         lines[f"the tunnel has two ends, and only {facts.gateways[0].service} was looked at"] = None
     for node in facts.nodes:
-        if node.container.health == "starting" and (said := _ailment(node)) and not broken:
+        if node.is_starting and (said := _ailment(node)) and not broken:
             lines[f"{node.service} has only just been started, and is not ready yet: {said}"] = None
         if node.container.running and node.container.health == "unhealthy" and not node.evidence.has("health"):
             lines[str(UnseenError(node.service, "health", "Docker calls it unhealthy, and it was not asked why"))] = (

@@ -49,6 +49,13 @@ install_wheels() { # install_wheels NAME LOCK
     --progress-bar off --require-hashes --no-deps --only-binary :all: --requirement "$2"
 }
 
+# What every command imports is compiled once, here, also for whoever has Python write no such files: it is then compiled
+# anew at each start, which takes longer than the start itself.
+compile_imports() {
+  (cd "$ROOT" && logged compile env -u PYTHONDONTWRITEBYTECODE "$VENV/bin/python" -c \
+    'import harness.cli, harness.consulting, harness.stage, harness.reporting, pytest, xdist, pymysql, redis')
+}
+
 set_up_python() {
   local python
   if python_is_ready; then
@@ -59,5 +66,6 @@ set_up_python() {
   logged venv "$python" -m venv --clear "$VENV"
   step python "installing $(grep -c == "$LOCK") packages from requirements.lock (about 20 s)"
   install_wheels pip-install "$LOCK"
+  compile_imports
   cp "$LOCK" "$INSTALLED_LOCK"
 }
