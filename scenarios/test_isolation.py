@@ -188,7 +188,7 @@ def test_secrets_are_shown_nowhere(deployment: Deployment) -> None:
         user = f"DATABASE_USER={node.environment()['DATABASE_USER']}"
         assert user in shown[node.service]["inspect"]
         assert user in shown[node.service]["environment"]
-    for service, program in {"mariadb": "mariadbd", "redis": "redis-server", "web": "gunicorn"}.items():
+    for service, program in {"mariadb": "mariadbd", "redis": "redis-server", "web": "python"}.items():
         assert program in shown[service]["processes"]
 
 
