@@ -16,19 +16,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import (
+    applicability,
     capacity,
     capture,
+    configured,
+    foreign,
     interrupts,
     lifecycle,
     orphans,
     performance,
     reporting,
     residue,
+    rolemap,
     summary,
     surroundings,
 )
 from harness import engines as berths
 from harness.addresses import LAYOUTS, AddressPlan
+from harness.applicability import Allowance, Claim
 from harness.budgets import NO_RECOVERY, RECOVERY
 from harness.engine import Engine
 from harness.engines import Engines
@@ -58,6 +63,7 @@ ENGINE_TESTS = UNIT_TESTS / "engine"
 STAGES = pytest.StashKey[dict[str, Stage]]()
 SESSION = pytest.StashKey[pytest.Session]()
 """The session, once it has used an engine."""
+LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,6 +90,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="URL[,URL]",
         help="spread the workers over these Docker engines, such as ssh://root@a,ssh://root@b, or docker contexts",
     )
+    group.addoption(
+        "--compose", type=Path, action="append", metavar="FILE", help="test a copy of your own deployment; repeatable"
+    )
+    group.addoption("--env-file", type=Path, metavar="FILE", help="the environment of --compose")
+    group.addoption(
+        "--map",
+        action="append",
+        default=[],
+        metavar="ROLE=SERVICE|FILE",
+        help="which service of --compose plays which part, or a TOML file that says so (docs/your-own.md)",
+    )
+    group.addoption(
+        "--allow-faults", action="store_true", help="run also the scenarios that break the copy and mend it again"
+    )
     group.addoption("--with-fault", metavar="NAME", help="run on a deployment with this fault of the catalogue in it")
     group.addoption("--examine", action="store_true", help="with --with-fault: have the doctor look at each failure")
     group.addoption(
@@ -100,6 +120,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     interrupts.as_keyboard_interrupt(lambda line: _say(config, line))
     orphans.mark_children()
+    _check_yours(config)
+    config.stash[LEFT_OUT] = []
     engines = _engines_of(config)
     config.stash[STAGES] = {
         layout: Stage(
@@ -206,6 +228,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     With a fault in the deployment the order differs from fault to fault, and is the same each time: who stops after
     so many failures has then seen others fail with each. Experiments come last, since what they mend is mended.
     """
+    if config.getoption("--compose"):
+        config.stash[LEFT_OUT] += [reason for item in items if (reason := _inapplicable(config, item))]
     shard = Shard.parse(config.getoption("--shard") or "1/1")
     elsewhere = [
         item
@@ -393,7 +417,11 @@ def _examine(stage: Stage, item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what a reader wants to know first: times, root causes, and where the report is."""
+    """Say what a reader wants to know first: what was left out, times, root causes, and where the report is."""
+    if left_out := config.stash[LEFT_OUT]:
+        terminalreporter.section("not for your own deployment")
+        for line in applicability.summary(left_out):
+            terminalreporter.line(line)
     if config.option.collectonly or not _runs(config, SCENARIOS, ENGINE_TESTS):
         return
     stats = terminalreporter.stats
@@ -446,8 +474,50 @@ def _of(node: pytest.Item | pytest.Function, layouts: Sequence[str]) -> list[str
     return [layout for layout in layouts if marker is None or layout in marker.args]
 
 
+def _inapplicable(config: pytest.Config, item: pytest.Item) -> str | None:
+    """Why a test is not for somebody's own deployment, or None where it is or that is not what is tested."""
+    if not config.getoption("--compose") or not item.path.is_relative_to(SCENARIOS):
+        return None
+    layouts, ours = item.get_closest_marker("layouts"), item.get_closest_marker("ours")
+    claim = Claim(
+        fixtures=getattr(item, "fixturenames", ()),
+        layouts=layouts.args if layouts else None,
+        ours=str(ours.args[0]) if ours else None,
+    )
+    return applicability.left_out(claim, Allowance(faults=config.getoption("--allow-faults"), writes=True))
+
+
+def _check_yours(config: pytest.Config) -> None:
+    """What can be said of somebody's own deployment only where there is one, and what cannot be had with it."""
+    if not config.getoption("--compose"):
+        for option in ("--env-file", "--map", "--allow-faults"):
+            if config.getoption(option):
+                message = f"{option} is about your own deployment, which --compose FILE names"
+                raise pytest.UsageError(message)
+        return
+    for option, given in (
+        ("--layout", ("dev",)),
+        ("--plan", None),
+        ("--keep", False),
+        ("--reuse", False),
+        ("--with-fault", None),
+        ("--engines", ()),
+    ):
+        if config.getoption(option) != given:
+            message = f"{option} is about this project's own layouts, and --compose tests your own deployment"
+            raise pytest.UsageError(message)
+    if getattr(config.option, "numprocesses", None) not in (None, 0, 1):
+        message = (
+            "your own deployment has one set of names and addresses, so there can be only one worker: leave -n out"
+        )
+        raise pytest.UsageError(message)
+    config.option.layout = (foreign.LAYOUT,)
+
+
 def _is_left_out(config: pytest.Config, item: pytest.Item) -> bool:
-    """Whether a test takes long, and others stand for it: on the prod layout, or but for a night."""
+    """Whether a test takes long and others stand for it, on prod or but for a night, or is about another deployment."""
+    if _inapplicable(config, item):
+        return True
     if item.get_closest_marker("full") is not None and not config.getoption("--full"):
         return True
     thorough = item.get_closest_marker("thorough") is not None
@@ -468,6 +538,8 @@ def _plans(config: pytest.Config, layout: str) -> tuple[AddressPlan, ...]:
 
     It is one only where it was named, and where a deployment is to be found again afterwards.
     """
+    if layout == foreign.LAYOUT:
+        return (_plan_of_yours(config),)
     number = int((_worker(config) or "gw0").removeprefix("gw"))
     first = config.getoption("--plan")
     if first is None and not config.getoption("--keep") and not config.getoption("--reuse"):
@@ -501,6 +573,16 @@ def _engines_of(config: pytest.Config) -> Engines:
         )
     number = int((_worker(config) or "gw0").removeprefix("gw"))
     return Engines(addresses, number, say=lambda line: _say(config, line))
+
+
+def _plan_of_yours(config: pytest.Config) -> AddressPlan:
+    """What the compose files of somebody's own deployment say that it takes."""
+    files, environment = tuple(config.getoption("--compose")), config.getoption("--env-file")
+    try:
+        mapped = rolemap.read(config.getoption("--map"))
+        return foreign.plan(configured.read(files, environment), files, environment, mapped)
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _fault(config: pytest.Config) -> Fault | None:

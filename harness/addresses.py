@@ -68,6 +68,41 @@ class AddressPlan:
         return tuple(cls.of(layout, index) for index in range(worker % _LEASED, _LEASED, workers))
 
     @property
+    def tunnel_web(self) -> IPv4Interface:
+        """Web's end of the tunnel."""
+        return TUNNEL_WEB
+
+    @property
+    def tunnel_services(self) -> IPv4Interface:
+        """Services' end of the tunnel, which is what web dials."""
+        return TUNNEL_SERVICES
+
+    @property
+    def wireguard_port(self) -> int:
+        """Where services' end listens."""
+        return WIREGUARD_PORT
+
+    @property
+    def mariadb_port(self) -> int:
+        """Where MariaDB listens, and what is forwarded to it."""
+        return MARIADB_PORT
+
+    @property
+    def redis_port(self) -> int:
+        """Where Redis listens, and what is forwarded to it."""
+        return REDIS_PORT
+
+    @property
+    def services_listen(self) -> int:
+        """Where the services application listens, and what is forwarded to it."""
+        return SERVICES_PORT
+
+    @property
+    def web_listen(self) -> int:
+        """Where web listens in its gateway's namespace."""
+        return WEB_PORT
+
+    @property
     def services_net(self) -> IPv4Network:
         """The network of MariaDB, Redis, services, Celery and the services gateway."""
         return IPv4Network(f"10.101.{self.index}.0/24")

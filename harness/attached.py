@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from docker.models.containers import Container
 
@@ -12,6 +13,11 @@ from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
 from harness.errors import ConfigurationError, DeploymentError, EngineUnavailableError
 from harness.nodes import Node
 from harness.production import PROFILES
+from harness.rolemap import RoleMap
+from harness.wgquick import CONFIGURATION
+
+DOCUMENTED = RoleMap()
+"""That of a deployment whose services have the documented names and settings."""
 
 _OURS_BESIDE = "probe-"
 """Services that the harness lays over a deployment; they are no part of it."""
@@ -65,8 +71,10 @@ def spread(engines: Sequence[Engine], project: str) -> Attached:
     return Attached(nodes=tuple(nodes), project=project)
 
 
-def named(engine: Engine, names: Sequence[str]) -> Attached:
+def named(engine: Engine, names: Sequence[str], mapped: RoleMap = DOCUMENTED) -> Attached:
     """Containers by their names, and all containers of compose projects by theirs.
+
+    `mapped` says which parts they play and how they are told their settings, as far as that cannot be seen.
 
     Raises `DeploymentError` for a name that is neither, and `ConfigurationError` for none at all.
     """
@@ -76,24 +84,36 @@ def named(engine: Engine, names: Sequence[str]) -> Attached:
     nodes: dict[str, Node] = {}
     projects: set[str] = set()
     for name in names:
-        found = _of_project(engine, name)
+        found = _of_project(engine, name, mapped)
         if not found:
             container = _container(engine, name)
             projects.add(container.labels.get(COMPOSE_PROJECT, ""))
-            found = [Node(engine, container.labels.get(COMPOSE_SERVICE) or str(container.name), str(container.name))]
+            found = [_node(engine, container, mapped)]
         else:
             projects.add(name)
         nodes |= {node.name: node for node in found}
     return Attached(nodes=tuple(nodes.values()), project=projects.pop() if len(projects) == 1 else "")
 
 
-def _of_project(engine: Engine, project: str) -> list[Node]:
+def _of_project(engine: Engine, project: str, mapped: RoleMap = DOCUMENTED) -> list[Node]:
     containers = engine.containers(f"{COMPOSE_PROJECT}={project}")
     return [
-        Node(engine, container.labels[COMPOSE_SERVICE], str(container.name))
+        _node(engine, container, mapped)
         for container in sorted(containers, key=lambda each: str(each.name))
         if not container.labels[COMPOSE_SERVICE].startswith(_OURS_BESIDE)
     ]
+
+
+def _node(engine: Engine, container: Container, mapped: RoleMap) -> Node:
+    service = container.labels.get(COMPOSE_SERVICE) or str(container.name)
+    role = mapped.role(service)
+    dialect = mapped.dialect(role)
+    if dialect.configuration is None and any(
+        mount["Destination"] in (CONFIGURATION, str(PurePosixPath(CONFIGURATION).parent))
+        for mount in container.attrs.get("Mounts") or []
+    ):
+        dialect = replace(dialect, configuration=CONFIGURATION)
+    return Node(engine, service, str(container.name), role=role, dialect=dialect)
 
 
 def _container(engine: Engine, name: str) -> Container:

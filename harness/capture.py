@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from harness.addresses import TUNNEL_SERVICES, WIREGUARD_PORT
 from harness.deployment import Deployment
 from harness.errors import DeploymentError
 from harness.model import Budget, CommandResult
@@ -78,19 +77,21 @@ def underlay(deployment: Deployment, expression: str = "") -> Iterator[Capture]:
     `WaitTimeoutError` when tcpdump does not start, or does not come to the end.
     """
     interface = interface_of(deployment.probe_web, deployment.plan.outward_web)
-    with _captured(deployment.probe_web, interface, deployment.plan.underlay_services, expression) as found:
+    beyond = f"{deployment.plan.underlay_services}:{deployment.plan.wireguard_port}"
+    with _captured(deployment.probe_web, interface, beyond, expression) as found:
         yield found
 
 
 @contextlib.contextmanager
 def tunnel(deployment: Deployment, expression: str = "") -> Iterator[Capture]:
     """Capture what passes web's gateway's wg0, in the clear, while the block runs; else as `underlay`."""
-    with _captured(deployment.probe_web, INTERFACE, TUNNEL_SERVICES.ip, expression) as found:
+    beyond = f"{deployment.plan.tunnel_services.ip}:{deployment.plan.wireguard_port}"
+    with _captured(deployment.probe_web, INTERFACE, beyond, expression) as found:
         yield found
 
 
 @contextlib.contextmanager
-def _captured(node: Node, interface: str, beyond: IPv4Address, expression: str) -> Iterator[Capture]:
+def _captured(node: Node, interface: str, beyond: str, expression: str) -> Iterator[Capture]:
     file = f"/tmp/capture-{secrets.token_hex(8)}.pcap"  # noqa: S108 (inside the container)
     options = f"-Z root -n -p -U -s 0 --immediate-mode -i {interface} -w {file}"
     start = f'echo $$ > {file}.pid; exec tcpdump {options} "$@" 2> {file}.log'
@@ -114,10 +115,10 @@ def _captured(node: Node, interface: str, beyond: IPv4Address, expression: str) 
         wait_until("tcpdump to end", lambda: api.exec_inspect(created["Id"])["Running"], _is_false, within=_ENDED)
 
 
-def _drain(node: Node, captured: Capture, interface: str, beyond: IPv4Address) -> None:
+def _drain(node: Node, captured: Capture, interface: str, beyond: str) -> None:
     # When tcpdump is told to end it drops what it has not read yet. It reads in order: once it has written a packet
     # that is sent now, it has written all that came before. WireGuard's port never answers what is not WireGuard.
-    target = f"UDP4-SENDTO:{beyond}:{WIREGUARD_PORT},sourceport={_LAST_PORT},so-bindtodevice={interface}"
+    target = f"UDP4-SENDTO:{beyond},sourceport={_LAST_PORT},so-bindtodevice={interface}"
     sent = node.run("sh", "-c", f"echo last | socat -u - {target}", user="0")
     if not sent.ok:
         message = f"the capture's last packet cannot be sent: {sent}"

@@ -17,7 +17,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from harness import witness
-from harness.addresses import TUNNEL_SERVICES
 from harness.budgets import ANSWER_TIMEOUT
 from harness.deployment import Deployment
 
@@ -69,12 +68,12 @@ class _Redis(redis_client.Redis):
 
 def mariadb_host(deployment: Deployment, side: str) -> str:
     """The address by which a side knows MariaDB."""
-    return str({"web": TUNNEL_SERVICES.ip, "services": deployment.plan.mariadb}[side])
+    return str({"web": deployment.plan.tunnel_services.ip, "services": deployment.plan.mariadb}[side])
 
 
 def redis_host(deployment: Deployment, side: str) -> str:
     """The address by which a side knows Redis."""
-    return str({"web": TUNNEL_SERVICES.ip, "services": deployment.plan.redis}[side])
+    return str({"web": deployment.plan.tunnel_services.ip, "services": deployment.plan.redis}[side])
 
 
 def mariadb(

@@ -56,6 +56,8 @@ class ComposeProject(DockerCompose):
     directory: str | None = None
     """Where the files lie on the engine's machine, when that is not this one: what relative paths are relative to."""
     environment: dict[str, str] = field(default_factory=dict)
+    deployed: int = 1
+    """How many of the files, from the first one on, are what is deployed; what follows is laid over it."""
     timeout: float = _CREATE_TIMEOUT
 
     @cached_property
@@ -81,8 +83,8 @@ class ComposeProject(DockerCompose):
         return replace(self, compose_file_name=[*self.files, str(overlay)])
 
     def without_overlays(self) -> ComposeProject:
-        """The same project by its first file alone: the one that is deployed."""
-        return replace(self, compose_file_name=self.files[:1])
+        """The same project by what is deployed alone."""
+        return replace(self, compose_file_name=self.files[: self.deployed])
 
     @property
     def files(self) -> list[str]:
@@ -168,14 +170,20 @@ def merged(configuration: Mapping[str, Any], added: Mapping[str, Any]) -> dict[s
 def probe(side: str, plan: AddressPlan, labels: Mapping[str, str]) -> dict[str, Any]:
     """The probe of one side, a sidecar in the network namespace of web's gateway or of services."""
     targets = {"web": (TUNNEL_SERVICES.ip, TUNNEL_SERVICES.ip), "services": (plan.mariadb, plan.redis)}[side]
-    relays = (RELAYED_MARIADB, targets[0], MARIADB_PORT), (RELAYED_REDIS, targets[1], REDIS_PORT)
+    relays = (f"{targets[0]}:{MARIADB_PORT}", f"{targets[1]}:{REDIS_PORT}")
+    return sidecar(f"{plan.container_prefix}probe-{side}", PROBED[side], relays, labels)
+
+
+def sidecar(name: str, owner: str, relays: tuple[str, str], labels: Mapping[str, str]) -> dict[str, Any]:
+    """A probe in the network namespace of a service, which relays to MariaDB and to Redis, each as HOST:PORT."""
+    listening = zip((RELAYED_MARIADB, RELAYED_REDIS), relays, strict=True)
     return {
         "image": PROBE,
-        "container_name": f"{plan.container_prefix}probe-{side}",
-        "network_mode": f"service:{PROBED[side]}",
+        "container_name": name,
+        "network_mode": f"service:{owner}",
         "labels": dict(labels),
         "environment": {
-            "RELAYS": " ".join(":".join(map(str, relay)) for relay in relays),
+            "RELAYS": " ".join(f"{port}:{target}" for port, target in listening),
             "RELAY_CONNECT_TIMEOUT": str(CONNECT_TIMEOUT),
         },
         "init": True,

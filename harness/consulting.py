@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import attached, configured, leases, lifecycle, remote
+from harness import attached, configured, leases, lifecycle, remote, rolemap
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.diagnosis import drift, evidence
 from harness.diagnosis.evidence import Snapshot
@@ -44,6 +44,13 @@ def add_to(add: Add) -> None:
     taken = add("snapshot", _snapshot, "Save what can be seen of a deployment, without its secrets, as one file.")
     taken.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where to")
     for parser, group in ((doctor, source), (taken, taken)):
+        parser.add_argument(
+            "--map",
+            action="append",
+            default=[],
+            metavar="ROLE=SERVICE|FILE",
+            help="which part a service of --attach plays, or a TOML file that says so (docs/your-own.md)",
+        )
         group.add_argument(
             "--attach", nargs="+", metavar="NAME", help="look at these containers or compose projects, whose ever"
         )
@@ -113,7 +120,7 @@ def _look(options: argparse.Namespace) -> Snapshot:
     if options.layout == "prod" and not options.attach:
         return _look_at_servers(engine, options)
     if options.attach:
-        found = attached.named(engine, options.attach)
+        found = attached.named(engine, options.attach, rolemap.read(options.map))
     else:
         found = attached.planned(engine, options.plan, options.project)
         if not found.nodes:

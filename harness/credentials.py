@@ -53,8 +53,8 @@ class Credentials:
         return f"Credentials(keys={self.keys!r})"
 
     def secrets(self) -> tuple[str, ...]:
-        """Every value that must never be shown."""
-        return (*self.keys.secrets(), *self.passwords().values())
+        """Every value that must never be shown; nothing where it is not known."""
+        return tuple(filter(None, (*self.keys.secrets(), *self.passwords().values())))
 
     def passwords(self) -> dict[str, str]:
         """Each password by the name of its file."""

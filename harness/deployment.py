@@ -24,6 +24,9 @@ _TYPED = 20.0  # seconds; what people type to look at something answers at once,
 
 PROBES = ("probe-web", "probe-services")
 
+REDIS_CLI = "$(command -v redis-cli || command -v valkey-cli || echo redis-cli) "
+"""How a shell in Redis' own container begins the command by which people talk to it; Valkey's takes the same words."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -103,6 +106,11 @@ class Deployment:
         return self.plan.networks
 
     @property
+    def project_name(self) -> str:
+        """The compose project's name, which stands before its networks'."""
+        return self.project("web").project
+
+    @property
     def everyone(self) -> tuple[Node, ...]:
         """Every node, the probes included."""
         return (*self.nodes, self.probe_web, self.probe_services)
@@ -161,9 +169,10 @@ class Deployment:
         return None
 
     def redis_cli(self, *words: str) -> str:
-        """What `redis-cli` prints in Redis' own container; raises `CommandError` when it fails."""
+        """What `redis-cli`, or Valkey's, prints in Redis' own container; raises `CommandError` when it fails."""
         environment = {"REDISCLI_AUTH": self.redis_password} if self.redis_password else {}
-        result = self.redis.run("redis-cli", *words, environment=environment)
+        line = ("sh", "-c", REDIS_CLI + '"$@"', "sh", "-p", str(self.plan.redis_port), *words)
+        result = self.redis.run(*line, environment=environment)
         if not result.ok:
             message = f"in {self.redis.name}: {result}"
             raise CommandError(message)

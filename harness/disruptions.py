@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from harness import mutations, recreation
 from harness.budgets import RECOVERY
-from harness.deployment import Deployment
+from harness.deployment import REDIS_CLI, Deployment
 from harness.errors import CommandError
 from harness.model import Budget
 from harness.nodes import Gateway, Node
@@ -25,10 +25,10 @@ _ENDED = Budget(
 # Statements come in the environment: what they hold is shown by no list of processes and in no report.
 # The official image's root has a password and no login by socket alone; in ours the password is as good as the socket.
 _MARIADB = (
-    'printf "%s" "$SQL" | MYSQL_PWD="$(cat "$MARIADB_ROOT_PASSWORD_FILE")" '
+    'printf "%s" "$SQL" | MYSQL_PWD="$(cat "${MARIADB_ROOT_PASSWORD_FILE:-/dev/null}")" '
     "mariadb --user=root --skip-column-names --batch --raw"
 )
-_CONFIG_SET = 'printf "%s" "$VALUE" | redis-cli -x CONFIG SET "$1" | grep -qx OK'
+_CONFIG_SET = f'printf "%s" "$VALUE" | {REDIS_CLI} -p "$PORT" -x CONFIG SET "$1" | grep -qx OK'
 
 
 def down_rule(service: str) -> str:
@@ -102,12 +102,13 @@ def set_redis(deployment: Deployment, undo: ExitStack, name: str, value: str) ->
     redis, own = deployment.redis, deployment.redis_password
     password = value if name == "requirepass" else own
     _, _, old = deployment.redis_cli("--raw", "CONFIG", "GET", name).partition("\n")
-    undo.callback(_config_set, redis, name, old.removesuffix("\n"), password=password)
-    _config_set(redis, name, value, password=own)
+    port = deployment.plan.redis_port
+    undo.callback(_config_set, redis, port, name, old.removesuffix("\n"), password=password)
+    _config_set(redis, port, name, value, password=own)
 
 
-def _config_set(redis: Node, name: str, value: str, *, password: str | None) -> None:
-    environment = {"VALUE": value} | ({"REDISCLI_AUTH": password} if password else {})
+def _config_set(redis: Node, port: int, name: str, value: str, *, password: str | None) -> None:
+    environment = {"VALUE": value, "PORT": str(port)} | ({"REDISCLI_AUTH": password} if password else {})
     result = redis.run("bash", "-o", "pipefail", "-c", _CONFIG_SET, "bash", name, environment=environment)
     if not result.ok:
         raise CommandError(f"{redis.name} does not take another {name} (exit status {result.exit_status})")

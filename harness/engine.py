@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import struct
+import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ _PATIENCE = 8  # seconds; a ping is answered in milliseconds, on a loaded machin
 _FRAME = struct.Struct(">BxxxL")
 _STDOUT, _STDERR = 1, 2
 _PIECE = 1 << 20  # bytes
+_LARGEST_FILE = 1 << 20  # bytes of an archive of one; what is read so is a configuration or a key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,15 @@ class Listed:
     id: str
     name: str
     labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file of a container; `mode` is its permissions, `owner` a user's number inside."""
+
+    content: bytes
+    mode: int
+    owner: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +209,26 @@ class Engine:
         except NotFound as error:
             message = f"there is no container {name}: was the deployment brought up?"
             raise DeploymentError(message) from error
+
+    def file(self, container: str, path: str) -> File:
+        """A file of a container, running or not.
+
+        Raises `DeploymentError` when it is not there, is no file, is larger than a configuration can be, or the engine
+        does not hand it out.
+        """
+        try:
+            chunks, _stat = self.client.api.get_archive(container, path)
+            packed = b"".join(chunks)
+        except (DockerException, RequestException) as error:
+            message = f"the engine does not hand out {path} of {container}: {_reason(error)}"
+            raise DeploymentError(message) from error
+        if len(packed) <= _LARGEST_FILE:
+            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+                for entry in archive:
+                    if entry.isfile() and (file := archive.extractfile(entry)) is not None:
+                        return File(content=file.read(), mode=entry.mode & 0o7777, owner=entry.uid)
+        message = f"{path} of {container} is no file of at most {_LARGEST_FILE} bytes"
+        raise DeploymentError(message)
 
     def has_image(self, reference: str) -> bool:
         """Whether the engine holds an image of that name."""

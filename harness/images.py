@@ -89,13 +89,13 @@ def ensure_these(engine: Engine, replaceable: Mapping[str, str], others: Iterabl
 
 
 def _ensure_ours(engine: Engine, ours: set[str], say: Say) -> None:
-    base = _ensure_base(engine, say)
-    sources = {name: _source_hash(name, _image_id(engine, base)) for name in sorted(ours)}
+    built_on = base(engine, say)
+    sources = {name: _source_hash(name, _image_id(engine, built_on)) for name in sorted(ours)}
     stale = [name for name, source in sources.items() if _built_from(engine, name) != source]
     if not stale:
         say(f"images: up to date ({', '.join(sorted(ours))})")
         return
-    _build(engine, stale, base, sources, say)
+    _build(engine, stale, built_on, sources, say)
     if wrong := [name for name in stale if _built_from(engine, name) != sources[name]]:
         message = f"the build said it succeeded, but the engine does not hold {', '.join(map(local, wrong))}"
         raise ImageError(message)
@@ -140,7 +140,8 @@ def _ensure_foreign(engine: Engine, variable: str, reference: str, say: Say) -> 
         raise ImageError(message) from error
 
 
-def _ensure_base(engine: Engine, say: Say) -> str:
+def base(engine: Engine, say: Say) -> str:
+    """The image that all others are built on: one that is there, pulled, or made. Raises `ImageError`."""
     if wanted := os.environ.get("BASE_IMAGE"):
         _ensure_foreign(engine, "BASE_IMAGE", wanted, say)
         return wanted
@@ -186,7 +187,7 @@ def _build(engine: Engine, names: Iterable[str], base: str, sources: dict[str, s
         if step := _BUILD_STEP.match(line):
             say(f"images: [{step['step']}] {step['what']}"[:_STEP_WIDTH])
 
-    environment = {"BASE_IMAGE": base, "CA_BUNDLE": _ca_bundle(), "BUILDKIT_PROGRESS": "plain"} | engine.environment
+    environment = {"BASE_IMAGE": base, "CA_BUNDLE": ca_bundle(), "BUILDKIT_PROGRESS": "plain"} | engine.environment
     environment |= {f"{name.upper()}_SOURCE": source for name, source in sources.items()}
     argv = ["docker", "compose", "-f", str(COMPOSE / "images.yml"), "build", *names]
     try:
@@ -196,7 +197,8 @@ def _build(engine: Engine, names: Iterable[str], base: str, sources: dict[str, s
         raise ImageError(message) from error
 
 
-def _ca_bundle() -> str:
+def ca_bundle() -> str:
+    """The file with the certificates that builds trust; raises `ImageError` where there is none."""
     candidates = [os.environ.get("CA_BUNDLE"), os.environ.get("SSL_CERT_FILE"), *_CA_BUNDLES]
     for candidate in candidates:
         if candidate and Path(candidate).is_file():

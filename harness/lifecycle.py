@@ -12,12 +12,24 @@ from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from harness import compose, credentials, images, keys, leases, orphans, preflight, readiness, shipping
+from harness import (
+    compose,
+    credentials,
+    foreign_bringup,
+    images,
+    keys,
+    leases,
+    orphans,
+    preflight,
+    readiness,
+    shipping,
+)
 from harness.addresses import AddressPlan, ProdPlan
 from harness.bringup import Starter
 from harness.deployment import Deployment, on_one_engine
 from harness.engine import Engine, Listed
 from harness.errors import DeploymentError, HarnessError, HeldError, PrerequisiteError
+from harness.foreign import ForeignPlan
 from harness.interrupts import held_back
 from harness.model import Budget
 from harness.ownership import LABEL, Liveness, Owner, Run
@@ -84,7 +96,7 @@ def bring_up(
     took = Deadline(0)
     timeline = timeline or Timeline()
     run = Run.start(plan.index, STATE_ROOT)
-    project = compose.project(plan, run.state)
+    project = foreign_bringup.project(plan) if isinstance(plan, ForeignPlan) else compose.project(plan, run.state)
     with (
         timeline.phase("sweep, checks and configuration"),
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="configuration") as pool,
@@ -93,14 +105,10 @@ def bring_up(
         sweep(engine, say=say)
         preflight.require_free(engine, plan)
     configuration = configuring.result()
-    preflight.require_sound(configuration)
+    if not isinstance(plan, ForeignPlan):  # where that one's tunnel is, is seen when it runs
+        preflight.require_sound(configuration)
     try:
-        with timeline.phase("secrets and lease"):
-            secrets = _prepare_run(engine, run, project)
-        if isinstance(plan, ProdPlan):
-            deployment = _on_servers(engine, plan, run, secrets, say, timeline)
-        else:
-            deployment = _on_one_engine(engine, plan, run, secrets, configuration, say, timeline)
+        deployment = _provide(engine, plan, run, project, configuration, say, timeline)
         if keep:
             leases.keep(engine, run)
     except BaseException as error:
@@ -111,6 +119,27 @@ def bring_up(
         raise
     say(f"{plan.project}: healthy after {took.elapsed:.1f} s")
     return deployment
+
+
+def _provide(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
+    engine: Engine,
+    plan: AddressPlan,
+    run: Run,
+    project: compose.ComposeProject,
+    configuration: dict[str, Any],
+    say: Say,
+    timeline: Timeline,
+) -> Deployment:
+    if isinstance(plan, ForeignPlan):  # its secrets are its own
+        with timeline.phase("lease"):
+            begin(engine, run)
+            leases.take(engine, run, "")
+        return foreign_bringup.bring_up(engine, plan, run, configuration, say, timeline)
+    with timeline.phase("secrets and lease"):
+        secrets = _prepare_run(engine, run, project)
+    if isinstance(plan, ProdPlan):
+        return _on_servers(engine, plan, run, secrets, say, timeline)
+    return _on_one_engine(engine, plan, run, secrets, configuration, say, timeline)
 
 
 def _prepare_run(engine: Engine, run: Run, project: compose.ComposeProject) -> credentials.Credentials:
@@ -166,6 +195,14 @@ def _project(engine: Engine, plan: AddressPlan, run: Run) -> compose.ComposeProj
     )
 
 
+def ensure_images(engine: Engine, plan: AddressPlan, say: Say) -> None:
+    """See that every image that a plan's deployment needs is there. Raises `ImageError`."""
+    if isinstance(plan, ForeignPlan):
+        foreign_bringup.prepare(engine, plan, say)
+    else:
+        images.ensure(engine, plan.layout, say)
+
+
 def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
     """The kept deployment of a plan, when it is up, healthy, and made of what the files say now; else None.
 
@@ -196,6 +233,8 @@ def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
 
 def view(engine: Engine, plan: AddressPlan, run: Run) -> Deployment:
     """The deployment of a run, whatever its state."""
+    if isinstance(plan, ForeignPlan):
+        return foreign_bringup.view(engine, plan, run)
     secrets = credentials.read(compose.secrets_directory(run.state))
     if isinstance(plan, ProdPlan):
         from harness.production import Production  # noqa: PLC0415 (only this layout pays for the import)

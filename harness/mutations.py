@@ -14,7 +14,6 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from harness import images, keys, lifecycle, netfilter, recreation
-from harness.addresses import TUNNEL_WEB
 from harness.budgets import HANDSHAKE
 from harness.deployment import Deployment, Host
 from harness.errors import CommandError, HarnessError
@@ -130,7 +129,7 @@ def keep_tunnel(deployment: Deployment, undo: ExitStack) -> None:
     after 5 s. An end that was created anew meanwhile is left as it is.
     """
     for gateway in deployment.gateways:  # undone in reverse
-        path = f"/run/gateway/kept-{os.getpid()}-{next(_numbers)}.conf"
+        path = f"/run/kept-{os.getpid()}-{next(_numbers)}.conf"
         undo.callback(gateway.output, "bash", "-c", _RESTORE, "bash", path)
         gateway.output("bash", "-c", _KEEP, "bash", path)
 
@@ -278,7 +277,7 @@ def contain_answers(deployment: Deployment, undo: ExitStack, node: Node) -> None
     """
     if not node.engine.client.info().get("IPv4Forwarding"):
         return
-    tunnel = str(TUNNEL_WEB.network)
+    tunnel = str(deployment.plan.tunnel_web.network)
     undo.callback(_privileged, deployment, node, _NO_BLACKHOLE, tunnel)
     _privileged(deployment, node, _BLACKHOLE, tunnel)
 

@@ -86,6 +86,12 @@ def dnat_specification(forward: Forward) -> str:
     )
 
 
+def is_dnat_of(forward: Forward, rule: NetfilterRule) -> bool:
+    """Whether a rule of PREROUTING is that of a forward, which may leave it unsaid that the port stays the same."""
+    wanted = dnat_specification(forward)
+    return rule.specification in (wanted, wanted.removesuffix(f":{forward.port}"))
+
+
 def masquerade_specification(forward: Forward, interface: str) -> str:
     """The POSTROUTING rule of a forward that leaves by `interface`, in the words of `iptables-save`."""
     return (

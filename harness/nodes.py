@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from docker.models.containers import Container
 
 from harness import command, namespaces, netfilter, wireguard, witness
+from harness.dialects import DOCUMENTED, Dialect
 from harness.engine import Engine
 from harness.errors import CommandError, DeploymentError
 from harness.model import Address, CommandResult, Forward, NetfilterRule, Peer, Route, WireGuardInterface
@@ -44,6 +46,9 @@ wg set wg0 peer "$1" remove
 wg addconf wg0 <(printf '[Peer]%s\n' "$peers")
 """
 
+PYTHON = 'exec "$(command -v python || command -v python3 || echo python)" -c "$0"'
+"""How a shell runs the Python code that is its first argument; Debian's own Python has the second name alone."""
+
 _LOOK_TIMEOUT = 30.0  # seconds; what only looks answers in milliseconds
 
 # A process may end while it is being looked at.
@@ -51,12 +56,20 @@ _PROCESSES = 'for each in /proc/[0-9]*/cmdline; do { tr "\\0" " " <"$each"; echo
 
 
 class Node:
-    """One container, by the name of its service in the compose file."""
+    """One container, by the name of its service in the compose file.
 
-    def __init__(self, engine: Engine, service: str, name: str) -> None:
+    `role` is the name of the documented service whose part it plays, and `dialect` how it is told its settings, where
+    a deployment has names of its own.
+    """
+
+    def __init__(
+        self, engine: Engine, service: str, name: str, *, role: str = "", dialect: Dialect = DOCUMENTED
+    ) -> None:
         self.engine = engine
         self.service = service
         self.name = name
+        self.role = role or service
+        self.dialect = dialect
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -106,7 +119,7 @@ class Node:
 
     def python(self, code: str, *, environment: Mapping[str, str] | None = None) -> CommandResult:
         """Run a piece of Python in the container."""
-        return self.run("python", "-c", code, environment=environment)
+        return self.run("sh", "-c", PYTHON, code, environment=environment)
 
     def inspect(self) -> dict[str, Any]:
         """All that Docker says of the container."""
@@ -143,9 +156,13 @@ class Node:
         text: bytes = self.container.logs(tail=tail)
         return text.decode(errors="replace")
 
-    def environment(self) -> dict[str, str]:
-        """The variables that the container was created with."""
-        return _variables(self.inspect())
+    def environment(self, attributes: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """The variables that the container was created with, and the settings that they amount to where it differs."""
+        return self.dialect.translate(_variables(attributes or self.inspect()), self.file)
+
+    def file(self, path: str) -> str:
+        """A small file of the container, which need not run; raises `HarnessError` where the engine hands out none."""
+        return self.engine.file(self.name, path).content.decode(errors="replace")
 
     def processes(self) -> tuple[str, ...]:
         """The command line of every process in the container."""
@@ -208,16 +225,19 @@ class Gateway(Node):
     def dnat(self, port: int) -> NetfilterRule:
         """The DNAT rule of a port; raises `DeploymentError` when there is none."""
         for forward in self.forwards():
-            wanted = netfilter.dnat_specification(forward)
             for rule in self.rules("nat", "PREROUTING"):
-                if forward.port == port and rule.specification == wanted:
+                if forward.port == port and netfilter.is_dnat_of(forward, rule):
                     return rule
         message = f"{self.name} has no DNAT rule for port {port}"
         raise DeploymentError(message)
 
     def implementation(self) -> str:
-        """`kernel` or `wireguard-go`, as the gateway itself reports."""
-        return self.look("cat", "/run/gateway/implementation").strip()
+        """`kernel` or `wireguard-go`, as the gateway itself reports; where it does not, as the kind of wg0 says."""
+        reported = self.peek("cat", "/run/gateway/implementation")
+        if reported.ok:
+            return reported.stdout.strip()
+        (link,) = json.loads(self.look("ip", "-d", "-j", "link", "show", wireguard.INTERFACE))
+        return "kernel" if link["linkinfo"]["info_kind"] == "wireguard" else "wireguard-go"
 
 
 def container_state(attributes: Mapping[str, Any]) -> ContainerState:

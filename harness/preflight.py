@@ -22,6 +22,7 @@ from harness import command, images, leases
 from harness.addresses import TUNNEL_WEB, AddressPlan
 from harness.engine import COMPOSE_NETWORK, COMPOSE_NUMBER, COMPOSE_PROJECT, Engine
 from harness.errors import CommandError, ConfigurationError, PrerequisiteError
+from harness.foreign import ForeignPlan
 from harness.ownership import LABEL, Run
 
 _MINIMUM_ENGINE = (25, 0)  # the first with `start_interval` for health checks
@@ -190,7 +191,7 @@ def _free_elsewhere(engine: Engine, root: Path) -> dict[Path, int]:
 
 
 def _subnet_lines(engine: Engine, plan: AddressPlan) -> list[str]:
-    wanted = {**plan.networks, "the tunnel": TUNNEL_WEB.network}
+    wanted = plan.networks if isinstance(plan, ForeignPlan) else {**plan.networks, "the tunnel": TUNNEL_WEB.network}
     return [
         f"subnet {subnet} ({name}) is in use by docker network {network.name} ({other}): "
         f"{_remedy(network.labels, f'stop what uses it and docker network rm {network.name}')}"

@@ -24,7 +24,9 @@ from harness.diagnosis.evidence import Piece
 from harness.diagnosis.settings import PEER_PUBLIC_KEY_FILE, PRIVATE_KEY_FILE
 from harness.engine import Engine
 from harness.errors import DeploymentError
+from harness.nodes import Node
 from harness.redaction import REMOVED, Redactor, Sealer, is_secret, secrets_in
+from harness.wgquick import PRESHARED_KEY
 
 _SECRETS = "/run/secrets"
 _LISTED = re.compile(r"(?P<path>/.*) (?P<mode>[0-7]+) (?P<owner>\d+)")
@@ -145,6 +147,24 @@ def read_archived(engine: Engine, container: str) -> tuple[str, str]:
             listing.append(f"{path} {entry.mode & 0o7777:o} {entry.uid}")
             contents.append(packed(path, file.read()))
     return "\n".join(listing), "\n".join(contents)
+
+
+def of_configuration(node: Node) -> dict[str, str]:
+    """The keys in a node's `wg0.conf` as pieces such as `looks/common.sh` prints: listing and contents.
+
+    Nothing where the node has no such file, or one that cannot be read.
+    """
+    path = node.dialect.configuration
+    told = node.dialect.quick(node.file)
+    if path is None or told is None:
+        return {}
+    file = node.engine.file(node.name, path)
+    keys_in_it = {path: told.private_key, f"{path}{PRESHARED_KEY}": told.preshared_key}
+    found = {where: key for where, key in keys_in_it.items() if key}
+    return {
+        "secret-files": "\n".join(f"{where} {file.mode:o} {file.owner}" for where in found),
+        "secret-contents": "\n".join(packed(where, key.encode()) for where, key in found.items()),
+    }
 
 
 def packed(path: str, content: bytes) -> str:

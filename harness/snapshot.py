@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -23,10 +24,11 @@ from harness.diagnosis import containers
 from harness.diagnosis.containers import Container
 from harness.diagnosis.evidence import HostEvidence, NetworkEvidence, NodeEvidence, Piece, Snapshot
 from harness.diagnosis.roles import Role, role_of
+from harness.diagnosis.settings import backend_ports
 from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
 from harness.errors import DeploymentError, EngineUnavailableError, HarnessError
 from harness.model import CommandResult
-from harness.nodes import Node, health_command
+from harness.nodes import PYTHON, Node, health_command
 from harness.redaction import Sealer
 
 _LOG_LINES = 60
@@ -51,7 +53,7 @@ def collect(deployment: Deployment, *, seal: Sealer | None = None) -> Snapshot:
     return Collector(
         deployment.observed,
         layout=deployment.plan.layout,
-        project=deployment.project("web").project,
+        project=deployment.project_name,
         secrets=deployment.credentials.secrets(),
         planned={name: str(subnet) for name, subnet in deployment.planned_networks.items()},
         seal=seal,
@@ -94,11 +96,7 @@ class Collector:
             }
             ids = {str(found["Id"]): service for service, found in self._attributes.items()}
             self._containers = {
-                service: containers.inspected(
-                    self._attributes[service], self._project, ids, self._nodes[service].engine.name
-                )
-                if service in self._attributes
-                else containers.absent()
+                service: self._described(service, ids) if service in self._attributes else containers.absent()
                 for service in self._nodes
             }
             gateways = self._of(Role.GATEWAY)
@@ -124,8 +122,17 @@ class Collector:
             message = f"no Docker engine of the deployment answers ({said})"
             raise EngineUnavailableError(message)
 
+    def _described(self, service: str, ids: Mapping[str, str]) -> Container:
+        node, attributes = self._nodes[service], self._attributes[service]
+        found = containers.inspected(attributes, self._project, ids, node.engine.name)
+        return replace(found, environment=node.environment(attributes))
+
     def _of(self, role: Role) -> list[str]:
-        return [service for service, each in self._containers.items() if role_of(service, each.environment) is role]
+        return [
+            service
+            for service, each in self._containers.items()
+            if role_of(self._nodes[service].role, each.environment) is role
+        ]
 
     def _inspect(self, node: Node) -> Mapping[str, Any] | None:
         if node.engine.name in self._silent:
@@ -202,8 +209,10 @@ class Collector:
             # resolv.conf(5): an unknown name is asked for once, not for 10 s where no name server answers.
             "RES_OPTIONS": "timeout:1 attempts:1",
         }
+        settings |= self._translated(service)
         code = (_LOOKS / "application.py").read_text(encoding="utf-8")
-        argv = ["env", *(f"{name}={value}" for name, value in settings.items()), "python", "-c", code]
+        python = ("sh", "-c", PYTHON, code)
+        argv = ["env", *(f"{name}={value}" for name, value in settings.items()), *python]
         pieces = self._texts[service]
         try:
             result = self._peek(service, *argv)
@@ -213,17 +222,24 @@ class Collector:
         fault = None if result.ok else f"exit status {result.exit_status}: {result.stderr.strip()[-300:]}"
         pieces["backends"] = Piece(text=result.stdout, missing=fault)
 
+    def _translated(self, service: str) -> dict[str, str]:
+        """The documented settings of a container that was told them by other names."""
+        own = self._nodes[service].dialect.settings
+        environment = self._containers[service].environment
+        return {name: environment[name] for name in own if name in environment}
+
     def _forwards_of(self, service: str) -> list[str]:
         """What an application behind a gateway may dial at the other end, as ADDRESS:PORT."""
         if self._containers[service].joined is None:
             return []
         ends = {each: self._containers[each].environment for each in self._of(Role.GATEWAY)}
+        own = {str(port) for port in backend_ports(self._containers[service].environment).values()}
         return [
             f"{environment.get('WG_ADDRESS', '').partition('/')[0]}:{entry.partition(':')[0]}"
             for gateway, environment in ends.items()
             if gateway != self._containers[service].joined
             for entry in environment.get("WG_FORWARD_PORTS", "").split()
-            if ":tcp:" in entry and entry.partition(":")[0] not in ("3306", "6379")
+            if ":tcp:" in entry and entry.partition(":")[0] not in own
         ]
 
     def _measure(self, gateways: Sequence[str]) -> dict[str, dict[str, tuple[int, int]]]:
@@ -253,7 +269,18 @@ class Collector:
             return
         self._texts[service] |= {"secret-files": Piece(text=listing), "secret-contents": Piece(text=contents)}
 
+    def _take_keys(self, service: str) -> None:
+        """The keys of a gateway that has them in one `wg0.conf`, as if each were a secret file of its own."""
+        pieces = self._texts[service]
+        if service in self._attributes:
+            for name, text in sealing.of_configuration(self._nodes[service]).items():
+                found = pieces.get(name, Piece())
+                if found.missing is None:
+                    pieces[name] = Piece(text=f"{found.text}\n{text}".strip())
+
     def _sealed(self, traffic: dict[str, dict[str, tuple[int, int]]]) -> Snapshot:
+        for service in self._of(Role.GATEWAY):
+            self._take_keys(service)
         for service, pieces in self._texts.items():
             self._vault.learn(pieces, self._containers[service])
         nodes = tuple(self._node(service) for service in self._nodes)
@@ -281,13 +308,16 @@ class Collector:
         node, container = self._nodes[service], self._containers[service]
         if reason := self._silent.get(node.engine.name):
             missing = Piece(missing=f"the Docker engine of {node.engine.name} does not answer ({reason})")
-            return NodeEvidence(service=service, name=node.name, host=node.engine.name, pieces={"container": missing})
+            pieces = {"container": missing}
+            return NodeEvidence(
+                service=service, name=node.name, host=node.engine.name, role=_unlike(node), pieces=pieces
+            )
         pieces = self._vault.seal(self._texts[service], container.environment)
         pieces["container"] = self._vault.describe(container)
         if not container.running:
             reason = f"the container is {container.describe()}"
             pieces = {name: Piece(missing=reason) for name in _SEEN_INSIDE} | pieces
-        return NodeEvidence(service=service, name=node.name, host=node.engine.name, pieces=pieces)
+        return NodeEvidence(service=service, name=node.name, host=node.engine.name, role=_unlike(node), pieces=pieces)
 
     def _networks(self) -> Iterable[NetworkEvidence]:
         attached = {each.network for container in self._containers.values() for each in container.attachments}
@@ -310,6 +340,11 @@ class Collector:
         for name, subnet in self._planned.items():
             if name not in present:
                 yield NetworkEvidence(name=name, subnets=(subnet,), project=self._project, ours=True)
+
+
+def _unlike(node: Node) -> str:
+    """The part that a node plays, where it has another name; nothing for those with the documented ones."""
+    return node.role if node.role != node.service else ""
 
 
 def _sections(text: str) -> Iterable[tuple[str, str, str]]:

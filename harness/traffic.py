@@ -23,7 +23,6 @@ import pymysql
 import redis as redis_client
 
 from harness import clients
-from harness.addresses import TUNNEL_SERVICES
 from harness.deployment import Deployment
 from harness.errors import DeploymentError, HarnessError, WaitTimeoutError
 from harness.model import Budget
@@ -219,7 +218,7 @@ def pings(deployment: Deployment) -> Iterator[Pings]:
     they are not.
     """
     node, name = deployment.probe_web, f"pings-{secrets.token_hex(8)}"
-    sending = f"ping -n -i 0.01 -c 3000 {TUNNEL_SERVICES.ip}"
+    sending = f"ping -n -i 0.01 -c 3000 {deployment.plan.tunnel_services.ip}"
     script = f"echo $$ > /tmp/{name}.pid; exec {sending} > /tmp/{name}.log"
     running = Pings(node, name)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pings") as pool:

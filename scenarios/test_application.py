@@ -27,6 +27,8 @@ from harness.pages import Page
 from harness.stage import Stage
 from harness.waiting import Deadline, holds_for, wait_until
 
+pytestmark = pytest.mark.ours("application")
+
 SIDES = ("web", "services")
 JOBS = 20
 MISCONFIGURED = 78  # EX_CONFIG of sysexits.h

@@ -15,6 +15,8 @@ from harness.addresses import AddressPlan
 from harness.deployment import Deployment
 from harness.netfilter import parse_addresses
 
+pytestmark = pytest.mark.ours("documentation")
+
 DOCUMENTED = AddressPlan(index=0)
 BOTH_ENDS = pytest.mark.parametrize("end", ["wireguard-web", "wireguard-services"])
 

@@ -14,6 +14,7 @@ from harness.addresses import LAYOUTS
 from harness.diagnosis.judgement import judge
 from harness.experiment import Experiment
 from harness.faults import Fault, catalogue
+from harness.foreign import LAYOUT
 from harness.snapshot import collect
 
 CATALOGUE = {fault.name: fault for fault in catalogue()}
@@ -57,6 +58,7 @@ REPRESENTATIVES = frozenset(
 def _case(*names: str) -> ParameterSet:
     """A case of faults, marked with the layouts that have all of them, and `thorough` where others stand for it."""
     layouts = [layout for layout in LAYOUTS if all(layout in CATALOGUE[name].layouts for name in names)]
+    layouts += [LAYOUT] if all(CATALOGUE[name].anywhere for name in names) else []
     marks = [pytest.mark.layouts(*layouts)]
     if not set(names) <= REPRESENTATIVES:
         marks.append(pytest.mark.thorough)

@@ -16,7 +16,6 @@ from ipaddress import IPv4Address
 import pytest
 
 from harness import capture, clients
-from harness.addresses import MARIADB_PORT, REDIS_PORT, SERVICES_PORT, TUNNEL_SERVICES, TUNNEL_WEB
 from harness.budgets import CONNECT_TIMEOUT
 from harness.deployment import Deployment
 from harness.experiment import Experiment
@@ -26,7 +25,7 @@ from harness.nodes import Gateway, Node
 from harness.probes.tcp import TcpConnect
 from harness.wireguard import INTERFACE
 
-DECLARED = (MARIADB_PORT, REDIS_PORT, SERVICES_PORT)
+DECLARED = pytest.mark.parametrize("target", ["mariadb", "redis", "services"])
 UNDECLARED = (3307, 22, 5555)
 
 REFUSED_OR_DROPPED = (Outcome.REFUSED, Outcome.TIMED_OUT)
@@ -37,13 +36,15 @@ TCP_HEADERS = 40  # bytes of IPv4 and TCP in a packet that is full
 def test_declared_are_the_documented_ports(deployment: Deployment) -> None:
     """MariaDB, Redis and the services application are declared, each at its static address on services-net."""
     plan = deployment.plan
-    documented = {MARIADB_PORT: plan.mariadb, REDIS_PORT: plan.redis, SERVICES_PORT: plan.services}
+    destinations = {"mariadb": plan.mariadb, "redis": plan.redis, "services": plan.services}
     declared = deployment.wireguard_services.forwards()
     assert set(declared) == {
-        Forward(port=port, protocol="tcp", destination=destination) for port, destination in documented.items()
+        Forward(port=port, protocol="tcp", destination=destinations[target])
+        for target, port in declared_ports(deployment).items()
     }
 
 
+@pytest.mark.ours("rules of the gateway")
 def test_nat_rules_are_exactly_what_is_declared(deployment: Deployment) -> None:
     """Each declared port has one DNAT and one MASQUERADE rule as documented, and there is no other rule."""
     gateway = deployment.wireguard_services
@@ -55,6 +56,7 @@ def test_nat_rules_are_exactly_what_is_declared(deployment: Deployment) -> None:
     }
 
 
+@pytest.mark.ours("rules of the gateway")
 def test_webs_gateway_forwards_nothing(deployment: Deployment) -> None:
     """Web's gateway has no nat rule of its own and lets nothing through."""
     gateway = deployment.wireguard_web
@@ -63,6 +65,7 @@ def test_webs_gateway_forwards_nothing(deployment: Deployment) -> None:
     assert gateway.policies()["filter", "FORWARD"] == "DROP"
 
 
+@pytest.mark.ours("rules of the gateway")
 def test_forwarding_is_closed_but_for_what_is_declared(deployment: Deployment) -> None:
     """The FORWARD chain drops by policy and accepts answers, and what the DNAT of a declared port sends on."""
     gateway = deployment.wireguard_services
@@ -78,25 +81,27 @@ def test_forwarding_is_closed_but_for_what_is_declared(deployment: Deployment) -
     )
 
 
+@pytest.mark.ours("rules of the gateway")
 def test_segment_size_is_clamped_to_the_tunnel(deployment: Deployment) -> None:
     """Both sides of a forwarded connection agree on segments that fit into the tunnel."""
     (mtu,) = {address.mtu for address in deployment.wireguard_web.addresses() if address.interface == INTERFACE}
     with capture.tunnel(deployment, "tcp[tcpflags] & tcp-syn != 0") as in_the_tunnel:
-        assert knock(deployment.probe_web, TUNNEL_SERVICES.ip, MARIADB_PORT)
+        assert knock(deployment.probe_web, deployment.plan.tunnel_services.ip, deployment.plan.mariadb_port)
 
-    for sender in (TUNNEL_WEB, TUNNEL_SERVICES):
+    for sender in (deployment.plan.tunnel_web, deployment.plan.tunnel_services):
         opening = in_the_tunnel.lines(f"src host {sender.ip}")
         sizes = {int(size) for line in opening for size in re.findall(r"\bmss (\d+)", line)}
         assert sizes == {mtu - TCP_HEADERS}, f"from {sender.ip}: {opening}"
 
 
-@pytest.mark.parametrize("port", DECLARED)
-def test_using_a_port_counts_on_its_rule_alone(experiment: Experiment, port: int) -> None:
+@DECLARED
+def test_using_a_port_counts_on_its_rule_alone(experiment: Experiment, target: str) -> None:
     """A connection to a declared port moves that port's DNAT counter by one, and no other port's."""
     deployment = experiment.deployment
+    port = declared_ports(deployment)[target]
     with web_held(experiment):
         before = dnat_counters(deployment)
-        assert knock(deployment.probe_web, TUNNEL_SERVICES.ip, port)
+        assert knock(deployment.probe_web, deployment.plan.tunnel_services.ip, port)
         assert moved(before, dnat_counters(deployment)) == {port: 1}
 
 
@@ -120,9 +125,10 @@ def test_redis_sees_the_gateway_as_its_client(deployment: Deployment, side: str)
     assert seen.partition(":")[0] == str(deployment.plan.seen_by_redis(side))
 
 
+@pytest.mark.ours("application")
 def test_web_reads_the_health_page_of_services(deployment: Deployment) -> None:
     """Through the tunnel web gets services' /health/ at 10.100.0.11:8001, and it is well."""
-    url = f"http://{TUNNEL_SERVICES.ip}:{SERVICES_PORT}/health/"
+    url = f"http://{deployment.plan.tunnel_services.ip}:{deployment.plan.services_listen}/health/"
     answered = deployment.web.python(
         "import os, urllib.request\n"
         "with urllib.request.urlopen(os.environ['URL'], timeout=8) as page: print(page.read().decode())",
@@ -135,13 +141,20 @@ def test_web_reads_the_health_page_of_services(deployment: Deployment) -> None:
 @pytest.mark.parametrize("port", UNDECLARED)
 def test_undeclared_port_is_closed(deployment: Deployment, port: int) -> None:
     """A port that is not declared is refused or dropped through the tunnel."""
-    assert TcpConnect("web", str(TUNNEL_SERVICES.ip), port).observe(deployment).outcome in REFUSED_OR_DROPPED
+    assert (
+        TcpConnect("web", str(deployment.plan.tunnel_services.ip), port).observe(deployment).outcome
+        in REFUSED_OR_DROPPED
+    )
 
 
-@pytest.mark.parametrize("port", DECLARED)
-def test_declared_port_is_open(deployment: Deployment, port: int) -> None:
+@DECLARED
+def test_declared_port_is_open(deployment: Deployment, target: str) -> None:
     """A port that is declared connects through the tunnel: what finds the others closed can see an open one."""
-    assert TcpConnect("web", str(TUNNEL_SERVICES.ip), port).observe(deployment).outcome is Outcome.CONNECTED
+    port = declared_ports(deployment)[target]
+    assert (
+        TcpConnect("web", str(deployment.plan.tunnel_services.ip), port).observe(deployment).outcome
+        is Outcome.CONNECTED
+    )
 
 
 def test_nothing_enters_from_tunnel_net(experiment: Experiment) -> None:
@@ -149,12 +162,14 @@ def test_nothing_enters_from_tunnel_net(experiment: Experiment) -> None:
     deployment = experiment.deployment
     with web_held(experiment):
         before = dnat_counters(deployment)
-        for port in DECLARED:
+        for port in declared_ports(deployment).values():
             assert not knock(deployment.probe_web, deployment.plan.underlay_services, port)
         assert moved(before, dnat_counters(deployment)) == {}
 
-        assert knock(deployment.probe_web, TUNNEL_SERVICES.ip, MARIADB_PORT), "the probe cannot connect at all"
-        assert moved(before, dnat_counters(deployment)) == {MARIADB_PORT: 1}
+        assert knock(deployment.probe_web, deployment.plan.tunnel_services.ip, deployment.plan.mariadb_port), (
+            "the probe cannot connect at all"
+        )
+        assert moved(before, dnat_counters(deployment)) == {deployment.plan.mariadb_port: 1}
 
 
 def test_nothing_enters_from_services_net(experiment: Experiment) -> None:
@@ -162,11 +177,13 @@ def test_nothing_enters_from_services_net(experiment: Experiment) -> None:
     deployment = experiment.deployment
     with web_held(experiment):
         before = dnat_counters(deployment)
-        for port in DECLARED:
+        for port in declared_ports(deployment).values():
             assert not knock(deployment.probe_services, deployment.plan.wireguard_services, port)
         assert moved(before, dnat_counters(deployment)) == {}
 
-        assert knock(deployment.probe_services, deployment.plan.mariadb, MARIADB_PORT), "the probe cannot connect"
+        assert knock(deployment.probe_services, deployment.plan.mariadb, deployment.plan.mariadb_port), (
+            "the probe cannot connect"
+        )
 
 
 @pytest.mark.layouts("dev")  # between servers the packet does not come as far as the gateway
@@ -201,7 +218,7 @@ def expect_dropped_on_arrival(deployment: Deployment) -> None:
     """Knock at MariaDB's own address: the packets reach the services gateway, and meet its DROP policy there."""
     gateway = deployment.wireguard_services
     dropped = gateway.unmatched("filter", "FORWARD")
-    assert not knock(deployment.probe_web, deployment.plan.mariadb, MARIADB_PORT)
+    assert not knock(deployment.probe_web, deployment.plan.mariadb, deployment.plan.mariadb_port)
     assert gateway.unmatched("filter", "FORWARD") > dropped, "the packets never came to the gateway"
 
 
@@ -217,6 +234,12 @@ def web_held(experiment: Experiment) -> Iterator[contextlib.ExitStack]:
         undo.callback(web.run, "sh", "-c", "kill -CONT -1")
         web.output("sh", "-c", "kill -STOP -1")
         yield undo
+
+
+def declared_ports(deployment: Deployment) -> dict[str, int]:
+    """The port by which web finds each of the three."""
+    plan = deployment.plan
+    return {"mariadb": plan.mariadb_port, "redis": plan.redis_port, "services": plan.services_listen}
 
 
 def knock(source: Node, host: IPv4Address, port: int) -> bool:

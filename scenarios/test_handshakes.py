@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
+import pytest
+
 from harness import capture, handshakes, traffic
 from harness.addresses import TUNNEL_SERVICES, WIREGUARD_PORT
 from harness.budgets import FLOODED_HANDSHAKE, HANDSHAKE, SETTLE, TRAFFIC
@@ -24,6 +26,8 @@ from harness.model import CommandResult, Outcome
 from harness.nodes import Gateway
 from harness.probes.mariadb import MariaDBQuery
 from harness.waiting import holds_for, wait_until
+
+pytestmark = pytest.mark.ours("gateway")
 
 ELSEWHERE, ELSEWHERE_AGAIN = 40001, 40002  # source ports that WireGuard does not use
 

@@ -13,15 +13,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from harness import capture, clients, keys
-from harness.addresses import (
-    MARIADB_PORT,
-    REDIS_PORT,
-    SERVICES_PORT,
-    TUNNEL_SERVICES,
-    TUNNEL_WEB,
-    WEB_PORT,
-    WIREGUARD_PORT,
-)
+from harness.addresses import SERVICES_PORT, WEB_PORT, WIREGUARD_PORT
 from harness.budgets import RECOVERY
 from harness.capture import Capture
 from harness.compose import RELAYED_MARIADB
@@ -32,7 +24,7 @@ from harness.nodes import Node
 from harness.probes.tcp import TcpConnect
 from harness.wireguard import INTERFACE
 
-BACKENDS = pytest.mark.parametrize(("backend", "port"), [("mariadb", MARIADB_PORT), ("redis", REDIS_PORT)])
+BACKENDS = pytest.mark.parametrize("backend", ["mariadb", "redis"])
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 (what Docker makes of a port that is published without an address)
 PUBLISHED = {
@@ -47,9 +39,6 @@ PUBLISHED = {
 }
 """By whom, where, and which of its ports."""
 
-TUNNEL = TUNNEL_WEB.network
-THROUGH_THE_TUNNEL = TcpConnect("web", str(TUNNEL_SERVICES.ip), MARIADB_PORT)
-
 BUT_THE_RELAY = f"not tcp port {RELAYED_MARIADB}"
 """The test's own client comes in by the interface of the underlay, on a port that only the harness publishes."""
 
@@ -60,9 +49,10 @@ ALL_OF_THE_LOG = 1_000_000  # lines
 
 
 @BACKENDS
-def test_web_cannot_reach_a_backend_by_address(deployment: Deployment, backend: str, port: int) -> None:
+def test_web_cannot_reach_a_backend_by_address(deployment: Deployment, backend: str) -> None:
     """A backend's address on services-net leads nowhere from web; services connects to it."""
     address = str({"mariadb": deployment.plan.mariadb, "redis": deployment.plan.redis}[backend])
+    port = port_of(deployment, backend)
     unreached = TcpConnect("web", address, port).observe(deployment)
     assert unreached.outcome in (Outcome.TIMED_OUT, Outcome.UNREACHABLE, Outcome.REFUSED), unreached
     reached = TcpConnect("services", address, port).observe(deployment)
@@ -70,16 +60,16 @@ def test_web_cannot_reach_a_backend_by_address(deployment: Deployment, backend: 
 
 
 @pytest.mark.parametrize(
-    ("backend", "port"),
-    [pytest.param("mariadb", MARIADB_PORT, marks=pytest.mark.layouts("dev")), ("redis", REDIS_PORT)],
+    "backend", [pytest.param("mariadb", marks=pytest.mark.layouts("dev", "yours")), pytest.param("redis")]
 )
-def test_web_cannot_resolve_a_backend_by_name(deployment: Deployment, backend: str, port: int) -> None:
+def test_web_cannot_resolve_a_backend_by_name(deployment: Deployment, backend: str) -> None:
     """A backend's name means nothing to web; services resolves it and connects."""
-    assert TcpConnect("web", backend, port).observe(deployment).outcome is Outcome.UNRESOLVED
-    assert TcpConnect("services", backend, port).observe(deployment).outcome is Outcome.CONNECTED
+    name, port = deployment.node(backend).service, port_of(deployment, backend)
+    assert TcpConnect("web", name, port).observe(deployment).outcome is Outcome.UNRESOLVED
+    assert TcpConnect("services", name, port).observe(deployment).outcome is Outcome.CONNECTED
 
 
-@pytest.mark.layouts("dev")  # on a server of its own there is another network with these addresses
+@pytest.mark.layouts("dev", "yours")  # on a server of its own there is another network with these addresses
 def test_web_has_no_route_to_services_net(deployment: Deployment) -> None:
     """No route of web's namespace leads to services-net; one of the services gateway does."""
     assert leading_to(deployment.plan.services_net, deployment.wireguard_web) == []
@@ -95,6 +85,7 @@ def test_web_has_no_network_but_its_gateways(deployment: Deployment) -> None:
     assert deployment.web.output("readlink", "/proc/self/ns/net") == gateway.output("readlink", "/proc/self/ns/net")
 
 
+@pytest.mark.ours("ports of the host")
 def test_only_what_is_meant_to_be_is_published(deployment: Deployment, layout: str) -> None:
     """The files publish 8000 of web and 8001 of services on 127.0.0.1, in production nginx too: never a backend."""
     published = {
@@ -106,15 +97,16 @@ def test_only_what_is_meant_to_be_is_published(deployment: Deployment, layout: s
 
 
 @BACKENDS
-def test_backend_holds_no_port_of_the_host(deployment: Deployment, backend: str, port: int) -> None:
+def test_backend_holds_no_port_of_the_host(deployment: Deployment, backend: str) -> None:
     """No port of the host leads to a backend's container; one leads to services'."""
     node = deployment.node(backend)
     held = {held.container for held in node.engine.published_ports()}
     assert node.name not in held
-    assert not any(node.inspect()["NetworkSettings"]["Ports"].get(f"{port}/tcp") or [])
+    assert not any(node.inspect()["NetworkSettings"]["Ports"].get(f"{port_of(deployment, backend)}/tcp") or [])
     assert deployment.services.name in {held.container for held in deployment.services.engine.published_ports()}
 
 
+@pytest.mark.ours("ports of the host")
 def test_ports_are_held_where_they_are_meant_to_be(deployment: Deployment, layout: str) -> None:
     """Every port of a host that the deployment holds is bound to 127.0.0.1, but for those that are for everybody."""
     own = {node.name: node.service for node in deployment.nodes}
@@ -127,6 +119,7 @@ def test_ports_are_held_where_they_are_meant_to_be(deployment: Deployment, layou
     assert bound == {(service, address) for service, address, _port in PUBLISHED[layout]}
 
 
+@pytest.mark.ours("confinement of containers")
 def test_only_the_gateways_may_administer_the_network(deployment: Deployment) -> None:
     """The gateways have NET_ADMIN and nothing else, and no other container has any capability."""
     granted = {node.service: bounding_set(node) for node in deployment.observed}
@@ -134,6 +127,7 @@ def test_only_the_gateways_may_administer_the_network(deployment: Deployment) ->
     assert granted == expected
 
 
+@pytest.mark.ours("confinement of containers")
 def test_containers_run_with_least_privilege(deployment: Deployment) -> None:
     """Each container drops what it was not given, gains nothing by setuid, and writes nowhere but where it must."""
     for node in deployment.observed:
@@ -149,12 +143,14 @@ def test_containers_run_with_least_privilege(deployment: Deployment) -> None:
         assert not node.run("sh", "-c", ": >/usr/written").ok, node
 
 
+@pytest.mark.ours("confinement of containers")
 def test_applications_and_backends_are_not_root(deployment: Deployment) -> None:
     """Only the gateways run as root."""
     users = {node.service: node.output("id", "-u").strip() for node in deployment.nodes}
     assert sorted(service for service, user in users.items() if user == "0") == ["wireguard-services", "wireguard-web"]
 
 
+@pytest.mark.ours("confinement of containers")
 def test_containers_are_bounded(deployment: Deployment) -> None:
     """Each container has a memory limit, log rotation, an init, and is restarted unless it was stopped."""
     for node in deployment.observed:
@@ -168,7 +164,7 @@ def test_containers_are_bounded(deployment: Deployment) -> None:
 def test_secrets_are_shown_nowhere(deployment: Deployment) -> None:
     """No private key, preshared key or password is in an environment, a command line, a label, a mount or a log.
 
-    The same search finds what may be shown: the public keys, the database user's name, each container's program.
+    The same search finds what may be shown: the database user's name.
     """
     shown = {node.service: what_is_shown(node) for node in deployment.nodes}
 
@@ -181,17 +177,23 @@ def test_secrets_are_shown_nowhere(deployment: Deployment) -> None:
     ]
     assert not leaks
 
-    own = {"wireguard-web": deployment.credentials.keys.web, "wireguard-services": deployment.credentials.keys.services}
-    for service, pair in own.items():
-        assert pair.public in shown[service]["log"]
-    for node in (deployment.web, deployment.services, deployment.celery):
-        user = f"DATABASE_USER={node.environment()['DATABASE_USER']}"
+    for node in (deployment.web, deployment.services):
+        user = f"={node.environment()['DATABASE_USER']}"
         assert user in shown[node.service]["inspect"]
         assert user in shown[node.service]["environment"]
+
+
+@pytest.mark.ours("programs and logs")
+def test_what_may_be_shown_is(deployment: Deployment) -> None:
+    """The search for secrets sees what there is in logs and command lines: public keys, each container's program."""
+    own = {"wireguard-web": deployment.credentials.keys.web, "wireguard-services": deployment.credentials.keys.services}
+    for service, pair in own.items():
+        assert pair.public in what_is_shown(deployment.node(service))["log"]
     for service, program in {"mariadb": "mariadbd", "redis": "redis-server", "web": "python"}.items():
-        assert program in shown[service]["processes"]
+        assert program in what_is_shown(deployment.node(service))["processes"]
 
 
+@pytest.mark.ours("secret files")
 def test_secret_files_are_for_their_owner_alone(deployment: Deployment) -> None:
     """Each secret is there, and readable by the one user that needs it; a public key may be read by all."""
     definitions = deployment.configuration()["services"]
@@ -207,7 +209,8 @@ def test_secret_files_are_for_their_owner_alone(deployment: Deployment) -> None:
 @pytest.mark.parametrize("end", ["wireguard-web", "wireguard-services"])
 def test_blackhole_lies_under_the_tunnel(deployment: Deployment, end: str) -> None:
     """On both ends the tunnel's subnet leads into wg0, and without it into a blackhole: nowhere else."""
-    routes = [route for route in deployment.node(end).routes() if route.destination == str(TUNNEL)]
+    tunnel = str(deployment.plan.tunnel_web.network)
+    routes = [route for route in deployment.node(end).routes() if route.destination == tunnel]
     preferred, last = sorted(routes, key=lambda route: route.metric)
     assert (preferred.kind, preferred.device) == ("unicast", INTERFACE)
     assert last.kind == "blackhole"
@@ -227,23 +230,24 @@ def test_tunnel_fails_closed_when_it_is_down(experiment: Experiment) -> None:
         gateway.output("ip", "link", "set", INTERFACE, "down")
 
         with capture.underlay(deployment) as underlay:
-            for port in (MARIADB_PORT, REDIS_PORT, SERVICES_PORT):
-                refused = TcpConnect("web", str(TUNNEL_SERVICES.ip), port).observe(deployment)
+            for port in (deployment.plan.mariadb_port, deployment.plan.redis_port, deployment.plan.services_listen):
+                refused = TcpConnect("web", str(deployment.plan.tunnel_services.ip), port).observe(deployment)
                 assert refused.outcome is Outcome.UNREACHABLE, refused  # had it waited, it would be TIMED_OUT
-        assert in_the_clear(underlay) == []
+        assert in_the_clear(deployment, underlay) == []
 
-        aside = (str(TUNNEL_SERVICES.ip), "via", str(deployment.plan.next_hop_web))
+        aside = (str(deployment.plan.tunnel_services.ip), "via", str(deployment.plan.next_hop_web))
         undo.callback(gateway.run, "ip", "route", "delete", *aside)
         gateway.output("ip", "route", "add", *aside)
         with capture.underlay(deployment) as underlay:
-            assert THROUGH_THE_TUNNEL.observe(deployment).outcome is not Outcome.CONNECTED
-        assert in_the_clear(underlay) != []
+            assert through_the_tunnel(deployment).observe(deployment).outcome is not Outcome.CONNECTED
+        assert in_the_clear(deployment, underlay) != []
 
     assert gateway.addresses() == addresses
     assert gateway.routes() == routes
     assert settings_of(gateway.peer()) == settings_of(peer)
 
 
+@pytest.mark.ours("gateway that makes wg0 anew")
 def test_tunnel_fails_closed_while_it_is_rebuilt(experiment: Experiment) -> None:
     """When wg0 is deleted the gateway makes it anew by itself, and meanwhile nothing leaves in the clear."""
     deployment = experiment.deployment
@@ -251,12 +255,14 @@ def test_tunnel_fails_closed_while_it_is_rebuilt(experiment: Experiment) -> None
     addresses, routes, peer = gateway.addresses(), gateway.routes(), gateway.peer()
 
     with experiment.disturbance("wg0 of web's gateway is deleted"), capture.underlay(deployment) as underlay:
-        refused = gateway.output("bash", "-c", DELETE_AND_SEND, "bash", INTERFACE, str(TUNNEL_SERVICES.ip))
+        refused = gateway.output(
+            "bash", "-c", DELETE_AND_SEND, "bash", INTERFACE, str(deployment.plan.tunnel_services.ip)
+        )
         assert int(refused) > 0, "nothing was sent while wg0 was gone"
-        experiment.expect(THROUGH_THE_TUNNEL).becomes(Outcome.CONNECTED, within=RECOVERY)
+        experiment.expect(through_the_tunnel(deployment)).becomes(Outcome.CONNECTED, within=RECOVERY)
 
-    assert in_the_clear(underlay) == []
-    assert underlay.lines(f"udp port {WIREGUARD_PORT}"), "the capture saw nothing of the new tunnel"
+    assert in_the_clear(deployment, underlay) == []
+    assert underlay.lines(f"udp port {deployment.plan.wireguard_port}"), "the capture saw nothing of the new tunnel"
     assert gateway.addresses() == addresses
     assert gateway.routes() == routes
     assert settings_of(gateway.peer()) == settings_of(peer)
@@ -293,6 +299,16 @@ echo "$refused"
 """Deletes an interface, sends to an address 100 times at once, and prints how often that was refused."""
 
 
+def port_of(deployment: Deployment, backend: str) -> int:
+    """Where a backend listens."""
+    return {"mariadb": deployment.plan.mariadb_port, "redis": deployment.plan.redis_port}[backend]
+
+
+def through_the_tunnel(deployment: Deployment) -> TcpConnect:
+    """A connection of web's to MariaDB."""
+    return TcpConnect("web", str(deployment.plan.tunnel_services.ip), deployment.plan.mariadb_port)
+
+
 def leading_to(network: IPv4Network, node: Node) -> list[str]:
     """The destinations of the routes that overlap a network, the default route left out."""
     destinations = [route.destination for route in node.routes() if route.destination != "default"]
@@ -312,7 +328,7 @@ def written_by(node: Node) -> list[str]:
 
 def what_is_shown(node: Node) -> dict[str, str]:
     """What somebody who may look at the container from outside gets to see, by where."""
-    main_process = "cat /proc/1/environ /proc/$(cut -d' ' -f1 /proc/1/task/1/children)/environ"
+    main_process = 'for each in 1 $(cat /proc/1/task/1/children); do cat "/proc/$each/environ"; done'
     return {
         "inspect": json.dumps(node.inspect()),
         "environment": node.output("sh", "-c", main_process),
@@ -342,9 +358,9 @@ def settings_of(peer: object) -> dict[str, object]:
     return {name: getattr(peer, name) for name in names}
 
 
-def in_the_clear(underlay: Capture) -> list[str]:
+def in_the_clear(deployment: Deployment, underlay: Capture) -> list[str]:
     """The packets on the underlay that bear an address of the tunnel, and so are outside of it."""
-    return underlay.lines(f"net {TUNNEL}")
+    return underlay.lines(f"net {deployment.plan.tunnel_web.network}")
 
 
 def readable(captured: Capture, texts: Mapping[str, str]) -> set[str]:
@@ -355,6 +371,6 @@ def readable(captured: Capture, texts: Mapping[str, str]) -> set[str]:
 
 def send_beside_the_tunnel(deployment: Deployment, text: str) -> None:
     """Send a datagram over the underlay itself. WireGuard's port does not answer it."""
-    target = f"UDP4-SENDTO:{deployment.plan.underlay_services}:{WIREGUARD_PORT}"
+    target = f"UDP4-SENDTO:{deployment.plan.underlay_services}:{deployment.plan.wireguard_port}"
     sent = deployment.probe_web.run("sh", "-c", f"echo {text} | socat -u - {target}")
     assert sent.ok, sent

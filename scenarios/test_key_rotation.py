@@ -27,6 +27,8 @@ from harness.waiting import holds_for, wait_until
 from harness.wireguard import INTERFACE
 from harness.workbench import KEYS, Workbench
 
+pytestmark = pytest.mark.ours("key files")
+
 BOTH_ENDS = pytest.mark.parametrize("end", ["wireguard-web", "wireguard-services"])
 
 

@@ -15,6 +15,8 @@ from harness.experiment import Experiment
 from harness.nodes import Gateway
 from harness.wireguard import INTERFACE
 
+pytestmark = pytest.mark.ours("gateway")
+
 TCP_HEADERS = 40  # bytes of IPv4 and TCP
 OUTER_HEADERS = (
     74  # bytes of Ethernet, IPv4, UDP and WireGuard's own around a packet as large as the MTU (paper, 5.4.6)

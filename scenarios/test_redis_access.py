@@ -18,7 +18,6 @@ import pytest
 import redis
 
 from harness import clients
-from harness.addresses import REDIS_PORT
 from harness.budgets import ANSWER_TIMEOUT, CLIENT_LISTED, EXPIRY
 from harness.clients import TRANSFER_TIMEOUT
 from harness.deployment import Deployment
@@ -96,7 +95,7 @@ def test_each_route_is_the_one_it_claims_to_be(deployment: Deployment, connect: 
 def test_both_routes_end_at_the_same_redis(deployment: Deployment, connect: Connect) -> None:
     """Both routes lead to one and the same server process, that of the Redis container."""
     servers = {side: connect(side).info("server") for side in OTHER}
-    own = deployment.redis_cli("-p", str(REDIS_PORT), "INFO", "server")
+    own = deployment.redis_cli("INFO", "server")
 
     assert servers["web"]["run_id"] == servers["services"]["run_id"]
     assert f"run_id:{servers['web']['run_id']}" in own.split()

@@ -38,6 +38,8 @@ from harness.probes.tcp import TcpConnect
 from harness.waiting import holds_for, wait_until
 from harness.workbench import KEYS, Workbench, ending
 
+pytestmark = pytest.mark.ours("gateway and application")
+
 REMOTE = str(TUNNEL_SERVICES.ip)
 NO_WAY = (Outcome.TIMED_OUT, Outcome.UNREACHABLE)
 """How a client learns that nobody is at an address: not at all, or when the last router gives up on it."""

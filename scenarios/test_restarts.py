@@ -29,6 +29,8 @@ from harness.traffic import Load
 from harness.waiting import wait_until
 from harness.wireguard import INTERFACE
 
+pytestmark = pytest.mark.ours("gateway")
+
 THROUGH_THE_TUNNEL = TcpConnect("web", str(TUNNEL_SERVICES.ip), MARIADB_PORT)
 
 STOP_GRACE = 5  # seconds, as in the compose file

@@ -26,6 +26,8 @@ from harness.probes.tcp import TcpConnect
 from harness.waiting import wait_until
 from harness.wireguard import INTERFACE
 
+pytestmark = pytest.mark.ours("gateway")
+
 THROUGH_THE_TUNNEL = TcpConnect("web", str(TUNNEL_SERVICES.ip), MARIADB_PORT)
 """From inside web's namespace: the harness's own ways in lead to the address that web's gateway has left."""
 

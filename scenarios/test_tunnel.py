@@ -12,7 +12,6 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from harness import capture, keys
-from harness.addresses import TUNNEL_SERVICES, TUNNEL_WEB, WIREGUARD_PORT
 from harness.budgets import HANDSHAKE, TRAFFIC
 from harness.deployment import Deployment
 from harness.experiment import Experiment
@@ -53,7 +52,7 @@ def test_received_bytes_grow_with_traffic(deployment: Deployment) -> None:
     count, size = 10, 1000
     before = received(deployment)
 
-    pinged = ping(deployment, TUNNEL_SERVICES.ip, "-c", str(count), "-i", "0.02", "-s", str(size))
+    pinged = ping(deployment, deployment.plan.tunnel_services.ip, "-c", str(count), "-i", "0.02", "-s", str(size))
     assert f"{count} received" in pinged.stdout, pinged
 
     wait_until(
@@ -81,13 +80,15 @@ def test_peer_key_derives_from_the_other_ends_private_key(deployment: Deployment
 
 @BOTH_ENDS
 def test_preshared_key_is_set(deployment: Deployment, end: str) -> None:
-    """Both ends mix a preshared key into the handshake."""
+    """Both ends mix a preshared key into the handshake, where they were given one."""
+    if not deployment.credentials.keys.preshared:
+        pytest.skip("no end was given a preshared key")
     assert gateway_of(deployment, end).peer().preshared_key_set
 
 
 def test_web_knows_the_endpoint_of_services(deployment: Deployment) -> None:
     """Web's end sends to the services gateway's address on tunnel-net, on WireGuard's port."""
-    expected = f"{deployment.plan.underlay_services}:{WIREGUARD_PORT}"
+    expected = f"{deployment.plan.underlay_services}:{deployment.plan.wireguard_port}"
     assert deployment.wireguard_web.environment()["WG_PEER_ENDPOINT"] == expected
     assert deployment.wireguard_web.peer().endpoint == expected
 
@@ -96,38 +97,42 @@ def test_services_has_learnt_the_endpoint_of_web(deployment: Deployment, layout:
     """The services end was told no endpoint and has learnt from the handshake where web's end is."""
     address, _, port = str(deployment.wireguard_services.peer().endpoint).rpartition(":")
     assert address == str(deployment.plan.underlay_web)
-    assert port == str(WIREGUARD_PORT) or layout == "prod"  # where the web server's NAT has chosen it
+    own = deployment.wireguard_web.interface().listen_port
+    assert port == str(own) or layout == "prod"  # where the web server's NAT has chosen it
 
 
 def test_exactly_one_end_initiates(deployment: Deployment) -> None:
     """Only web's end is given an endpoint: were both, handshakes could cross and each wait 5 s."""
-    told = [gateway.service for gateway in deployment.gateways if gateway.environment().get("WG_PEER_ENDPOINT")]
+    told = [gateway.role for gateway in deployment.gateways if gateway.environment().get("WG_PEER_ENDPOINT")]
     assert told == ["wireguard-web"]
 
 
-@pytest.mark.parametrize(
-    ("end", "other"), [("wireguard-web", TUNNEL_SERVICES), ("wireguard-services", TUNNEL_WEB)], ids=str
-)
-def test_allowed_ips_are_the_other_end_alone(deployment: Deployment, end: str, other: IPv4Interface) -> None:
+@BOTH_ENDS
+def test_allowed_ips_are_the_other_end_alone(deployment: Deployment, end: str) -> None:
     """Each end accepts from its peer, and sends to it, the peer's own tunnel address and no other."""
+    other = tunnel_address(deployment, opposite(end))
     assert gateway_of(deployment, end).peer().allowed_ips == (IPv4Network(other.ip),)
 
 
-@pytest.mark.parametrize(
-    ("end", "own"), [("wireguard-web", TUNNEL_WEB), ("wireguard-services", TUNNEL_SERVICES)], ids=str
-)
-def test_wg0_bears_the_documented_address(deployment: Deployment, end: str, own: IPv4Interface) -> None:
+@BOTH_ENDS
+def test_wg0_bears_the_documented_address(deployment: Deployment, end: str) -> None:
     """Web's end is 10.100.0.10/24 and services' is 10.100.0.11/24, on every copy of the deployment."""
     found = [address.address for address in gateway_of(deployment, end).addresses() if address.interface == INTERFACE]
-    assert found == [own]
+    assert found == [tunnel_address(deployment, end)]
 
 
+@pytest.mark.ours("keepalive of 25 s")
 @pytest.mark.parametrize(("end", "seconds"), [("wireguard-web", 25), ("wireguard-services", 0)])
-def test_keepalive_comes_from_the_initiator_alone(deployment: Deployment, end: str, seconds: int) -> None:
+def test_keepalive_is_the_documented_one(deployment: Deployment, end: str, seconds: int) -> None:
     """Web's end keeps the session and the way back open every 25 s; services' end does not."""
-    gateway = gateway_of(deployment, end)
-    assert int(gateway.environment().get("WG_PERSISTENT_KEEPALIVE", "0")) == seconds
-    assert gateway.peer().persistent_keepalive == seconds
+    assert int(gateway_of(deployment, end).environment().get("WG_PERSISTENT_KEEPALIVE", "0")) == seconds
+
+
+def test_keepalive_comes_from_the_initiator_alone(deployment: Deployment) -> None:
+    """Web's end keeps the session and the way back open as often as it was told; services' end does not."""
+    web, services = deployment.gateways
+    assert web.peer().persistent_keepalive == int(web.environment()["WG_PERSISTENT_KEEPALIVE"]) > 0
+    assert services.peer().persistent_keepalive == 0
 
 
 @BOTH_ENDS
@@ -139,22 +144,26 @@ def test_mtu_is_as_configured(deployment: Deployment, end: str) -> None:
 
 @BOTH_ENDS
 def test_listen_port_is_as_configured(deployment: Deployment, end: str) -> None:
-    """Both ends listen on UDP 51820."""
-    assert gateway_of(deployment, end).interface().listen_port == WIREGUARD_PORT
+    """Both ends listen on UDP 51820, or where they were told to."""
+    gateway = gateway_of(deployment, end)
+    told = gateway.environment().get("WG_LISTEN_PORT")
+    if told is None and end == "wireguard-web":
+        pytest.skip("it begins, was told no port, and may take any")
+    assert str(gateway.interface().listen_port) == told
 
 
 @pytest.mark.parametrize("short_of_the_limit", [1, 0])
 def test_packet_up_to_the_mtu_passes_whole(deployment: Deployment, short_of_the_limit: int) -> None:
     """A packet of 1420 bytes, or one less, that may not be fragmented crosses the tunnel and is answered."""
     size = mtu(deployment.wireguard_web) - short_of_the_limit
-    pinged = ping(deployment, TUNNEL_SERVICES.ip, "-M", "do", "-c", "1", "-s", str(size - HEADERS))
+    pinged = ping(deployment, deployment.plan.tunnel_services.ip, "-M", "do", "-c", "1", "-s", str(size - HEADERS))
     assert pinged.ok, pinged
 
 
 def test_packet_over_the_mtu_is_refused_at_once(deployment: Deployment) -> None:
     """A packet of 1421 bytes that may not be fragmented is refused where it is sent, not lost on the way."""
     size = mtu(deployment.wireguard_web) + 1
-    pinged = ping(deployment, TUNNEL_SERVICES.ip, "-M", "do", "-c", "1", "-s", str(size - HEADERS))
+    pinged = ping(deployment, deployment.plan.tunnel_services.ip, "-M", "do", "-c", "1", "-s", str(size - HEADERS))
     assert not pinged.ok, pinged
     assert "message too long" in pinged.stderr.lower(), pinged
 
@@ -164,9 +173,13 @@ def test_packet_over_the_mtu_passes_in_fragments(deployment: Deployment, beyond_
     """A packet over the MTU that may be fragmented is, and crosses the tunnel."""
     size = mtu(deployment.wireguard_web) + beyond_the_limit
     with capture.tunnel(deployment, "icmp or ip[6:2] & 0x3fff != 0") as in_the_tunnel:
-        pinged = ping(deployment, TUNNEL_SERVICES.ip, "-M", "dont", "-c", "1", "-s", str(size - HEADERS))
+        pinged = ping(
+            deployment, deployment.plan.tunnel_services.ip, "-M", "dont", "-c", "1", "-s", str(size - HEADERS)
+        )
     assert pinged.ok, pinged
-    assert in_the_tunnel.lines(f"src host {TUNNEL_WEB.ip} and ip[6:2] & 0x1fff != 0"), "nothing was fragmented"
+    assert in_the_tunnel.lines(f"src host {deployment.plan.tunnel_web.ip} and ip[6:2] & 0x1fff != 0"), (
+        "nothing was fragmented"
+    )
 
 
 def test_full_packets_cross_the_underlay_unfragmented(deployment: Deployment) -> None:
@@ -177,16 +190,17 @@ def test_full_packets_cross_the_underlay_unfragmented(deployment: Deployment) ->
     fragments, full = "ip[6:2] & 0x3fff != 0", str(mtu(deployment.wireguard_web) - HEADERS)
     too_big_for_the_underlay = "2000"
     with capture.underlay(deployment) as underlay:
-        through = ping(deployment, TUNNEL_SERVICES.ip, "-M", "do", "-c", "1", "-s", full)
+        through = ping(deployment, deployment.plan.tunnel_services.ip, "-M", "do", "-c", "1", "-s", full)
         beside = ping(deployment, deployment.plan.underlay_services, "-c", "1", "-s", too_big_for_the_underlay)
     assert through.ok, through
     assert beside.ok, beside
 
-    assert underlay.lines(f"udp port {WIREGUARD_PORT} and greater {mtu(deployment.wireguard_web)}")
+    assert underlay.lines(f"udp port {deployment.plan.wireguard_port} and greater {mtu(deployment.wireguard_web)}")
     assert not underlay.lines(f"udp and {fragments}")
     assert underlay.lines(f"icmp and {fragments}"), "the capture cannot see fragments"
 
 
+@pytest.mark.ours("health check of the gateway")
 @BOTH_ENDS
 def test_health_check_agrees(deployment: Deployment, end: str) -> None:
     """The gateway's own health check passes, and says how old the handshake is."""
@@ -195,8 +209,9 @@ def test_health_check_agrees(deployment: Deployment, end: str) -> None:
     assert "the last handshake with" in checked.stdout
 
 
+@pytest.mark.ours("health check of the gateway")
 def test_health_check_sees_a_tunnel_that_is_down(experiment: Experiment) -> None:
-    """The gateway's health check fails, with the reason, while wg0 is down."""
+    """The health check of the gateway fails, with the reason, while wg0 is down."""
     gateway = experiment.deployment.wireguard_web
     with experiment.disturbance("wg0 of web's gateway is down") as undo:
         undo.callback(gateway.run, "ip", "link", "set", INTERFACE, "up")
@@ -206,6 +221,7 @@ def test_health_check_sees_a_tunnel_that_is_down(experiment: Experiment) -> None
         assert f"{INTERFACE} is down" in checked.stdout
 
 
+@pytest.mark.ours("report of what the gateway uses")
 @BOTH_ENDS
 def test_implementation_is_the_one_at_work(deployment: Deployment, end: str) -> None:
     """Which WireGuard a gateway uses, the kernel's or wireguard-go, is reported, and is what made wg0."""
@@ -217,6 +233,7 @@ def test_implementation_is_the_one_at_work(deployment: Deployment, end: str) -> 
     assert f"using {reported} " in gateway.logs(tail=10_000)
 
 
+@pytest.mark.ours("setting WG_IMPLEMENTATION")
 @pytest.mark.needs_kernel_wireguard
 def test_kernel_and_wireguard_go_understand_each_other(experiment: Experiment) -> None:
     """A gateway that is made to use wireguard-go shakes hands with one that uses the kernel's WireGuard."""
@@ -234,12 +251,17 @@ def test_kernel_and_wireguard_go_understand_each_other(experiment: Experiment) -
         )
         assert deployment.wireguard_web.implementation() == "wireguard-go"
         assert deployment.wireguard_services.implementation() == "kernel"
-        assert ping(deployment, TUNNEL_SERVICES.ip, "-c", "1").ok
+        assert ping(deployment, deployment.plan.tunnel_services.ip, "-c", "1").ok
 
 
 def gateway_of(deployment: Deployment, end: str) -> Gateway:
     """The gateway at one end."""
-    return {gateway.service: gateway for gateway in deployment.gateways}[end]
+    return {gateway.role: gateway for gateway in deployment.gateways}[end]
+
+
+def tunnel_address(deployment: Deployment, end: str) -> IPv4Interface:
+    """The address of an end in the tunnel."""
+    return {"wireguard-web": deployment.plan.tunnel_web, "wireguard-services": deployment.plan.tunnel_services}[end]
 
 
 def opposite(end: str) -> str:
@@ -266,7 +288,7 @@ def mtu(gateway: Gateway) -> int:
 
 def received(deployment: Deployment) -> dict[str, int]:
     """How many bytes each end has received."""
-    return {gateway.service: gateway.peer().transfer_rx for gateway in deployment.gateways}
+    return {gateway.role: gateway.peer().transfer_rx for gateway in deployment.gateways}
 
 
 def ping(deployment: Deployment, target: IPv4Address, *options: str) -> CommandResult:

@@ -75,6 +75,31 @@ def test_a_plan_that_is_none_is_wrong_usage(clone: Path) -> None:
     assert "there is no address plan 100" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--map", "web=shop"], "--map is about your own deployment, which --compose FILE names"),
+        (["--allow-faults"], "--allow-faults is about your own deployment"),
+        (["--compose", "none.yml"], "there is no file none.yml"),
+        (
+            ["--compose", "compose/docker-compose.yml", "--layout", "prod"],
+            "--layout is about this project's own layouts",
+        ),
+        (["--compose", "compose/docker-compose.yml", "--plan", "3"], "--plan is about this project's own layouts"),
+        (["--compose", "compose/docker-compose.yml", "-n", "2"], "there can be only one worker: leave -n out"),
+        (["--compose", "compose/docker-compose.yml", "--map", "front=x"], "'front' is no part of the deployment"),
+    ],
+)
+def test_what_cannot_be_asked_of_your_own_deployment_is_wrong_usage(
+    clone: Path, arguments: list[str], said: str
+) -> None:
+    """One sentence says why, before anything is started."""
+    result = pytest_in(clone, "scenarios/", *arguments)
+    assert result.exit_status == pytest.ExitCode.USAGE_ERROR, result
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_shards_part_the_scenarios(clone: Path) -> None:
     """Each scenario is collected by one of two machines, with workers or without."""
     (clone / "scenarios" / "test_more.py").write_text(

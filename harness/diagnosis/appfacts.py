@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
+from harness.diagnosis import settings
 from harness.diagnosis.containerfacts import NodeFacts
 from harness.diagnosis.evidence import UnseenError
-from harness.redaction import REMOVED
 
 T = TypeVar("T")
 
@@ -70,14 +70,7 @@ class AppFacts(NodeFacts):
     @property
     def broker_url(self) -> SplitResult | None:
         """Where it was told that Redis is; None when it was not told, or not so that it can be read."""
-        url = self.environment.get("CELERY_BROKER_URL") or self.environment.get("REDIS_URL") or ""
-        url = url.replace(REMOVED, "removed")  # brackets mean an IPv6 address in a URL
-        try:
-            parts = urlsplit(url)
-            _ = parts.port
-        except ValueError:
-            return None
-        return parts if parts.hostname else None
+        return settings.broker_url(self.environment)
 
 
 def _reach(entry: Mapping[str, Any]) -> Reach:

@@ -91,9 +91,14 @@ class NodeFacts:
         return self.evidence.host
 
     @property
+    def documented(self) -> str:
+        """The documented service whose part it plays: its own name, unless it was said to have another one."""
+        return self.evidence.role or self.service
+
+    @property
     def role(self) -> Role:
         """What it is in the deployment."""
-        return role_of(self.service, self.environment)
+        return role_of(self.documented, self.environment)
 
     @property
     def is_starting(self) -> bool:

@@ -42,15 +42,17 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeEvidence:
-    """What was seen of one container. `service` is its role in the deployment, `name` the container's own.
+    """What was seen of one container. `service` is its name in the deployment, `name` the container's own.
 
-    `host` names its engine, where the deployment has several.
+    `host` names its engine, where the deployment has several; `role` is the documented service whose part it plays,
+    where that has another name.
     """
 
     service: str
     name: str
     pieces: Mapping[str, Piece]
     host: str = ""
+    role: str = ""
 
     def text(self, piece: str) -> str:
         """A piece's text; raises `UnseenError` when it could not be seen."""
@@ -167,6 +169,7 @@ class Snapshot:
                     "service": node.service,
                     "name": node.name,
                     "host": node.host,
+                    **({"role": node.role} if node.role else {}),
                     "pieces": {
                         name: {"text": piece.text} if piece.missing is None else {"missing": piece.missing}
                         for name, piece in node.pieces.items()
@@ -221,6 +224,7 @@ def _snapshot(bundle: dict[str, Any]) -> Snapshot:
                 service=_is(str, node["service"]),
                 name=_is(str, node["name"]),
                 host=_is(str, node["host"]),
+                role=_is(str, node.get("role", "")),
                 pieces={_is(str, name): _piece(piece) for name, piece in _is(dict, node["pieces"]).items()},
             )
             for node in _is(list, bundle["nodes"])

@@ -8,12 +8,11 @@ from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import TypeVar
 
-from harness.addresses import MARIADB_PORT, REDIS_PORT
+from harness.diagnosis import settings
 from harness.diagnosis.evidence import HostEvidence, Snapshot, UnseenError
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts, Reach
 from harness.diagnosis.roles import Role
 
-_PORTS = {"database": MARIADB_PORT, "broker": REDIS_PORT}
 _NAMES = {"database": ("mariadb", "mysql", "database", "db"), "broker": ("redis", "valkey", "broker")}
 _UP_TO_DATE = 180.0  # seconds; REJECT_AFTER_TIME of WireGuard's paper, section 6.1
 
@@ -109,7 +108,7 @@ class Facts:
     def back(self) -> GatewayFacts | None:
         """The gateway in front of the backends: the one that forwards."""
         forwarding = [each for each in self.gateways if "WG_FORWARD_PORTS" in each.environment]
-        named = [each for each in self.gateways if each.service == "wireguard-services"]
+        named = [each for each in self.gateways if each.documented == "wireguard-services"]
         return next(iter([*named, *forwarding]), None)
 
     @cached_property
@@ -148,7 +147,7 @@ class Facts:
         beside = tuple(self.subnets_of(app))
         return (
             behind
-            or app.service == "web"
+            or app.documented == "web"
             or any(
                 self.in_tunnel(host) and not any(IPv4Address(host or "") in subnet for subnet in beside)
                 for host in _hosts(app)
@@ -192,17 +191,14 @@ class Facts:
         tunnelled = self.uses_tunnel(app)
         environment = app.environment
         host = environment.get("DATABASE_HOST") or None
-        text = environment.get("DATABASE_PORT") or ""
-        port = int(text) if text.isdecimal() else _PORTS["database"]
-        yield self._path(app, "database", host, port, tunnelled=tunnelled)
+        ports = settings.backend_ports(environment)
+        yield self._path(app, "database", host, ports["database"], tunnelled=tunnelled)
         url = app.broker_url
-        yield self._path(
-            app, "broker", url.hostname if url else None, (url and url.port) or _PORTS["broker"], tunnelled=tunnelled
-        )
+        yield self._path(app, "broker", url.hostname if url else None, ports["broker"], tunnelled=tunnelled)
         if not tunnelled or self.back is None or self.back.wanted_address is None:
             return
         for forward in self.back.declared:
-            if forward.port not in _PORTS.values() and forward.protocol == "tcp":
+            if forward.port not in ports.values() and forward.protocol == "tcp":
                 yield self._path(app, "forward", str(self.back.wanted_address.ip), forward.port, tunnelled=True)
 
     def _path(self, app: AppFacts, kind: str, host: str | None, port: int, *, tunnelled: bool) -> Path:
@@ -282,5 +278,5 @@ def _hosts(app: AppFacts) -> tuple[str | None, ...]:
 
 def _is_kind(node: NodeFacts, kind: str) -> bool:
     container = node.container
-    words = (node.service.lower(), container.image.lower().rpartition("/")[2])
+    words = (node.documented.lower(), container.image.lower().rpartition("/")[2])
     return any(word.startswith(name) for word in words for name in _NAMES[kind])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from urllib.parse import SplitResult, urlsplit
 
+from harness.addresses import MARIADB_PORT, REDIS_PORT
 from harness.diagnosis.roles import Role
+from harness.redaction import REMOVED
 
 PRIVATE_KEY_FILE = "WG_PRIVATE_KEY_FILE"
 PRESHARED_KEY_FILE = "WG_PRESHARED_KEY_FILE"
@@ -31,6 +34,28 @@ _EITHER = {
 _REQUIRED = {Role.GATEWAY: GATEWAY_REQUIRED, Role.APP: APP_REQUIRED}
 _KNOWN = {Role.GATEWAY: GATEWAY_SETTINGS, Role.APP: APP_SETTINGS}
 _ALIKE = 0.8  # how alike two names have to be to be one that was misspelt (difflib's ratio)
+
+
+def backend_ports(environment: Mapping[str, str]) -> dict[str, int]:
+    """At which port an application was told that its `database` and its `broker` are; their own where it was not."""
+    text = environment.get("DATABASE_PORT") or ""
+    url = broker_url(environment)
+    return {
+        "database": int(text) if text.isdecimal() else MARIADB_PORT,
+        "broker": (url and url.port) or REDIS_PORT,
+    }
+
+
+def broker_url(environment: Mapping[str, str]) -> SplitResult | None:
+    """Where an application was told that Redis is; None when it was not told, or not so that it can be read."""
+    url = environment.get("CELERY_BROKER_URL") or environment.get("REDIS_URL") or ""
+    url = url.replace(REMOVED, "removed")  # brackets mean an IPv6 address in a URL
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if parts.hostname else None
 
 
 def missing(role: Role, environment: Mapping[str, str]) -> tuple[str, ...]:

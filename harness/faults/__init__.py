@@ -44,6 +44,8 @@ class Fault(abc.ABC):
     """A change that a healthy deployment bears: no error may be found."""
     layouts: ClassVar[tuple[str, ...]] = LAYOUTS
     """Where this can happen at all."""
+    anywhere: ClassVar[bool] = False
+    """Whether it acts on what any deployment of this kind has, so that it can be put into one that is not ours."""
 
     @property
     @abc.abstractmethod

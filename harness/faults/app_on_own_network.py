@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness import recreation
-from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -28,9 +27,9 @@ class AppOnOwnNetwork(Fault):
     seen = "web's page cannot be reached, and web itself finds no network that leads to 10.100.0.11"
     roots = frozenset({"app-outside-gateway"})
 
-    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+    def symptom(self, deployment: Deployment) -> Symptom:
         """From where web is no route leads into the tunnel."""
-        probe = TcpConnect("web", str(TUNNEL_SERVICES.ip), MARIADB_PORT)
+        probe = TcpConnect("web", str(deployment.plan.tunnel_services.ip), deployment.plan.mariadb_port)
         return Symptom(probe=probe, outcomes=(Outcome.UNREACHABLE,))
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:

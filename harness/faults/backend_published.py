@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness import disruptions, recreation
-from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage
 
@@ -25,7 +24,7 @@ class BackendPublished(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create MariaDB anew with its port published, on whichever port of the host Docker finds free."""
-        overlay = {"services": {"mariadb": {"ports": [f"0.0.0.0::{MARIADB_PORT}"]}}}
+        overlay = {"services": {"mariadb": {"ports": [f"0.0.0.0::{deployment.plan.mariadb_port}"]}}}
         recreation.redeploy(deployment, undo, overlay, "mariadb")
         disruptions.settle(deployment.mariadb)
 

@@ -6,18 +6,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.addresses import TUNNEL_SERVICES
 from harness.deployment import Deployment
 from harness.faults import Fault
 from harness.keys import KeyPair
 from harness.wireguard import INTERFACE
 
-_IDLE = 99  # in the tunnel's subnet; neither end has it
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdlePeer(Fault):
     """An administrator's notebook, or the next web server: with an address of its own, in nobody's way."""
+
+    anywhere: ClassVar[bool] = True
 
     benign: ClassVar[bool] = True
 
@@ -30,7 +29,7 @@ class IdlePeer(Fault):
         gateway = deployment.wireguard_services
         peer = ("wg", "set", INTERFACE, "peer", KeyPair.generate().public)
         undo.callback(gateway.output, *peer, "remove")
-        gateway.output(*peer, "allowed-ips", f"{TUNNEL_SERVICES.network[_IDLE]}/32")
+        gateway.output(*peer, "allowed-ips", f"{deployment.plan.tunnel_services.network[-2]}/32")
 
 
 CASES: tuple[Fault, ...] = (IdlePeer(),)

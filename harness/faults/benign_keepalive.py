@@ -15,6 +15,8 @@ from harness.wireguard import INTERFACE
 class AnotherKeepalive(Fault):
     """15 s instead of 25: a matter of taste, and of the router in between."""
 
+    anywhere: ClassVar[bool] = True
+
     benign: ClassVar[bool] = True
 
     seconds: int = 15

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness import keys, mutations
-from harness.addresses import TUNNEL_WEB, WIREGUARD_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault
 from harness.keys import KeyPair
@@ -53,10 +52,18 @@ class KeyRotated(Fault):
 def _exchange(deployment: Deployment, old: KeyPair, new: KeyPair) -> None:
     web, services = deployment.gateways
     keepalive = services.environment().get("WG_PERSISTENT_KEEPALIVE", "0")
-    endpoint = f"{deployment.plan.underlay_web}:{WIREGUARD_PORT}"
+    endpoint = f"{deployment.plan.underlay_web}:{deployment.plan.wireguard_port}"
     web.output("bash", "-c", _TAKE_KEY)
     services.output(
-        "bash", "-c", _EXCHANGE_PEER, "bash", old.public, new.public, f"{TUNNEL_WEB.ip}/32", endpoint, keepalive
+        "bash",
+        "-c",
+        _EXCHANGE_PEER,
+        "bash",
+        old.public,
+        new.public,
+        f"{deployment.plan.tunnel_web.ip}/32",
+        endpoint,
+        keepalive,
     )
 
 

@@ -17,6 +17,8 @@ _MONITORED = 9100  # the port of Prometheus's node exporter, which is not here
 class UnrelatedRule(Fault):
     """Somebody's monitoring is let in."""
 
+    anywhere: ClassVar[bool] = True
+
     benign: ClassVar[bool] = True
 
     name = "an extra unrelated iptables rule"

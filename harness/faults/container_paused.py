@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import disruptions
 from harness.addresses import MARIADB_PORT, REDIS_PORT
@@ -22,6 +23,8 @@ _SEEN = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerPaused(Fault):
     """`docker pause`: its connections stay, its port still accepts, and nobody answers."""
+
+    anywhere: ClassVar[bool] = True
 
     service: str
     title: str

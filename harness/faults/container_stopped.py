@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import disruptions
 from harness.deployment import Deployment
@@ -16,6 +17,8 @@ _STOP_GRACE = 5  # seconds, as in the compose file
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStopped(Fault):
     """`docker stop`, which also `restart: unless-stopped` respects."""
+
+    anywhere: ClassVar[bool] = True
 
     service: str
     title: str

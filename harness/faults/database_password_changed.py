@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import disruptions
 from harness.deployment import Deployment
@@ -16,6 +17,8 @@ from harness.probes.mariadb import MariaDBQuery
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabasePasswordChanged(Fault):
     """What is connected stays so; every new login is denied, on both sides of the tunnel."""
+
+    anywhere: ClassVar[bool] = True
 
     name = "database password changed on the server"
     seen = "web and services say that the database denies their login"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness import mutations
-from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -30,7 +29,7 @@ class DatabaseRefuses(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Have its kernel answer as it does for a port on which nobody listens."""
-        refused = f"-p tcp -m tcp --dport {MARIADB_PORT} -j REJECT --reject-with tcp-reset"
+        refused = f"-p tcp -m tcp --dport {deployment.plan.mariadb_port} -j REJECT --reject-with tcp-reset"
         mutations.insert_rule_from_outside(deployment, undo, deployment.mariadb, "filter", "INPUT", refused)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import mutations
-from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -16,6 +16,8 @@ from harness.probes.mariadb import MariaDBQuery
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedForwardRule(Fault):
     """MariaDB's DNAT rule, which was declared and made, is gone."""
+
+    anywhere: ClassVar[bool] = True
 
     name = "MariaDB's DNAT rule is deleted"
     seen = "web reaches Redis, and MariaDB is refused, though its port is declared"
@@ -28,7 +30,7 @@ class DeletedForwardRule(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Delete that one rule."""
         gateway = deployment.wireguard_services
-        mutations.delete_rule(undo, gateway, gateway.dnat(MARIADB_PORT))
+        mutations.delete_rule(undo, gateway, gateway.dnat(deployment.plan.mariadb_port))
 
 
 CASES: tuple[Fault, ...] = (DeletedForwardRule(),)

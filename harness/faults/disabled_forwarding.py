@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import mutations
 from harness.deployment import Deployment
@@ -15,6 +16,8 @@ from harness.probes.mariadb import MariaDBQuery
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisabledForwarding(Fault):
     """net.ipv4.ip_forward is 0 in the namespace of services' gateway."""
+
+    anywhere: ClassVar[bool] = True
 
     name = "ip_forward is 0"
     seen = "the tunnel shakes hands and every rule is there, and whatever web asks for times out"

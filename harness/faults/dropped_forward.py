@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import mutations
-from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -18,6 +18,8 @@ from harness.wireguard import INTERFACE
 class DroppedForward(Fault):
     """The first rule of FORWARD drops MariaDB's packets, before the one that would let them pass."""
 
+    anywhere: ClassVar[bool] = True
+
     name = "FORWARD drops MariaDB's packets"
     seen = "web reaches Redis, and MariaDB times out, also on connections that were open"
     roots = frozenset({"forward-dropped"})
@@ -28,7 +30,8 @@ class DroppedForward(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Insert the rule."""
-        dropped = f"-d {deployment.plan.mariadb}/32 -i {INTERFACE} -p tcp -m tcp --dport {MARIADB_PORT} -j DROP"
+        plan = deployment.plan
+        dropped = f"-d {plan.mariadb}/32 -i {INTERFACE} -p tcp -m tcp --dport {plan.mariadb_port} -j DROP"
         mutations.insert_rule(undo, deployment.wireguard_services, "filter", "FORWARD", dropped)
 
 

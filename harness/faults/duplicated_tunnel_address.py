@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness import recreation
-from harness.addresses import TUNNEL_WEB
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -30,7 +29,7 @@ class DuplicatedTunnelAddress(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with web's address."""
-        environment = {"WG_ADDRESS": str(TUNNEL_WEB)}
+        environment = {"WG_ADDRESS": str(deployment.plan.tunnel_web)}
         overlay = {"services": {"wireguard-services": {"environment": environment}}}
         recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 

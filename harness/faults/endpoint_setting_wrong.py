@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness import disruptions, mutations, recreation
-from harness.addresses import WIREGUARD_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -37,7 +36,7 @@ class EndpointSettingWrong(Fault):
 
         Services forgets where web was, as one that was deployed with it. Else it would tell web where it is.
         """
-        wrong = f"{deployment.plan.tunnel_net[_NOBODY]}:{WIREGUARD_PORT}"
+        wrong = f"{deployment.plan.tunnel_net[_NOBODY]}:{deployment.plan.wireguard_port}"
         overlay = disruptions.with_environment("wireguard-web", {"WG_PEER_ENDPOINT": wrong})
         recreation.redeploy(deployment, undo, overlay, "wireguard-web")
         web, services = deployment.gateways

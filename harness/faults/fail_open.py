@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import capture, disruptions
-from harness.addresses import TUNNEL_WEB
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -24,6 +24,8 @@ _DEFAULT_ROUTE = ("ip", "-4", "route", "show", "default")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailOpen(Fault):
     """What web sends to 10.100.0.11 takes the default route of its gateway, unencrypted."""
+
+    anywhere: ClassVar[bool] = True
 
     name = "wg0 down with fail-open routing"
     seen = "web reaches no backend, and what it sends them can be read on the underlay"
@@ -49,7 +51,7 @@ class FailOpen(Fault):
         gateway.output("ip", "link", "set", INTERFACE, "down")
 
         for route in gateway.routes():
-            if route.kind == "blackhole" and route.destination == str(TUNNEL_WEB.network):
+            if route.kind == "blackhole" and route.destination == str(deployment.plan.tunnel_web.network):
                 blackhole = ("blackhole", route.destination, "metric", str(route.metric))
                 undo.callback(gateway.output, "ip", "route", "replace", *blackhole)
                 gateway.output("ip", "route", "delete", *blackhole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import mutations
 from harness.deployment import Deployment
@@ -15,6 +16,8 @@ from harness.probes.mariadb import MariaDBQuery
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlushedRules(Fault):
     """All rules of the nat table are gone, those of Docker's name server among them."""
+
+    anywhere: ClassVar[bool] = True
 
     name = "NAT rules flushed at run time"
     seen = "open connections go on, and each new one of web's is refused"

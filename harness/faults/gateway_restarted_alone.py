@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from harness import disruptions
-from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -24,9 +23,9 @@ class GatewayRestartedAlone(Fault):
     seen = "the tunnel is up and web runs, but its page does not answer and it has no network but its own loopback"
     roots = frozenset({"namespace-orphaned"})
 
-    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+    def symptom(self, deployment: Deployment) -> Symptom:
         """Where web is nothing is left but loopback."""
-        probe = TcpConnect("web", str(TUNNEL_SERVICES.ip), MARIADB_PORT)
+        probe = TcpConnect("web", str(deployment.plan.tunnel_services.ip), deployment.plan.mariadb_port)
         return Symptom(probe=probe, outcomes=(Outcome.UNREACHABLE,))
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:

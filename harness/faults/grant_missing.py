@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import disruptions
 from harness.deployment import Deployment
@@ -15,6 +16,8 @@ from harness.probes.mariadb import MariaDBQuery
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantMissing(Fault):
     """Its rights to the database are revoked."""
+
+    anywhere: ClassVar[bool] = True
 
     name = "missing grant"
     seen = "web and services say that access to the database is denied, though the password is right"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness import recreation
-from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -31,7 +30,7 @@ class MalformedForwardEntry(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that entry among the others."""
         entries = [
-            f"{forward.port}:{forward.destination}" if forward.port == MARIADB_PORT else str(forward)
+            f"{forward.port}:{forward.destination}" if forward.port == deployment.plan.mariadb_port else str(forward)
             for forward in deployment.wireguard_services.forwards()
         ]
         overlay = {"services": {"wireguard-services": {"environment": {"WG_FORWARD_PORTS": " ".join(entries)}}}}

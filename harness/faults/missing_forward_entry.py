@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness import recreation
-from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -31,7 +30,7 @@ class MissingForwardEntry(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with the other entries."""
         declared = deployment.wireguard_services.forwards()
-        rest = " ".join(str(forward) for forward in declared if forward.port != MARIADB_PORT)
+        rest = " ".join(str(forward) for forward in declared if forward.port != deployment.plan.mariadb_port)
         overlay = {"services": {"wireguard-services": {"environment": {"WG_FORWARD_PORTS": rest}}}}
         recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 

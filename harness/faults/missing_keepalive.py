@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from harness import mutations
-from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES, TUNNEL_WEB, WEB_PORT, WIREGUARD_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Budget, Outcome
@@ -31,10 +30,11 @@ class MissingKeepalive(Fault):
     seen = "web reaches everything, and services cannot reach web's gateway until web has sent something again"
     roots = frozenset({"keepalive-missing"})
 
-    def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)
+    def symptom(self, deployment: Deployment) -> Symptom:
         """Web's gateway, which has no such port for the tunnel, refuses while it can be reached at all."""
         return Symptom(
-            probe=TcpConnect("wireguard-services", str(TUNNEL_WEB.ip), WEB_PORT), outcomes=(Outcome.TIMED_OUT,)
+            probe=TcpConnect("wireguard-services", str(deployment.plan.tunnel_web.ip), deployment.plan.web_listen),
+            outcomes=(Outcome.TIMED_OUT,),
         )
 
     def unavailable(self, deployment: Deployment) -> str | None:
@@ -50,11 +50,11 @@ class MissingKeepalive(Fault):
         keepalive = ("wg", "set", INTERFACE, "peer", peer.public_key, "persistent-keepalive")
         undo.callback(web.output, *keepalive, str(peer.persistent_keepalive))
         mutations.set_sysctls(deployment, undo, web, _TIMEOUTS)
-        unasked = f"-s {deployment.plan.underlay_services}/32 -p udp -m udp --dport {WIREGUARD_PORT}"
+        unasked = f"-s {deployment.plan.underlay_services}/32 -p udp -m udp --dport {deployment.plan.wireguard_port}"
         mutations.insert_rule(undo, web, "filter", "INPUT", f"{unasked} -m conntrack --ctstate NEW -j DROP")
         web.output(*keepalive, "0")
         # A flow keeps the timeout that its last packet gave it, so one more has to pass, and then none.
-        TcpConnect("web", str(TUNNEL_SERVICES.ip), MARIADB_PORT).observe(deployment)
+        TcpConnect("web", str(deployment.plan.tunnel_services.ip), deployment.plan.mariadb_port).observe(deployment)
         wait_until("web to send nothing for as long as the NAT remembers", lambda: _was_idle(web), bool, within=_IDLE)
 
 

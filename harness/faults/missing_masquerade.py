@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from harness import mutations
-from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -35,7 +34,7 @@ class MissingMasquerade(Fault):
         """Change that one rule, and keep the answers, which find no gateway, on this machine."""
         gateway = deployment.wireguard_services
         mutations.contain_answers(deployment, undo, deployment.mariadb)
-        for rule in mutations.rules_naming(gateway, MARIADB_PORT):
+        for rule in mutations.rules_naming(gateway, deployment.plan.mariadb_port):
             if (rule.table, rule.chain) != ("nat", "POSTROUTING"):
                 continue
             if self.misplaced:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import mutations
 from harness.deployment import Deployment
@@ -17,6 +18,8 @@ _OWNERS = {"web": "web's", "services": "services'"}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingTunnelAddress(Fault):
     """`end` has no address inside the tunnel, and so no route into it either."""
+
+    anywhere: ClassVar[bool] = True
 
     end: str
 

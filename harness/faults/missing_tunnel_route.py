@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
+from typing import ClassVar
 
 from harness import mutations
-from harness.addresses import TUNNEL_WEB
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -17,6 +17,8 @@ from harness.probes.mariadb import MariaDBQuery
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingTunnelRoute(Fault):
     """Web's tunnel address is right, and a /32."""
+
+    anywhere: ClassVar[bool] = True
 
     name = "tunnel address is a /32 without a route"
     seen = "the tunnel shakes hands, and web is told at once that 10.100.0.11 cannot be reached"
@@ -28,7 +30,7 @@ class MissingTunnelRoute(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Give wg0 the address anew, without the route that a wider prefix brings along."""
-        mutations.set_address(undo, deployment.wireguard_web, IPv4Interface(f"{TUNNEL_WEB.ip}/32"))
+        mutations.set_address(undo, deployment.wireguard_web, IPv4Interface(f"{deployment.plan.tunnel_web.ip}/32"))
 
 
 CASES: tuple[Fault, ...] = (MissingTunnelRoute(),)

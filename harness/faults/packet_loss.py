@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness import disruptions
-from harness.addresses import WIREGUARD_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -61,7 +60,7 @@ class TolerableLoss(Fault):
 
 def _lose(deployment: Deployment, undo: ExitStack, percent: int) -> None:
     at_random = f"-m statistic --mode random --probability {percent / 100}"
-    disruptions.obstruct(deployment, undo, f"-p udp -m udp --dport {WIREGUARD_PORT} {at_random}")
+    disruptions.obstruct(deployment, undo, f"-p udp -m udp --dport {deployment.plan.wireguard_port} {at_random}")
 
 
 CASES: tuple[Fault, ...] = (PacketLoss(percent=40), TolerableLoss(percent=5))

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from harness import disruptions
-from harness.addresses import WIREGUARD_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -32,7 +31,7 @@ class PathMtuBlackHole(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Lose WireGuard's large packets on arrival."""
         too_large = f"-m length --length {self.mtu + 1}:{_LARGEST}"
-        disruptions.obstruct(deployment, undo, f"-p udp -m udp --dport {WIREGUARD_PORT} {too_large}")
+        disruptions.obstruct(deployment, undo, f"-p udp -m udp --dport {deployment.plan.wireguard_port} {too_large}")
 
 
 CASES: tuple[Fault, ...] = (PathMtuBlackHole(),)

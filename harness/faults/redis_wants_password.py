@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import disruptions
 from harness.deployment import Deployment
@@ -16,6 +17,8 @@ from harness.probes.redis import RedisPing
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisWantsPassword(Fault):
     """`requirepass`: what is connected stays so, every new client is asked."""
+
+    anywhere: ClassVar[bool] = True
 
     name = "Redis wants a password that the apps do not have"
     seen = "web and services say that Redis rejects their password"

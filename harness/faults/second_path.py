@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from docker.errors import APIError
 
-from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -27,7 +26,7 @@ class SecondPath(Fault):
 
     def symptom(self, deployment: Deployment) -> Symptom:
         """What nobody on web's side should reach answers."""
-        probe = TcpConnect("web", str(deployment.plan.mariadb), MARIADB_PORT)
+        probe = TcpConnect("web", str(deployment.plan.mariadb), deployment.plan.mariadb_port)
         return Symptom(probe=probe, outcomes=(Outcome.CONNECTED,))
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness import disruptions
-from harness.addresses import WIREGUARD_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -31,7 +30,7 @@ class ServerFirewall(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Drop it before Docker's own rules pass it on; the undo has the gateways shake hands at once."""
         undo.callback(disruptions.shake_hands_anew, deployment)
-        rule = ("raw", "PREROUTING", f"-p udp -m udp --dport {WIREGUARD_PORT} -j DROP")
+        rule = ("raw", "PREROUTING", f"-p udp -m udp --dport {deployment.plan.wireguard_port} -j DROP")
         disruptions.drop_on_machine(deployment, undo, "wireguard-services", *rule)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import mutations
 from harness.deployment import Deployment
@@ -17,6 +18,8 @@ _GRACE = 5  # seconds, the compose file's stop_grace_period
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedGateway(Fault):
     """The peer of web's gateway does not run."""
+
+    anywhere: ClassVar[bool] = True
 
     name = "peer gateway stopped"
     seen = "services and its backends are well, and whatever web asks for times out"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import disruptions
-from harness.addresses import WIREGUARD_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -16,6 +16,8 @@ from harness.probes.mariadb import MariaDBQuery
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnderlayBlocked(Fault):
     """All that the gateways send each other is lost, or only what is for WireGuard's port."""
+
+    anywhere: ClassVar[bool] = True
 
     only_wireguard: bool
 
@@ -38,7 +40,7 @@ class UnderlayBlocked(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Lose it on arrival at either end."""
-        match = f"-p udp -m udp --dport {WIREGUARD_PORT}" if self.only_wireguard else ""
+        match = f"-p udp -m udp --dport {deployment.plan.wireguard_port}" if self.only_wireguard else ""
         disruptions.obstruct(deployment, undo, match)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
@@ -15,6 +16,8 @@ from harness.wireguard import INTERFACE
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrongAllowedIps(Fault):
     """`end` allows its peer the network that lies behind it or between them, and not the tunnel's address."""
+
+    anywhere: ClassVar[bool] = True
 
     end: str
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness import mutations
-from harness.addresses import WIREGUARD_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -19,6 +19,8 @@ _NOBODY = 99
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrongEndpoint(Fault):
     """The endpoint's `part`, its address or its port, is wrong."""
+
+    anywhere: ClassVar[bool] = True
 
     part: str
 
@@ -42,8 +44,8 @@ class WrongEndpoint(Fault):
         web, services = deployment.gateways
         right = web.peer().endpoint
         wrong = {
-            "address": f"{deployment.plan.tunnel_net[_NOBODY]}:{WIREGUARD_PORT}",
-            "port": f"{deployment.plan.underlay_services}:{WIREGUARD_PORT + 1}",
+            "address": f"{deployment.plan.tunnel_net[_NOBODY]}:{deployment.plan.wireguard_port}",
+            "port": f"{deployment.plan.underlay_services}:{deployment.plan.wireguard_port + 1}",
         }[self.part]
         mutations.keep_tunnel(deployment, undo)
         mutations.add_peer_again(web, f"Endpoint = {right}", f"Endpoint = {wrong}")

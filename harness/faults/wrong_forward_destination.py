@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from harness import mutations
-from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
@@ -28,7 +27,7 @@ class WrongForwardDestination(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Rewrite the rules where they stand, as the gateway would have made them of a wrong entry."""
         gateway, plan = deployment.wireguard_services, deployment.plan
-        for rule in mutations.rules_naming(gateway, MARIADB_PORT):
+        for rule in mutations.rules_naming(gateway, deployment.plan.mariadb_port):
             wrong = rule.specification.replace(f"-d {plan.mariadb}/32 ", f"-d {plan.redis}/32 ")
             wrong = wrong.replace(f"--to-destination {plan.mariadb}:", f"--to-destination {plan.redis}:")
             mutations.replace_rule(undo, gateway, rule, wrong)

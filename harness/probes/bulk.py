@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pymysql
 
 from harness import clients
-from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.errors import HarnessError
 from harness.model import Observation, Outcome
@@ -41,7 +40,7 @@ class BulkRead:
         return Observation(
             probe=f"MariaDB answer of {_SIZE} bytes",
             source=self.side,
-            destination=f"{clients.mariadb_host(deployment, self.side)}:{MARIADB_PORT}",
+            destination=f"{clients.mariadb_host(deployment, self.side)}:{deployment.plan.mariadb_port}",
             outcome=outcome,
             detail=detail,
             observed_at=datetime.now(tz=UTC),

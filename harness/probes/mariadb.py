@@ -9,7 +9,6 @@ import pymysql
 from pymysql.constants import CR, ER
 
 from harness import clients
-from harness.addresses import MARIADB_PORT
 from harness.deployment import Deployment
 from harness.errors import HarnessError
 from harness.model import Observation, Outcome
@@ -49,13 +48,15 @@ class MariaDBQuery:
         if code not in _NO_ANSWER:
             return self._observation(deployment, Outcome.WRONG_SERVICE, f"{code} {text}")
         host = clients.mariadb_host(deployment, self.side)
-        return self._observation(deployment, *beneath_relay(deployment, self.side, host, MARIADB_PORT, text))
+        return self._observation(
+            deployment, *beneath_relay(deployment, self.side, host, deployment.plan.mariadb_port, text)
+        )
 
     def _observation(self, deployment: Deployment, outcome: Outcome, detail: str) -> Observation:
         return Observation(
             probe="MariaDB query",
             source=self.side,
-            destination=f"{clients.mariadb_host(deployment, self.side)}:{MARIADB_PORT}",
+            destination=f"{clients.mariadb_host(deployment, self.side)}:{deployment.plan.mariadb_port}",
             outcome=outcome,
             detail=detail,
             observed_at=datetime.now(tz=UTC),

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import redis
 
 from harness import clients
-from harness.addresses import REDIS_PORT
 from harness.deployment import Deployment
 from harness.errors import HarnessError
 from harness.model import Observation, Outcome
@@ -30,7 +29,9 @@ class RedisPing:
             return self._observation(deployment, Outcome.DENIED, str(error))
         except (redis.ConnectionError, redis.TimeoutError) as error:
             host = clients.redis_host(deployment, self.side)
-            return self._observation(deployment, *beneath_relay(deployment, self.side, host, REDIS_PORT, str(error)))
+            return self._observation(
+                deployment, *beneath_relay(deployment, self.side, host, deployment.plan.redis_port, str(error))
+            )
         except redis.RedisError as error:
             return self._observation(deployment, Outcome.WRONG_SERVICE, str(error))
         except HarnessError as error:
@@ -41,7 +42,7 @@ class RedisPing:
         return Observation(
             probe="Redis PING",
             source=self.side,
-            destination=f"{clients.redis_host(deployment, self.side)}:{REDIS_PORT}",
+            destination=f"{clients.redis_host(deployment, self.side)}:{deployment.plan.redis_port}",
             outcome=outcome,
             detail=detail,
             observed_at=datetime.now(tz=UTC),

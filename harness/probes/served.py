@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.addresses import SERVICES_PORT, WEB_PORT
 from harness.deployment import Deployment
 from harness.model import Observation, Outcome
 from harness.probes.mariadb import MariaDBQuery
@@ -26,9 +25,11 @@ class Served:
         match self.service:
             case "web":
                 # From beside it: that it is reached from outside is its gateway's business.
-                return TcpConnect("probe-web", "127.0.0.1", WEB_PORT).observe(deployment)
+                return TcpConnect("probe-web", "127.0.0.1", deployment.plan.web_listen).observe(deployment)
             case "services":
-                return TcpConnect("celery", str(deployment.plan.services), SERVICES_PORT).observe(deployment)
+                return TcpConnect("celery", str(deployment.plan.services), deployment.plan.services_listen).observe(
+                    deployment
+                )
             case "redis":
                 return RedisPing("web").observe(deployment)
             case _:

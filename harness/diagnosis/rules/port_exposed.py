@@ -40,7 +40,7 @@ def _is_meant(node: NodeFacts, port: PublishedPort) -> bool:
 
 def _is_documented(node: NodeFacts, port: int) -> bool:
     """Production may publish the services application's 8001 for all (SERVICES_BIND_ADDRESS): that is to be known."""
-    return node.role is not Role.BACKEND and node.service == "services" and port == 8001  # noqa: PLR2004 (the documented port)
+    return node.role is not Role.BACKEND and node.documented == "services" and port == 8001  # noqa: PLR2004 (the documented port)
 
 
 RULES = (

@@ -16,6 +16,8 @@ def _over(facts: Facts) -> tuple[NodeFacts, ...]:
 
 
 def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
+    if node.documented != node.service:
+        return  # it has names of its own, of which nobody knows which are read
     for name, meant in settings.misnamed(node.role, node.environment).items():
         evidence = (f"{node.service}: {name} is set, {meant} is not", *node.log_lines(name)[-1:])
         yield Case(node=node.service, evidence=evidence, values={"name": name, "meant": meant})

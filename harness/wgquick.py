@@ -1,0 +1,149 @@
+"""Parser of a `wg0.conf` as wg-quick(8) reads it, into the settings by which this project's own gateways are told.
+
+A gateway that is set up by wg-quick is told the same things in other words: what is a variable there is a line here,
+and what is declared there is what a PostUp line here gives to iptables.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface
+
+from harness.errors import ParseError
+from harness.model import Forward
+from harness.wireguard import INTERFACE
+
+CONFIGURATION = f"/etc/wireguard/{INTERFACE}.conf"
+"""Where wg-quick looks for it."""
+
+PRESHARED_KEY = "#PresharedKey"
+"""What stands behind the configuration's path where one of its two secrets is meant: the one that both ends share."""
+
+_SECTION = re.compile(r"\[(?P<name>\w+)\]")
+_CHAINED = re.compile(r"&&|\|\||;")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """One `wg0.conf`. `settings` never holds a secret; `private_key` and `preshared_key` are empty where none is."""
+
+    settings: dict[str, str]
+    private_key: str
+    preshared_key: str
+
+    def __repr__(self) -> str:
+        return f"Configuration(settings={self.settings!r})"
+
+
+def parse(text: str, path: str = CONFIGURATION) -> Configuration:
+    """Read a configuration with one peer; `path` is where it lies, for whoever looks at the key in it.
+
+    Raises `ParseError` with what is wrong, never showing a key.
+    """
+    interface, peers = _sections(text)
+    if len(peers) > 1:
+        message = f"{path} has {len(peers)} peers, and a gateway of this kind has one"
+        raise ParseError(message)
+    (peer,) = peers or [{}]
+    return Configuration(
+        settings=dict(_settings(interface, peer, path)),
+        private_key=_last(interface, "privatekey"),
+        preshared_key=_last(peer, "presharedkey"),
+    )
+
+
+def forwards(commands: list[str]) -> tuple[Forward, ...]:
+    """What commands of iptables send on from the tunnel: each DNAT to an address, of one port that stays the same."""
+    return tuple(forward for command in commands for part in _CHAINED.split(command) for forward in _forward(part))
+
+
+_Section = dict[str, list[str]]
+
+
+def _sections(text: str) -> tuple[_Section, list[_Section]]:
+    """The interface's lines and each peer's, by their names in lower case, which is how wg-quick compares them."""
+    interface: _Section = {}
+    peers: list[_Section] = []
+    current: _Section | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.partition("#")[0].strip()
+        if not stripped:
+            continue
+        if section := _SECTION.fullmatch(stripped):
+            match section["name"].lower():
+                case "interface":
+                    current = interface
+                case "peer":
+                    current = {}
+                    peers.append(current)
+                case other:
+                    message = f"line {number} begins a section that wg-quick does not know: [{other}]"
+                    raise ParseError(message)
+            continue
+        name, equals, value = stripped.partition("=")
+        if current is None or not equals or not name.strip().isalnum():
+            # The line itself may hold a key: only its number is shown.
+            message = f"line {number} is no `NAME = VALUE` in a section"
+            raise ParseError(message)
+        current.setdefault(name.strip().lower(), []).append(value.strip())
+    return interface, peers
+
+
+def _settings(interface: _Section, peer: _Section, path: str) -> Iterator[tuple[str, str]]:
+    if address := _first_ipv4(interface.get("address", [])):
+        yield "WG_ADDRESS", str(address)
+    if _last(interface, "privatekey"):
+        yield "WG_PRIVATE_KEY_FILE", path
+    yield from _known(interface, {"listenport": "WG_LISTEN_PORT", "mtu": "WG_MTU"})
+    yield from _known(peer, {"publickey": "WG_PEER_PUBLIC_KEY", "endpoint": "WG_PEER_ENDPOINT"})
+    if _last(peer, "presharedkey"):
+        yield "WG_PRESHARED_KEY_FILE", f"{path}{PRESHARED_KEY}"
+    if allowed := peer.get("allowedips"):
+        yield "WG_PEER_ALLOWED_IPS", ",".join(entry.replace(" ", "") for entry in allowed)
+    keepalive = _last(peer, "persistentkeepalive")
+    if keepalive and keepalive != "off":
+        yield "WG_PERSISTENT_KEEPALIVE", keepalive
+    if declared := forwards(interface.get("postup", []) + interface.get("preup", [])):
+        yield "WG_FORWARD_PORTS", " ".join(map(str, declared))
+
+
+def _known(section: _Section, names: dict[str, str]) -> Iterator[tuple[str, str]]:
+    return ((setting, value) for name, setting in names.items() if (value := _last(section, name)))
+
+
+def _last(section: _Section, name: str) -> str:
+    return (section.get(name) or [""])[-1]
+
+
+def _first_ipv4(entries: list[str]) -> IPv4Interface | None:
+    for word in ",".join(entries).split(","):
+        try:
+            return IPv4Interface(word.strip())
+        except ValueError:
+            continue
+    return None
+
+
+def _forward(command: str) -> Iterator[Forward]:
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return  # a quote that is never closed: bash will say so
+    options = dict(itertools.pairwise(words))
+    chain = next((options[name] for name in ("-A", "-I", "--append", "--insert") if name in options), "")
+    if chain != "PREROUTING" or "DNAT" not in (options.get("-j"), options.get("--jump")):
+        return
+    port = options.get("--dport") or options.get("--destination-port") or ""
+    address, _, changed = (options.get("--to-destination") or options.get("--to") or "").partition(":")
+    if not port.isdecimal() or changed not in ("", port):
+        return
+    try:
+        destination = IPv4Address(address)
+    except AddressValueError:
+        return
+    protocol = options.get("-p") or options.get("--protocol") or "tcp"
+    yield Forward(port=int(port), protocol=protocol, destination=destination)

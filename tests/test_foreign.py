@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import applicability, configured, foreign, rolemap
+from harness.applicability import Allowance, Claim
+from harness.errors import ConfigurationError, DeploymentError
+
+from .conftest import ROOT
+
+EXAMPLE = ROOT / "examples" / "warehouse"
+
+
+@pytest.fixture
+def configuration(compose_cli: None) -> dict[str, Any]:  # noqa: ARG001 (skips without it)
+    """The example's files, as compose merges them."""
+    return configured.read([EXAMPLE / "compose.yml"], None)
+
+
+def plan(configuration: dict[str, Any]) -> foreign.ForeignPlan:
+    """What the example takes of its host."""
+    files = (EXAMPLE / "compose.yml",)
+    return foreign.plan(configuration, files, None, rolemap.read([str(EXAMPLE / "harness.toml")]))
+
+
+def test_a_plan_is_what_the_files_say(configuration: dict[str, Any]) -> None:
+    """Subnets and ports are the files' own; the project is another one than the real deployment's."""
+    found = plan(configuration)
+    assert found.project == "warehouse-under-test"
+    assert {name: str(subnet) for name, subnet in found.networks.items()} == {
+        "depot": "10.44.5.0/24",
+        "transit": "192.168.77.0/24",
+    }
+    assert found.host_ports == (8800,)
+    assert found.index > 99, "no plan of this project's own layouts"
+    assert found.index == plan(configuration).index, "two runs of one deployment meet at one lease"
+
+
+def test_nobody_knows_where_anything_is_before_it_runs(configuration: dict[str, Any]) -> None:
+    """An address is read from what runs, and from nothing else."""
+    with pytest.raises(DeploymentError, match="warehouse does not run yet"):
+        _ = plan(configuration).mariadb
+
+
+@pytest.mark.parametrize(
+    ("kind", "definition"),
+    [
+        ("volumes", {"name": "production-data"}),
+        ("volumes", {"external": True, "name": "x"}),
+        ("networks", {"name": "n"}),
+    ],
+)
+def test_what_the_real_deployment_uses_is_not_touched(
+    configuration: dict[str, Any], kind: str, definition: dict[str, Any]
+) -> None:
+    """A volume or network with a name of its own would be the real one's: the run is refused before it begins."""
+    name = "ledger" if kind == "volumes" else "depot"
+    configuration[kind][name] = configuration[kind][name] | definition
+    with pytest.raises(ConfigurationError, match=f"{kind[:-1]} {name} is .* outside of the project"):
+        plan(configuration)
+
+
+def test_a_part_that_nobody_plays_is_named(configuration: dict[str, Any]) -> None:
+    """Without a map no service has the documented names."""
+    with pytest.raises(ConfigurationError, match="--map wireguard-services=SERVICE, services are: cache, ledger"):
+        foreign.plan(configuration, (Path("compose.yml"),), None, rolemap.read([]))
+
+
+@pytest.mark.parametrize(
+    ("claim", "allowed", "reason"),
+    [
+        (Claim(fixtures=("deployment",), layouts=None, ours=None), Allowance(faults=False, writes=False), None),
+        (Claim(fixtures=(), layouts=("dev",), ours=None), Allowance(faults=True, writes=True), "own layouts"),
+        (Claim(fixtures=(), layouts=("dev", "yours"), ours=None), Allowance(faults=False, writes=False), None),
+        (Claim(fixtures=(), layouts=None, ours="application"), Allowance(faults=True, writes=True), "has: application"),
+        (
+            Claim(fixtures=("experiment",), layouts=None, ours=None),
+            Allowance(faults=False, writes=True),
+            "--allow-faults",
+        ),
+        (Claim(fixtures=("experiment",), layouts=None, ours=None), Allowance(faults=True, writes=True), None),
+        (
+            Claim(fixtures=("scratch",), layouts=None, ours=None),
+            Allowance(faults=False, writes=False),
+            "in a copy alone",
+        ),
+        (Claim(fixtures=("scratch",), layouts=None, ours=None), Allowance(faults=False, writes=True), None),
+    ],
+)
+def test_a_scenario_is_left_out_for_a_reason(claim: Claim, allowed: Allowance, reason: str | None) -> None:
+    """What only this project has, what breaks things, and what writes: each is left out where it is not wanted."""
+    found = applicability.left_out(claim, allowed)
+    assert found is None if reason is None else reason in str(found)
+
+
+def test_what_was_left_out_is_counted() -> None:
+    """A line for each reason."""
+    assert list(applicability.summary(["b", "a", "b"])) == ["1 left out: a", "2 left out: b"]

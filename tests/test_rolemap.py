@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import rolemap
+from harness.dialects import Dialect
+from harness.errors import ConfigurationError, HarnessError
+
+from .conftest import ROOT
+
+EXAMPLE = ROOT / "examples" / "warehouse" / "harness.toml"
+
+
+def nothing(path: str) -> str:
+    raise HarnessError(f"there is no {path}")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where a map can be written."""
+    return tmp_path / "map.toml"
+
+
+def test_the_example_says_who_is_who_and_how_they_are_told() -> None:
+    """Every part has its service there, and an application's own variables amount to the documented settings."""
+    mapped = rolemap.read([str(EXAMPLE)])
+    mapped.require({"vpn-shop", "vpn-depot", "shop", "stock", "ledger", "cache"})
+    assert (mapped.service("mariadb"), mapped.role("ledger"), mapped.role("somebody")) == (
+        "ledger",
+        "mariadb",
+        "somebody",
+    )
+    told = mapped.dialect("web").translate(
+        {"LEDGER_HOST": "10.66.0.2", "CACHE_URL": "redis://10.66.0.2:6380/3"}, nothing
+    )
+    assert told["DATABASE_HOST"] == "10.66.0.2"
+    assert told["REDIS_URL"] == "redis://10.66.0.2:6380/3"
+    assert "DATABASE_USER" not in told, "what the container was not told is no setting"
+
+
+def test_words_win_over_a_file_that_stands_before_them(file: Path) -> None:
+    """The command line has the last word, as it is read."""
+    file.write_text('[roles]\nweb = "front"\nredis = "cache"\n', encoding="utf-8")
+    mapped = rolemap.read([str(file), "web=other"])
+    assert (mapped.service("web"), mapped.service("redis"), mapped.service("mariadb")) == ("other", "cache", "mariadb")
+
+
+def test_a_part_of_its_own_wins_over_all_applications(file: Path) -> None:
+    """`[settings.services]` is of services alone; gateways have none of the applications' settings."""
+    text = '[settings]\nDATABASE_HOST = "${A}"\nDATABASE_USER = "u"\n[settings.services]\nDATABASE_HOST = "${B}"\n'
+    file.write_text(text, encoding="utf-8")
+    mapped = rolemap.read([str(file)])
+    assert mapped.dialect("web").settings == {"DATABASE_HOST": "${A}", "DATABASE_USER": "u"}
+    assert mapped.dialect("services").settings == {"DATABASE_HOST": "${B}", "DATABASE_USER": "u"}
+    assert mapped.dialect("wireguard-web").settings == {}
+
+
+def test_a_dollar_without_a_brace_is_only_that() -> None:
+    """A password may hold one; `$$` stays two."""
+    dialect = Dialect(settings={"DATABASE_PASSWORD": "${A}$B", "OTHER": "$5"})
+    told = dialect.translate({"A": "x$y", "B": "no"}, nothing)
+    assert (told["DATABASE_PASSWORD"], told["OTHER"]) == ("x$y$B", "$5")
+
+
+def test_a_configuration_that_cannot_be_read_tells_nothing() -> None:
+    """Then its settings are missing, which the doctor says."""
+    assert Dialect(configuration="/etc/wireguard/wg0.conf").translate({"A": "1"}, nothing) == {"A": "1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[roles", "it is not TOML"),
+        ("[rolls]\n", "there is no table [rolls]"),
+        ('[roles]\nfront = "x"\n', "[roles] names front, which is no part"),
+        ("[roles]\nweb = 5\n", "web in [roles] is 5, and has to be a text"),
+        ("roles = 5\n", "roles is no table"),
+        ("settings = 5\n", "settings is no table"),
+        ('[settings.front]\nA = "x"\n', "[settings.front] is of no part"),
+        ('[wg-quick]\nweb = "x"\n', "[wg-quick] names web, which is no part"),
+        ('[roles]\nweb = "x"\nredis = "x"\n', "the service x cannot play several parts: web, redis"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(file: Path, text: str, said: str) -> None:
+    """One sentence, with the entry at fault."""
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refused:
+        rolemap.read([str(file)])
+    assert said in str(refused.value)
+
+
+def test_what_is_wrong_with_a_word_is_named(tmp_path: Path) -> None:
+    """A part that there is not, a file that there is not, and a part that nobody plays."""
+    for words, said in (
+        (["front=x"], "'front' is no part of the deployment"),
+        ([str(tmp_path / "none")], "a map is a TOML file, or ROLE=SERVICE"),
+    ):
+        with pytest.raises(ConfigurationError) as refused:
+            rolemap.read(words)
+        assert said in str(refused.value)
+    with pytest.raises(ConfigurationError, match="nothing plays the part of wireguard-services"):
+        rolemap.read([]).require({"web"})
+    without_celery = {"wireguard-web", "wireguard-services", "web", "services", "mariadb", "redis"}
+    rolemap.read([]).require(without_celery)
+    with pytest.raises(ConfigurationError, match="celery: there is no service worker"):
+        rolemap.read(["celery=worker"]).require(without_celery)

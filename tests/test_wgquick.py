@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import contextlib
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import keys, wgquick
+from harness.errors import ParseError
+from harness.model import Forward
+
+OWN = keys.KeyPair.generate()
+PEER = keys.KeyPair.generate()
+PRESHARED = keys.generate_preshared()
+
+DNAT = "iptables -t nat -A PREROUTING -i %i -p tcp --dport 3306 -j DNAT --to-destination 10.44.5.10"
+
+CONFIGURATION = f"""
+[Interface]
+Address = 10.66.0.2/29, fd00::2/64
+ListenPort = 41194
+MTU = 1400
+PrivateKey = {OWN.private}
+PostUp = {DNAT}; iptables -P FORWARD DROP
+PostUp = iptables -t nat -I PREROUTING 1 --protocol udp --destination-port 53 --jump DNAT --to 10.44.5.9:53
+PostDown = iptables -t nat -D PREROUTING -i %i -p tcp --dport 8000 -j DNAT --to-destination 10.44.5.10
+
+[peer]  # names are compared in lower case
+publickey = {PEER.public}
+PresharedKey={PRESHARED}
+Endpoint = 192.168.77.20:41194
+AllowedIPs = 10.66.0.1/32, 10.9.0.0/16
+AllowedIPs = 10.10.0.0/16
+PersistentKeepalive = 20
+"""
+
+
+def test_a_configuration_becomes_the_settings_that_it_amounts_to() -> None:
+    """Each line arrives as the documented setting that says the same; a DNAT of a PostUp line as a forward."""
+    told = wgquick.parse(CONFIGURATION, "/somewhere/wg0.conf")
+    assert told.settings == {
+        "WG_ADDRESS": "10.66.0.2/29",
+        "WG_PRIVATE_KEY_FILE": "/somewhere/wg0.conf",
+        "WG_LISTEN_PORT": "41194",
+        "WG_MTU": "1400",
+        "WG_PEER_PUBLIC_KEY": PEER.public,
+        "WG_PEER_ENDPOINT": "192.168.77.20:41194",
+        "WG_PRESHARED_KEY_FILE": "/somewhere/wg0.conf#PresharedKey",
+        "WG_PEER_ALLOWED_IPS": "10.66.0.1/32,10.9.0.0/16,10.10.0.0/16",
+        "WG_PERSISTENT_KEEPALIVE": "20",
+        "WG_FORWARD_PORTS": "3306:tcp:10.44.5.10 53:udp:10.44.5.9",
+    }
+    assert (told.private_key, told.preshared_key) == (OWN.private, PRESHARED)
+
+
+def test_what_is_not_said_is_no_setting() -> None:
+    """An interface alone has no peer, no forwards and no port; `off` is no keepalive."""
+    told = wgquick.parse(f"[Interface]\nPrivateKey = {OWN.private}\n[Peer]\nPersistentKeepalive = off\n")
+    assert told.settings == {"WG_PRIVATE_KEY_FILE": wgquick.CONFIGURATION}
+    assert told.preshared_key == ""
+
+
+def test_no_secret_is_shown() -> None:
+    """Neither the settings nor the representation hold a key that has to stay secret."""
+    told = wgquick.parse(CONFIGURATION)
+    for secret in (OWN.private, PRESHARED):
+        assert secret not in str(told.settings)
+        assert secret not in repr(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"PrivateKey = {OWN.private}", "line 1 is no `NAME = VALUE` in a section"),
+        (f"[Interface]\nPrivateKey {OWN.private}", "line 2 is no `NAME = VALUE` in a section"),
+        ("[Interface]\n[Wireguard]", "line 2 begins a section that wg-quick does not know: [wireguard]"),
+        ("[Interface]\n[Peer]\n[Peer]", "wg0.conf has 2 peers, and a gateway of this kind has one"),
+    ],
+    ids=["no section", "no equals sign", "unknown section", "two peers"],
+)
+def test_what_is_no_configuration_is_named_without_its_keys(text: str, said: str) -> None:
+    """The line is named by its number, since it may hold a key."""
+    with pytest.raises(ParseError) as refused:
+        wgquick.parse(text)
+    assert said in str(refused.value)
+    assert OWN.private not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE",
+        "iptables -t nat -D PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.2",
+        "iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.2:8080",
+        "iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination backend",
+        "iptables -t nat -A PREROUTING -p tcp --dport 80:90 -j DNAT --to-destination 10.0.0.2",
+        "echo 'iptables -t nat -A PREROUTING",
+    ],
+)
+def test_what_is_no_forward_of_one_port_is_none(command: str) -> None:
+    """Other rules, rules taken away, changed ports, names and ranges are nothing that a setting could say."""
+    assert wgquick.forwards([command]) == ()
+
+
+def test_commands_on_one_line_are_each_read() -> None:
+    """A line may hold several commands, as PostUp lines often do."""
+    both = f"{DNAT} && {DNAT.replace('3306', '6380').replace('.10', '.11')}"
+    assert wgquick.forwards([both]) == (
+        Forward(port=3306, protocol="tcp", destination=IPv4Address("10.44.5.10")),
+        Forward(port=6380, protocol="tcp", destination=IPv4Address("10.44.5.11")),
+    )
+
+
+@given(st.text(alphabet=st.sampled_from("[]InterfacePeer=#\n %:;&|'\"-jDNAT 10./")))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """Whatever a file holds, the answer is a configuration or a `ParseError`."""
+    with contextlib.suppress(ParseError):
+        wgquick.parse(text)
