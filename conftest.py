@@ -381,7 +381,8 @@ def pytest_runtest_makereport(
 
 def _see_that_nothing_is_left(session: pytest.Session) -> None:
     """Once nothing of the session runs any more: what is still there is told, and fails it."""
-    found = residue.settle(say=lambda line: _say(session.config, line))
+    elsewhere = bool(session.config.getoption("--engines"))
+    found = residue.settle(elsewhere=elsewhere, say=lambda line: _say(session.config, line))
     for line in found:
         _say(session.config, f"left behind: {line}")
     if found and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
