@@ -143,7 +143,7 @@ def _images(_options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     engine, plan, timeline = Engine.connect(), _plan(options), Timeline()
     if lifecycle.is_kept(engine, plan):
-        images.ensure(engine, plan.layout, say)
+        lifecycle.ensure_images(engine, plan, say=say)
         if lifecycle.attach(engine, plan, say=say):
             return 0
         _down(options)
@@ -151,7 +151,7 @@ def _up(options: argparse.Namespace) -> int:
         lifecycle.sweep(engine, say=say)
         preflight.require(engine, plan)
     with timeline.phase("images"):
-        images.ensure(engine, plan.layout, say)
+        lifecycle.ensure_images(engine, plan, say=say)
         preflight.require_wireguard(engine, Run.start(plan.index, lifecycle.STATE_ROOT))
     deployment = lifecycle.bring_up(engine, plan, keep=True, say=say, timeline=timeline)
     if options.phases:

@@ -23,6 +23,7 @@ from harness import (
     preflight,
     readiness,
     shipping,
+    stock,
 )
 from harness.addresses import AddressPlan, ProdPlan
 from harness.bringup import Starter
@@ -195,12 +196,16 @@ def _project(engine: Engine, plan: AddressPlan, run: Run) -> compose.ComposeProj
     )
 
 
-def ensure_images(engine: Engine, plan: AddressPlan, say: Say) -> None:
-    """See that every image that a plan's deployment needs is there. Raises `ImageError`."""
+def ensure_images(engine: Engine, plan: AddressPlan, *, say: Say) -> None:
+    """See that a deployment's images are there, and where servers take them from. Raises `ImageError` and others."""
     if isinstance(plan, ForeignPlan):
         foreign_bringup.prepare(engine, plan, say)
-    else:
-        images.ensure(engine, plan.layout, say)
+        return
+    images.ensure(engine, plan.layout, say)
+    if isinstance(plan, ProdPlan):
+        from harness.production import server_images  # noqa: PLC0415 (only this layout pays for the import)
+
+        stock.ensure(engine, server_images(plan), Run.start(plan.index, STATE_ROOT), say)
 
 
 def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
@@ -275,6 +280,8 @@ def _remove_all(engine: Engine, run: Run, *, graceful: bool) -> tuple[int, list[
     if containers:
         with ThreadPoolExecutor(max_workers=len(containers), thread_name_prefix="stop") as pool:
             list(pool.map(partial(_end, engine, graceful=graceful), containers))
+        for container in containers:
+            stock.forget_unfilled(engine, container.labels)
     label = {"label": f"{LABEL}={run.id}"}
     left = []
     removals = [network.remove for network in engine.client.networks.list(filters=label)]

@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,12 @@ def write_vault(deployment: Production, values: Mapping[str, str]) -> None:
     _ansible("ansible-vault", "encrypt", *_password(deployment), str(vault), timeout=_VAULT_TIMEOUT)
 
 
+def keep_vault(deployment: Production, undo: ExitStack) -> None:
+    """Have the vault be again, byte for byte, what it is now."""
+    vault = _vault(deployment)
+    undo.callback(vault.write_bytes, vault.read_bytes())
+
+
 def read_vault(deployment: Production) -> dict[str, str]:
     """What is in the vault; raises `CommandError` when it cannot be opened."""
     vault = _vault(deployment)
@@ -181,8 +188,14 @@ def _ansible(
     if not path.exists():
         message = f"{path} is missing: `make setup LAYOUT=prod` makes Ansible's environment"
         raise DeploymentError(message)
-    # A terminal's colours would be taken for words.
-    environment = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_LOCALHOST_WARNING": "0"}
+    environment = {
+        # A terminal's colours would be taken for words.
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        # It is installed as source. Whoever keeps Python from writing bytecode pays for it again at each start: 1 s.
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
     return command.stream(
         [str(path), *arguments], timeout=timeout, cwd=ANSIBLE, env=environment, check=check, on_line=on_line
     )

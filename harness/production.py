@@ -156,6 +156,11 @@ def specifications(plan: ProdPlan) -> list[Specification]:
     ]
 
 
+def server_images(plan: ProdPlan) -> tuple[str, ...]:
+    """What the two servers need, each image once."""
+    return _distinct(*(image for each in specifications(plan) for image in each.images))
+
+
 def has_servers(deployment: Deployment) -> bool:
     """Whether both simulated servers of a deployment are there, running or not."""
     if not isinstance(deployment, Production):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from harness import compose, credentials, images, playbooks, servers
+from harness import compose, credentials, images, playbooks, production, servers, stock
 from harness.addresses import MARIADB_PORT, ProdPlan
 from harness.credentials import Credentials
 from harness.engine import Engine
@@ -30,7 +31,7 @@ def provide(engine: Engine, plan: ProdPlan, run: Run, secrets: Credentials, say:
     """Servers, a database and what the playbooks deploy; returns when all is well. Raises `BringUpError` and others."""
     took = Deadline(0)
     deployment = provide_servers(engine, plan, run, secrets)
-    say(f"{plan.project}: both servers up, images loaded ({took.elapsed:.1f} s)")
+    say(f"{plan.project}: both servers up ({took.elapsed:.1f} s)")
     playbooks.write_inventory(deployment)
     deploy(deployment, say=lambda line: say(f"{plan.project}: {line}"))
     say(f"{plan.project}: deployed ({took.elapsed:.1f} s)")
@@ -41,7 +42,9 @@ def provide_servers(engine: Engine, plan: ProdPlan, run: Run, secrets: Credentia
     """Two bare servers and the database's host."""
     servers.make_networks(engine, plan, run)
     _start_database(engine, plan, run)
-    booted = servers.boot(engine, plan, run, specifications(plan))
+    booted = servers.boot(
+        engine, plan, run, specifications(plan), stock=stock.found(engine, production.server_images(plan))
+    )
     for side in (server.service for server in booted):
         probe = compose.probe(side, plan, run.labels()) | {"profiles": [side]}
         compose.write_override(override_of(run, side), {"services": {f"probe-{side}": probe}})
@@ -69,8 +72,9 @@ def settle(deployment: Production) -> None:
 
 def add_probes(deployment: Production) -> None:
     """Put a probe on each server, anew where what it belongs to has been created anew; wait until all is well."""
-    for probe in (deployment.probe_web, deployment.probe_services):
-        deployment.project(probe.service).recreate(probe.service)
+    probes = [probe.service for probe in (deployment.probe_web, deployment.probe_services)]
+    with ThreadPoolExecutor(max_workers=len(probes), thread_name_prefix="probe") as pool:
+        list(pool.map(lambda service: deployment.project(service).recreate(service), probes))
     wait_until("all containers to be well", deployment.unwell, lambda found: not found, within=_WELL)
 
 

@@ -29,6 +29,7 @@ from harness.model import Budget
 from harness.namespaces import PROC, process_of
 from harness.nodes import Node
 from harness.ownership import Run
+from harness.stock import INSIDE
 from harness.waiting import wait_until
 
 SITE = Path("/opt/site")
@@ -123,11 +124,10 @@ class Server(Node):
         self.await_ready()
 
     def load(self, references: Sequence[str]) -> None:
-        """Give the server's engine images of the engine that runs the server, all in one: they share their base."""
-        if not references:
-            return  # the engine refuses an archive of nothing
-        with self.engine.saved_images(references) as archive:
-            self.inner.load_images(archive)
+        """Give the server's engine those of these images that it has not, all in one: they share their base."""
+        if missing := [reference for reference in references if not self.inner.has_image(reference)]:
+            with self.engine.saved_images(missing) as archive:
+                self.inner.load_images(archive)
 
     def _procfs(self) -> Path:
         """The /proc of the server: its processes' numbers mean nothing outside it."""
@@ -185,17 +185,20 @@ def make_networks(engine: Engine, plan: ProdPlan, run: Run) -> None:
         )
 
 
-def boot(engine: Engine, plan: ProdPlan, run: Run, specifications: Iterable[Specification]) -> list[Server]:
+def boot(
+    engine: Engine, plan: ProdPlan, run: Run, specifications: Iterable[Specification], *, stock: str | None
+) -> list[Server]:
     """Make servers and start them, side by side; returns when their engines answer and hold their images.
 
-    Raises `BringUpError` with the log of one that does not come up.
+    `stock` is the volume that has these images, if there is one; otherwise each is given them. Raises `BringUpError`
+    with the log of one that does not come up.
     """
     wanted = list(specifications)
     authority = Authority()
     free = iter(_free_ports(sum(len(each.inside) for each in wanted)))
     ports = [{f"{port}/tcp": ("127.0.0.1", next(free)) for port in each.inside} for each in wanted]
     with ThreadPoolExecutor(max_workers=len(wanted), thread_name_prefix="boot") as pool:
-        return list(pool.map(lambda each, own: _boot(engine, plan, run, authority, each, own), wanted, ports))
+        return list(pool.map(lambda each, own: _boot(engine, plan, run, authority, each, own, stock), wanted, ports))
 
 
 def _boot(  # noqa: PLR0913, PLR0917 (what a server is made of)
@@ -205,6 +208,7 @@ def _boot(  # noqa: PLR0913, PLR0917 (what a server is made of)
     authority: Authority,
     wanted: Specification,
     ports: Mapping[str, tuple[str, int]],
+    stock: str | None,
 ) -> Server:
     state = files_of(run, wanted.role)
     _write_certificates(state, authority)
@@ -224,6 +228,7 @@ def _boot(  # noqa: PLR0913, PLR0917 (what a server is made of)
             str(state / "tls"): {"bind": _TLS, "mode": "ro"},
             str(state / "site"): {"bind": str(SITE), "mode": "rw"},
             str(state / "ssh" / "authorized_keys"): {"bind": "/root/.ssh/authorized_keys", "mode": "ro"},
+            **({stock: {"bind": INSIDE, "mode": "ro"}} if stock else {}),
         },
         environment={
             "MANAGEMENT": str(plan.management_net),

@@ -70,7 +70,7 @@ class Stage:
                 lifecycle.sweep(engine, say=self._say)
                 if not (self.reuse and lifecycle.is_kept(engine, self.plan)):
                     preflight.require(engine, *self._plans)
-                lifecycle.ensure_images(engine, self.plan, self._say)
+                lifecycle.ensure_images(engine, self.plan, say=self._say)
                 preflight.require_wireguard(engine, Run.start(self.plan.index, lifecycle.STATE_ROOT))
             except PrerequisiteError as error:
                 if not self.engines.names:

@@ -66,8 +66,9 @@ def test_a_changed_secret_renews_what_uses_it_and_rollback_takes_it_back(
 ) -> None:
     """A new password for Flower: Flower alone is created anew. rollback.yml brings the old one, and its container."""
     with experiment.disturbance("Flower has another password") as undo:
-        undo.callback(provision.deploy, production)
-        undo.callback(playbooks.write_vault, production, playbooks.read_vault(production))
+        unfinished = undo.enter_context(ExitStack())
+        unfinished.callback(provision.deploy, production)
+        playbooks.keep_vault(production, undo)
         before = started(production)
         change_vault(production, {"vault_flower_password": "another-password"})
         provision.deploy(production)
@@ -76,6 +77,7 @@ def test_a_changed_secret_renews_what_uses_it_and_rollback_takes_it_back(
 
         playbooks.play(production, "rollback.yml")
         assert secret(production, "services", "flower_password") == production.credentials.flower_password
+        unfinished.pop_all()  # the rollback is the undo
         again = playbooks.play(production, "rollback.yml", check=False)
         assert not again.ok
         assert "nothing to go back to" in again.said
@@ -87,7 +89,8 @@ def test_servers_are_deployed_from_nothing_in_either_order(
 ) -> None:
     """Each server can be the first: it comes up by itself, and with the other one the tunnel stands."""
     with experiment.disturbance(f"both servers are empty, and {first} is deployed first") as undo:
-        undo.callback(provision.deploy, production)
+        unfinished = undo.enter_context(ExitStack())
+        unfinished.callback(provision.deploy, production)
         for server in production.servers:
             server.output("sh", "-c", "docker rm -f $(docker ps -aq) && docker network prune -f && rm -rf /opt/site/*")
             server.output("sh", "-c", "rm -rf /opt/site/.env /opt/site/.applied")
@@ -101,6 +104,7 @@ def test_servers_are_deployed_from_nothing_in_either_order(
         assert second.changed > 0
         provision.add_probes(production)
         experiment.expect(MariaDBQuery("web")).becomes(Outcome.CONNECTED, within=ROTATION)
+        unfinished.pop_all()  # both are deployed
 
 
 # --- refusals --------------------------------------------------------------------------------------
@@ -147,7 +151,7 @@ def test_what_is_wrong_is_refused_before_anything_is_touched(production: Product
     before = started(production), files(production)
     with ExitStack() as undo:
         undo.callback(playbooks.write_hosts, production)
-        undo.callback(playbooks.write_vault, production, playbooks.read_vault(production))
+        playbooks.keep_vault(production, undo)
         wrong(production)
         played = playbooks.play(production, "deploy.yml", check=False)
     assert not played.ok
@@ -171,7 +175,7 @@ def test_verification_names_each_mismatch(experiment: Experiment, production: Pr
     """A key in the vault, one in a file and one in a running interface that are wrong are all named at once."""
     stranger = keys.KeyPair.generate()
     with experiment.disturbance("three keys are wrong") as undo:
-        undo.callback(playbooks.write_vault, production, playbooks.read_vault(production))
+        playbooks.keep_vault(production, undo)
         peer = production.wireguard_services.peer()
         undo.callback(production.wireguard_services.output, "wg", "set", "wg0", "peer", stranger.public, "remove")
         file = production.web_server.site / "secrets" / keys.SERVICES_PUBLIC

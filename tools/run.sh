@@ -20,6 +20,9 @@ NIGHT="$ROOT/reports/night.json"
 IMAGES="$ROOT/.cache/images.tar"
 
 export PYTHONUNBUFFERED=1 # progress is shown as it happens, also into a file
+# The environments are installed as source. Where Python is kept from writing bytecode, as in many containers, each
+# start of pytest, of its workers and of Ansible would compile it again.
+export PYTHONDONTWRITEBYTECODE=
 
 # Builds trust the host's certificates; each family of hosts keeps them in a place of its own.
 find_ca_bundle() {

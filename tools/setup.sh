@@ -64,11 +64,16 @@ main() {
 
   one_at_a_time
   install_wanted
+  local ansible=""
+  if layout_needs_ansible; then
+    set_up_ansible & # beside the others: to unpack an environment takes one core
+    ansible=$!
+  fi
   set_up_python
-  if layout_needs_ansible; then set_up_ansible; fi
   set_up_engine
   set_up_report_builder
   if needs_browser; then set_up_browser; fi
+  [[ -z $ansible ]] || wait "$ansible"
   step set-up "complete: Engine $(engine_version), Compose $(docker compose version --short), $("$VENV/bin/python" --version)"
 }
 

@@ -35,6 +35,9 @@ class Docker:
         self._directory = directory
         self._profiles = profiles
         self.half_made: list[str] = []  # ids, known after `containers`
+        # To ask Compose costs a tenth of a second of a core, and what is installed stays while a module runs.
+        self._services: dict[str, dict[str, Any]] | None = None
+        self._hashes: dict[str, str] | None = None
 
     def run(self, *arguments: str, data: str | None = None) -> tuple[int, str, str]:
         """Exit status, output and errors of `docker ARGUMENTS`; SiteError where there is no such command."""
@@ -75,20 +78,24 @@ class Docker:
 
     def services(self) -> dict[str, dict[str, Any]]:
         """The services that this server is to run, as Compose understands the installed files, by name."""
-        status, output, errors = self.compose("config", "--format", "json")
-        if status:
-            raise SiteError("Compose refuses the installed files: " + last_line(errors))
-        config = json.loads(output)
-        for service in config["services"].values():
-            service["used_files"] = _used_files(service, config.get("secrets", {}))
-        return dict(config["services"])
+        if self._services is None:
+            config = json.loads(self._config("--format", "json"))
+            for service in config["services"].values():
+                service["used_files"] = _used_files(service, config.get("secrets", {}))
+            self._services = dict(config["services"])
+        return self._services
 
     def config_hashes(self) -> dict[str, str]:
         """What Compose marks each service's container with, so that it knows whether the service has changed since."""
-        status, output, errors = self.compose("config", "--hash", "*")
+        if self._hashes is None:
+            self._hashes = dict(line.split(None, 1) for line in self._config("--hash", "*").strip().splitlines())
+        return self._hashes
+
+    def _config(self, *arguments: str) -> str:
+        status, output, errors = self.compose("config", *arguments)
         if status:
             raise SiteError("Compose refuses the installed files: " + last_line(errors))
-        return dict(line.split(None, 1) for line in output.strip().splitlines())
+        return output
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """The site's containers as `docker inspect` shows them, by service, but for those that are half made."""
