@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ DJANGO_SECRET_KEY = "django_secret_key"  # noqa: S105
 REDIS_PASSWORD = "redis_password"  # noqa: S105
 FLOWER_PASSWORD = "flower_password"  # noqa: S105
 PASSWORD_FILES = (DB_PASSWORD, DB_ROOT_PASSWORD, DJANGO_SECRET_KEY, REDIS_PASSWORD, FLOWER_PASSWORD)
+LATER_FILES = frozenset({REDIS_PASSWORD, FLOWER_PASSWORD})
+"""What came with the prod layout: folders from before it lack them, and nothing that runs has been made with them."""
 
 _DEFAULT_UID = 999  # what Debian's and the official images of MariaDB and Redis give their user
 _PASSWORD_BYTES = 24
@@ -87,11 +89,26 @@ def write(directory: Path, credentials: Credentials, hand_over: Callable[[Path, 
     `hand_over` gives the files of a directory to user ids. It is called only when this process may not do so itself.
     """
     keys.write(directory, credentials.keys, overwrite=True)
-    values = credentials.passwords()
+    _write(directory, credentials.passwords(), dict.fromkeys(keys.FILES, 0), hand_over)
+
+
+def add(directory: Path, names: Collection[str], hand_over: Callable[[Path, dict[str, int]], None]) -> None:
+    """Make the password files of these names anew, and leave all others as they are. `hand_over` as in `write`."""
+    made = Credentials.generate().passwords()
+    _write(directory, {name: made[name] for name in names}, {}, hand_over)
+
+
+def _write(
+    directory: Path,
+    values: Mapping[str, str],
+    others: Mapping[str, int],
+    hand_over: Callable[[Path, dict[str, int]], None],
+) -> None:
+    """Write passwords, and give them and `others` to who reads them."""
     try:
         for name, value in values.items():
             keys.write_file(directory / name, value, mode=0o600)
-        readers = owners()
+        readers = {**dict.fromkeys(values, uid()), **others}
         if os.geteuid() == 0:
             for name, owner in readers.items():
                 os.chown(directory / name, owner, owner)

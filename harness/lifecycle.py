@@ -357,18 +357,22 @@ def prepare(engine: Engine, layout: str, *, say: Say) -> None:
     """Make a layout's images, and the keys and secrets by which a bare `docker compose up` works."""
     images.ensure(engine, layout, say)
     directory = compose.secrets_directory(PREPARED)
-    if missing := credentials.missing(directory):
-        if len(missing) < len(keys.FILES) + len(credentials.PASSWORD_FILES):
-            message = (
-                f"{directory} lacks {', '.join(missing)} but holds others, which are not replaced unasked: "
-                "remove the directory and prepare again"
-            )
-            raise HarnessError(message)
-        labels = Run.start(0, STATE_ROOT).labels()
-        credentials.write(directory, credentials.Credentials.generate(), hand_over(engine, labels))
-        say(f"secrets: made anew in {directory.relative_to(ROOT)}")
+    where, missing = directory.relative_to(ROOT), credentials.missing(directory)
+    give = hand_over(engine, Run.start(0, STATE_ROOT).labels())
+    if not missing:
+        say(f"secrets: present in {where}")
+    elif credentials.LATER_FILES.issuperset(missing):
+        credentials.add(directory, missing, give)
+        say(f"secrets: {', '.join(missing)} made in {where}, which is older; the others are as they were")
+    elif len(missing) == len(keys.FILES) + len(credentials.PASSWORD_FILES):
+        credentials.write(directory, credentials.Credentials.generate(), give)
+        say(f"secrets: made anew in {where}")
     else:
-        say(f"secrets: present in {directory.relative_to(ROOT)}")
+        message = (
+            f"{directory} lacks {', '.join(missing)} but holds others, which are not replaced unasked: "
+            "remove the directory and prepare again"
+        )
+        raise HarnessError(message)
 
 
 def write_secrets(engine: Engine, run: Run, secrets: credentials.Credentials) -> None:

@@ -59,6 +59,11 @@ def inventory(deployment: Production) -> Path:
     return deployment.run.state / "inventory"
 
 
+def vault_file(deployment: Production) -> Path:
+    """Where the vault is."""
+    return inventory(deployment) / "group_vars" / "vault.yml"
+
+
 def trusted(deployment: Production) -> Path:
     """The certificate of the authority that vouches for the site's."""
     return inventory(deployment) / "ca.pem"
@@ -131,20 +136,20 @@ def in_vault(held: keys.KeySet) -> dict[str, str]:
 
 def write_vault(deployment: Production, values: Mapping[str, str]) -> None:
     """Encrypt a vault with these values; raises `CommandError` when it cannot be done."""
-    vault = _vault(deployment)
+    vault = vault_file(deployment)
     keys.write_file(vault, json.dumps(values), mode=0o600)
     _ansible("ansible-vault", "encrypt", *_password(deployment), str(vault), timeout=_VAULT_TIMEOUT)
 
 
 def keep_vault(deployment: Production, undo: ExitStack) -> None:
     """Have the vault be again, byte for byte, what it is now."""
-    vault = _vault(deployment)
+    vault = vault_file(deployment)
     undo.callback(vault.write_bytes, vault.read_bytes())
 
 
 def read_vault(deployment: Production) -> dict[str, str]:
     """What is in the vault; raises `CommandError` when it cannot be opened."""
-    vault = _vault(deployment)
+    vault = vault_file(deployment)
     result = _ansible("ansible-vault", "view", *_password(deployment), str(vault), timeout=_VAULT_TIMEOUT)
     found: dict[str, str] = json.loads(result.stdout)
     return found
@@ -167,10 +172,6 @@ def play(deployment: Production, playbook: str, *arguments: str, check: bool = T
         message = f"{playbook} failed:\n{result.stdout[-3000:]}"
         raise CommandError(message)
     return played
-
-
-def _vault(deployment: Production) -> Path:
-    return inventory(deployment) / "group_vars" / "vault.yml"
 
 
 def _password(deployment: Production) -> tuple[str, str]:

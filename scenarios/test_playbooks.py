@@ -71,7 +71,7 @@ def test_a_changed_secret_renews_what_uses_it_and_rollback_takes_it_back(
         playbooks.keep_vault(production, undo)
         before = started(production)
         change_vault(production, {"vault_flower_password": "another-password"})
-        provision.deploy(production)
+        playbooks.play(production, "deploy.yml", "--limit", "services")
         assert differing(before, started(production)) == {"flower"}
         assert secret(production, "services", "flower_password") == "another-password"
 
@@ -162,6 +162,15 @@ def test_what_is_wrong_is_refused_before_anything_is_touched(production: Product
 
 
 # --- keys ------------------------------------------------------------------------------------------
+
+
+def test_the_vault_is_ciphertext(production: Production) -> None:
+    """The file in which all secrets are is Ansible Vault's and shows none of them; opened, it has those in use."""
+    text = playbooks.vault_file(production).read_text(encoding="ascii")
+    secrets = {*production.credentials.secrets()} - {production.credentials.db_root_password}  # no playbook needs that
+    assert text.startswith("$ANSIBLE_VAULT;1.1;AES256\n")
+    assert not [secret for secret in secrets if secret in text]
+    assert secrets <= set(playbooks.read_vault(production).values())
 
 
 def test_verification_agrees_with_the_running_tunnel(production: Production) -> None:

@@ -220,10 +220,11 @@ def move(production: Production, address: IPv4Address) -> None:
 
 
 def redeployed(production: Production, address: IPv4Address) -> None:
-    """Deploy both servers, the services server being at an address."""
+    """Deploy the web server, which alone has to know it, the services server being at an address."""
     settings = {server.service: {"services_address": str(address)} for server in production.servers}
     playbooks.write_hosts(production, settings)
-    provision.deploy(production)
+    playbooks.play(production, "deploy.yml", "--limit", "web")
+    provision.add_probes(production)
 
 
 def ask_flower(production: Production, password: str) -> Page:

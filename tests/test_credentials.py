@@ -79,6 +79,24 @@ def test_what_is_missing_is_listed(tmp_path: Path) -> None:
     assert credentials.missing(tmp_path) == ["db_password"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_came_later_is_added_and_all_else_left(tmp_path: Path) -> None:
+    """A folder from before the prod layout is given the passwords that it lacks; no other file is touched."""
+    made = Credentials.generate()
+    credentials.write(tmp_path, made, refuse)
+    for name in credentials.LATER_FILES:
+        (tmp_path / name).unlink()
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()}
+    credentials.add(tmp_path, credentials.missing(tmp_path), refuse)
+    after = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()}
+    assert {name: seen for name, seen in after.items() if name not in credentials.LATER_FILES} == before
+    assert credentials.missing(tmp_path) == []
+    for name in credentials.LATER_FILES:
+        entry = (tmp_path / name).stat()
+        assert (stat.S_IMODE(entry.st_mode), entry.st_uid) == (0o600, 999)
+    assert credentials.read(tmp_path).redis_password != made.redis_password
+
+
 def test_reading_names_a_missing_password(tmp_path: Path) -> None:
     """A missing file is named with its path and the reason."""
     with pytest.raises(KeyFileError, match=r"cannot read .*/db_password: No such file"):
