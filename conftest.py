@@ -223,7 +223,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what other layouts promise, and begin with what takes minutes of waiting.
 
-    Other workers do the rest meanwhile.
+    Other workers do the rest meanwhile. Then comes what wants containers that the playbooks have made: an experiment
+    makes others, and the deployment would have to be deployed once more before it.
 
     With a fault in the deployment the order differs from fault to fault, and is the same each time: who stops after
     so many failures has then seen others fail with each. Experiments come last, since what they mend is mended.
@@ -242,7 +243,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if (name := config.getoption("--with-fault")) is not None:
         random.Random(name).shuffle(items)  # noqa: S311 (an order, no secret)
         items.sort(key=lambda item: "experiment" in getattr(item, "fixturenames", ()))
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("slow", "playbooks")])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

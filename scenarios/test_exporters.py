@@ -15,7 +15,7 @@ from harness.nodes import Node
 from harness.production import Production
 from harness.waiting import wait_until
 
-pytestmark = pytest.mark.layouts("prod")
+pytestmark = [pytest.mark.layouts("prod"), pytest.mark.playbooks]
 
 
 def test_each_server_has_an_exporter_once_the_inventory_says_so(experiment: Experiment, production: Production) -> None:

@@ -18,7 +18,7 @@ from harness.probes.mariadb import MariaDBQuery
 from harness.production import Production
 from harness.servers import SITE
 
-pytestmark = pytest.mark.layouts("prod")
+pytestmark = [pytest.mark.layouts("prod"), pytest.mark.playbooks]
 THOROUGH = pytest.mark.thorough
 
 
