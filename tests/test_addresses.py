@@ -145,12 +145,12 @@ def test_compose_itself_reads_the_file_so(tmp_path: Path, index: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 8, 50])
-@pytest.mark.parametrize("layout", ["dev", "prod"])
-def test_workers_choose_among_plans_of_their_own(layout: str, workers: int) -> None:
+@pytest.mark.parametrize("chosen", ["dev", "prod"])
+def test_workers_choose_among_plans_of_their_own(chosen: str, workers: int) -> None:
     """The first begins with the documented plan; no two may take the same one, nor the mirror image of any."""
-    choices = [AddressPlan.choices(layout, worker, workers) for worker in range(workers)]
+    choices = [AddressPlan.choices(chosen, worker, workers) for worker in range(workers)]
     assert choices[0][0].index == 0
-    assert all(plan.layout == layout for own in choices for plan in own)
+    assert all(plan.layout == chosen for own in choices for plan in own)
     indices = [plan.index for own in choices for plan in own]
     assert sorted(indices) == sorted(set(indices))
     assert set(indices).isdisjoint({99 - index for index in indices})
