@@ -27,7 +27,10 @@ from harness.nodes import Gateway
 from harness.probes.mariadb import MariaDBQuery
 from harness.waiting import holds_for, wait_until
 
-pytestmark = pytest.mark.ours("gateway")
+pytestmark = [
+    pytest.mark.ours("gateway"),
+    pytest.mark.thorough,  # WireGuard's own promises, of the same gateways: on prod dev stands for them
+]
 
 ELSEWHERE, ELSEWHERE_AGAIN = 40001, 40002  # source ports that WireGuard does not use
 

@@ -27,7 +27,10 @@ from harness.waiting import holds_for, wait_until
 from harness.wireguard import INTERFACE
 from harness.workbench import KEYS, Workbench
 
-pytestmark = pytest.mark.ours("key files")
+pytestmark = [
+    pytest.mark.ours("key files"),
+    pytest.mark.thorough,  # on prod rotate-keys.yml stands for it: both ends' keys, under load
+]
 
 BOTH_ENDS = pytest.mark.parametrize("end", ["wireguard-web", "wireguard-services"])
 

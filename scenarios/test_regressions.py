@@ -48,7 +48,13 @@ NO_WAY = (Outcome.TIMED_OUT, Outcome.UNREACHABLE)
 # --- root cause 1: a public key that was generated, not derived ("0 B received in tunnel") --------
 
 
-@pytest.mark.parametrize(("secret", "wrong_end"), [("services_public_key", "web"), ("web_public_key", "services")])
+@pytest.mark.parametrize(
+    ("secret", "wrong_end"),
+    [
+        ("services_public_key", "web"),
+        pytest.param("web_public_key", "services", marks=pytest.mark.thorough),  # on prod the other end stands for it
+    ],
+)
 def test_a_public_key_that_was_not_derived_lets_nothing_through(
     experiment: Experiment, secret: str, wrong_end: str
 ) -> None:
@@ -162,6 +168,7 @@ def test_the_networks_of_the_deployment_are_sound(deployment: Deployment) -> Non
 # --- root cause 3: no forwarding rules ("Connection timeout to 10.100.0.11") -----------------------
 
 
+@pytest.mark.thorough  # on prod the deleted rule below, and on dev this, stand for it
 def test_a_port_that_is_not_declared_is_dead_though_the_tunnel_is_up(experiment: Experiment) -> None:
     """Without 3306 in WG_FORWARD_PORTS the tunnel shakes hands and Redis answers, and MariaDB is refused."""
     deployment = experiment.deployment
@@ -222,6 +229,7 @@ def test_a_backend_without_its_static_address_is_not_found(experiment: Experimen
 # --- root cause 4: `network_mode: service` ("Container can't resolve service names") ---------------
 
 
+@pytest.mark.thorough  # on prod web outside its gateway, below, stands for it
 def test_services_in_the_gateways_namespace_have_neither_name_nor_address(experiment: Experiment) -> None:
     """Joined to wireguard-services by network_mode, services lose their address, their name and their published port.
 

@@ -72,6 +72,7 @@ def test_webs_gateway_restarts_under_load(experiment: Experiment) -> None:
         experiment.expect(THROUGH_THE_TUNNEL).becomes(Outcome.CONNECTED, within=FORWARDING)
 
 
+@pytest.mark.thorough  # on prod gateways and whole servers that restart stand for it; the time-outs are WireGuard's own
 @pytest.mark.parametrize(("end", "within"), [("web", HANDSHAKE), ("services", LOST_SESSION)], ids=["web", "services"])
 def test_wg0_is_lost_under_load(experiment: Experiment, end: str, within: Budget) -> None:
     """An end loses wg0, and wireguard-go with it where that is at work: the gateway, not restarted, makes it anew.

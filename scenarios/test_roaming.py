@@ -58,6 +58,7 @@ def test_the_tunnel_follows_web_to_another_address(experiment: Experiment) -> No
     assert (web.addresses(), web.routes()) == (addresses, routes)
 
 
+@pytest.mark.thorough  # on prod the services server that moves stands for it
 def test_the_tunnel_follows_web_to_another_port(experiment: Experiment) -> None:
     """Web's packets come from another port: connections that are open stay so, and not a query on them fails."""
     deployment = experiment.deployment
