@@ -15,7 +15,7 @@ from docker.models.containers import Container
 from docker.types import Mount
 
 from harness import command, images
-from harness.engine import Engine, Listed
+from harness.engine import Engine
 from harness.errors import DeploymentError, HarnessError
 from harness.interrupts import held_back
 from harness.model import Budget
@@ -100,7 +100,7 @@ def _is_whole(engine: Engine, name: str) -> bool:
     return not _filler(engine, name)
 
 
-def _filler(engine: Engine, name: str) -> list[Listed]:
+def _filler(engine: Engine, name: str) -> list[Container]:
     return engine.containers(f"{FILLS}={name}")
 
 
