@@ -81,7 +81,7 @@ FIRST_PACKET = Budget(
 
 ROTATION = Budget(
     seconds=4,
-    reason="both ends take new keys within 0.2 s of each other and web begins a handshake at once: 0.35 s, and 2.5 on a "
+    reason="both ends take new keys within 0.2 s of each other, web begins a handshake at once: 0.35 s, and 2.5 on a "
     "machine busy with a second deployment; handshakes that crossed would show, since WireGuard tries again after 5",
 )
 """What rotate-keys.yml states as its longest interruption."""
