@@ -24,6 +24,8 @@ from harness.servers import SSH_PORT, Server, Specification
 from harness.stage import Stage
 from harness.waiting import wait_until
 
+pytestmark = pytest.mark.full  # minutes: two machines are made, and images shipped to them
+
 TIMEOUT = 400.0
 """Seconds: images handed on, a bring-up on each engine and a few scenarios, on a machine that is busy with others."""
 TESTS = 10
