@@ -248,12 +248,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Whatever way the session ended, nothing that it started and did not keep stays, and no report shows a secret."""
-    for stage in config.stash.get(STAGES, {}).values():
+    stages = config.stash.get(STAGES, {}).values()
+    for stage in stages:
         if stage.current is not None:
             lifecycle.remove_own(stage.current.engine, say=lambda line: _say(config, line))
-        if stage.secrets and config.option.allure_report_dir:
-            reporting.remove_secrets(Path(config.option.allure_report_dir), stage.secrets)
-        stage.engines.close()
+    secrets = {secret for stage in stages for secret in stage.secrets}
+    if secrets and config.option.allure_report_dir:  # all layouts' results are in one folder: it is read once
+        reporting.remove_secrets(Path(config.option.allure_report_dir), secrets)
+    for engines in {stage.engines for stage in stages}:  # which all stages share
+        engines.close()
     if not _worker(config) and (session := config.stash.get(SESSION, None)):
         _see_that_nothing_is_left(session)
 
@@ -563,12 +566,11 @@ def _engines(words: str) -> tuple[str, ...]:
 def _engines_of(config: pytest.Config) -> Engines:
     """The engines of this worker: the same for all, each with another one first, in turn."""
     addresses = config.getoption("--engines")
-    for option, why in (
-        ("--keep", "what is left up is looked after on this machine's engine"),
-        ("--reuse", "what is left up is looked after on this machine's engine"),
-    ):
+    for option in ("--keep", "--reuse"):
         if addresses and config.getoption(option):
-            raise pytest.UsageError(f"{option} does not go with --engines: {why}")
+            raise pytest.UsageError(
+                f"{option} does not go with --engines: what is left up is looked after on this machine's engine"
+            )
     if addresses and "prod" in config.getoption("--layout"):
         raise pytest.UsageError(
             "--engines does not go with the prod layout, whose servers live on this machine's files"

@@ -13,16 +13,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from docker.errors import DockerException
-from requests.exceptions import RequestException
-
 from bench import machine, parts
 from bench.figures import Figure, table
 from bench.ground import Ground, compiled
-from harness import images, interrupts, leases, lifecycle, preflight
+from harness import images, leases, lifecycle, preflight
 from harness.addresses import AddressPlan
+from harness.cli import guarded
 from harness.engine import Engine
-from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError, HeldError
+from harness.errors import EXIT_FAILED, HarnessError, HeldError
 from harness.progress import say
 
 REPORTS = lifecycle.ROOT / "reports" / "bench"
@@ -32,19 +30,7 @@ _PLAN = 10  # out of the way of plan 0 and of the workers of a test run
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; every known failure is one sentence on standard error."""
     options = _parser().parse_args(arguments)
-    interrupts.as_keyboard_interrupt(say)
-    try:
-        return _measure(options)
-    except HarnessError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    except (DockerException, RequestException) as error:
-        sys.stderr.write(f"the Docker engine stopped answering or refused: {error}\n")
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        lifecycle.remove_own(Engine.connect(), say=say)
-        sys.stderr.write("interrupted; nothing of this command is left running\n")
-        return EXIT_INTERRUPTED
+    return guarded(lambda: _measure(options))
 
 
 def _parser() -> argparse.ArgumentParser:

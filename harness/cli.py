@@ -31,14 +31,22 @@ _BARE = (["up"], ["down"], ["status"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status; every known failure is one sentence on standard error."""
+    """Run one command and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser(bare=words[:1] in _BARE).parse_args(words)
+    command: Command = options.command
+    return guarded(lambda: command(options))
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Do a command's work and return its exit status; every known failure is one sentence on standard error.
+
+    Interrupted, it leaves nothing behind that this process has brought up.
+    """
     interrupts.as_keyboard_interrupt(say)
     orphans.mark_children()
-    command: Command = options.command
     try:
-        return command(options)
+        return work()
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

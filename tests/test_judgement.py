@@ -197,28 +197,27 @@ def test_the_hop_that_fails_is_marked() -> None:
     assert Hop.DNAT not in beside
 
 
-def test_a_container_that_is_only_starting_is_unknown() -> None:
-    """Neither well nor ill: who asks a moment later gets an answer."""
+def starting(own_check: str) -> Sample:
+    """MariaDB is called starting by Docker, does not listen yet, and all applications are refused."""
     sample = Sample()
     sample.containers[MARIADB]["health"] = "starting"
-    sample.pieces[MARIADB]["health"] = "not yet\nfailing"
+    sample.pieces[MARIADB]["health"] = own_check
     sample.change(MARIADB, "sockets", "00000000:0CEA 00000000:0000 0A", "00000000:0CEA 00000000:0000 07")
     for app in (SERVICES, CELERY, WEB):
         sample.fail(app, "database", "connect", **REFUSED)
-    diagnosis = sample.diagnosis
+    return sample
+
+
+def test_a_container_that_is_only_starting_is_unknown() -> None:
+    """Neither well nor ill: who asks a moment later gets an answer."""
+    diagnosis = starting("not yet\nfailing").diagnosis
     assert (diagnosis.status, diagnosis.roots) == (UNKNOWN, frozenset())
     assert any("mariadb" in line for line in diagnosis.unknown)
 
 
 def test_a_container_whose_own_check_passes_has_started() -> None:
     """Docker calls it starting until its next look; its check was made just now, so what it does not do is a fault."""
-    sample = Sample()
-    sample.containers[MARIADB]["health"] = "starting"
-    sample.pieces[MARIADB]["health"] = ""
-    sample.change(MARIADB, "sockets", "00000000:0CEA 00000000:0000 0A", "00000000:0CEA 00000000:0000 07")
-    for app in (SERVICES, CELERY, WEB):
-        sample.fail(app, "database", "connect", **REFUSED)
-    assert sample.diagnosis.roots == {"backend-not-listening"}
+    assert starting("").diagnosis.roots == {"backend-not-listening"}
 
 
 def test_ipv6_beside_it_changes_nothing() -> None:
