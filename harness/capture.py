@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 import secrets
 from collections.abc import Iterator
 from ipaddress import IPv4Address
@@ -18,6 +19,15 @@ from harness.wireguard import INTERFACE
 _LISTENING = Budget(seconds=10, reason="tcpdump says that it listens within a second")
 _DRAINED = Budget(seconds=10, reason="tcpdump writes a packet at once; a loaded machine needs more")
 _ENDED = Budget(seconds=10, reason="tcpdump writes what it has and ends on SIGINT")
+
+_BUFFER = "-s 65535 -B 32768"
+"""The largest packet in bytes, and the kernel's buffer in KiB: room for some 500 packets that tcpdump has not read yet.
+
+In immediate mode each packet takes a slot of the largest size (libpcap's TPACKET_V2 ring), however short it is: with
+tcpdump's own 262144 bytes and 2 MiB there are nine slots, and a login and a query, sent while tcpdump waits for its
+turn on a busy machine, already leave gaps.
+"""
+_NONE_DROPPED = re.compile(r"^0 packets dropped by kernel$", re.MULTILINE)
 
 _LAST_PORT = 9  # discard: nothing else sends from it
 _LAST = f"udp src port {_LAST_PORT}"
@@ -74,7 +84,8 @@ def underlay(deployment: Deployment, expression: str = "") -> Iterator[Capture]:
     """Capture what passes web's gateway's underlay interface while the block runs.
 
     The capture has begun when the block starts, and holds all that passed until the block ended. Raises
-    `WaitTimeoutError` when tcpdump does not start, or does not come to the end.
+    `WaitTimeoutError` when tcpdump does not start, or does not come to the end, and `DeploymentError` when the kernel
+    had to drop packets.
     """
     interface = interface_of(deployment.probe_web, deployment.plan.outward_web)
     beyond = f"{deployment.plan.underlay_services}:{deployment.plan.wireguard_port}"
@@ -93,7 +104,7 @@ def tunnel(deployment: Deployment, expression: str = "") -> Iterator[Capture]:
 @contextlib.contextmanager
 def _captured(node: Node, interface: str, beyond: str, expression: str) -> Iterator[Capture]:
     file = f"/tmp/capture-{secrets.token_hex(8)}.pcap"  # noqa: S108 (inside the container)
-    options = f"-Z root -n -p -U -s 0 --immediate-mode -i {interface} -w {file}"
+    options = f"-Z root -n -p -U {_BUFFER} --immediate-mode -i {interface} -w {file}"
     start = f'echo $$ > {file}.pid; exec tcpdump {options} "$@" 2> {file}.log'
     wanted = [f"({expression}) or ({_LAST})"] if expression else []
     api = node.engine.client.api
@@ -113,6 +124,16 @@ def _captured(node: Node, interface: str, beyond: str, expression: str) -> Itera
     finally:
         node.run("sh", "-c", f"kill -INT $(cat {file}.pid)", user="0")
         wait_until("tcpdump to end", lambda: api.exec_inspect(created["Id"])["Running"], _is_false, within=_ENDED)
+    _assert_complete(node, f"{file}.log")
+
+
+def _assert_complete(node: Node, log: str) -> None:
+    # Where the kernel dropped packets, "nothing of the kind passed" is not known.
+    said = node.run("cat", log, user="0").stdout
+    if not _NONE_DROPPED.search(said):
+        lost = "; ".join(said.splitlines())
+        message = f"the capture has gaps, so it shows neither what passed nor what did not; tcpdump says: {lost}"
+        raise DeploymentError(message)
 
 
 def _drain(node: Node, captured: Capture, interface: str, beyond: str) -> None:

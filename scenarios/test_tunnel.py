@@ -52,8 +52,9 @@ def test_received_bytes_grow_with_traffic(deployment: Deployment) -> None:
     count, size = 10, 1000
     before = received(deployment)
 
+    # ping itself ends two round trips after the last request, be it answered or not: the counters tell what arrived.
     pinged = ping(deployment, deployment.plan.tunnel_services.ip, "-c", str(count), "-i", "0.02", "-s", str(size))
-    assert f"{count} received" in pinged.stdout, pinged
+    assert pinged.ok, pinged
 
     wait_until(
         f"both ends to have received {count * size} bytes more than {before}",
