@@ -102,6 +102,27 @@ def test_wg0_is_lost_under_load(experiment: Experiment, end: str, within: Budget
     ) == before
 
 
+@pytest.mark.layouts("dev")  # prod's gateways are of the same image
+def test_wireguard_go_that_ends_at_its_start_is_started_again(experiment: Experiment) -> None:
+    """Whoever runs `wg` too early ends wireguard-go: the gateway, not restarted, starts it again and says so."""
+    deployment = experiment.deployment
+    services = deployment.wireguard_services
+    if not deployment.engine.is_local:
+        pytest.skip("the program that ends first is a file of this machine, and the engine is on another")
+    program = deployment.run.state / "wireguard-go"
+    program.write_text(ENDS_FIRST, encoding="utf-8")
+    program.chmod(0o755)
+    mounted = {"volumes": [f"{program}:/usr/local/sbin/wireguard-go:ro"]}
+    overlay = {"services": {services.service: mounted | {"environment": {"WG_IMPLEMENTATION": "userspace"}}}}
+
+    with experiment.disturbance("wireguard-go ends at its first start") as undo:
+        undo.callback(program.unlink)
+        experiment.redeploy(undo, overlay, services.service)
+        experiment.expect(RedisPing("web")).becomes(Outcome.CONNECTED, within=HANDSHAKE)
+        assert "wireguard-go ended before it had made wg0 (exit status 1); starting it again" in services.logs()
+        assert services.state().restarts == 0
+
+
 @pytest.mark.layouts("dev")  # production's is on bare metal
 def test_mariadb_is_created_anew_under_open_connections(experiment: Experiment) -> None:
     """Connections to a MariaDB that is replaced end with an error, in a query and idle; none hangs; new ones work."""
@@ -160,6 +181,16 @@ else
   done
 fi
 """
+
+
+ENDS_FIRST = """#!/bin/sh
+if [ ! -e /run/gateway/ended ]; then
+  : >/run/gateway/ended
+  exit 1
+fi
+exec /usr/bin/wireguard-go "$@"
+"""
+"""A wireguard-go that ends when it is started for the first time."""
 
 
 def expect_nothing_more_lost(load: Load) -> None:

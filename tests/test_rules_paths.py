@@ -475,7 +475,7 @@ def mariadb_rejects_a_password(sample: Sample) -> None:
 
 @cases.makes("credentials-rejected")
 def redis_wants_a_password(sample: Sample) -> None:
-    _fail_everywhere(sample, "broker", "answer", kind="AuthenticationError", said="Authentication required.")
+    _fail_everywhere(sample, "broker", "answer", kind="RedisReplyError", said="NOAUTH Authentication required.")
 
 
 @cases.makes("grant-missing")

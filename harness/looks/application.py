@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 CONNECT_TIMEOUT = float(os.environ["PROBE_CONNECT_TIMEOUT"])
 ANSWER_TIMEOUT = float(os.environ["PROBE_ANSWER_TIMEOUT"])
@@ -130,30 +130,78 @@ def database(report: Report) -> None:
         transport.close()
 
 
+class RedisReplyError(Exception):
+    """What Redis answers instead of a result, in its own words: first comes its code, such as WRONGPASS."""
+
+
+class Redis:
+    """The few commands of a look, in Redis's own protocol (RESP).
+
+    To import the client library takes longer than all else here together, for each application and each look.
+    """
+
+    def __init__(self, transport: socket.socket) -> None:
+        self._transport = transport
+        self._answers = transport.makefile("rb")
+
+    def ask(self, *words: str) -> str:
+        """Send a command; returns its answer, or raises `RedisReplyError`."""
+        encoded = [word.encode() for word in words]
+        arguments = b"".join(b"$%d\r\n%b\r\n" % (len(each), each) for each in encoded)
+        self._transport.sendall(b"*%d\r\n%b" % (len(encoded), arguments))
+        line = self._answers.readline()
+        kind, rest = line[:1], line[1:].decode(errors="replace").strip()
+        match kind:
+            case b"+" | b":":
+                return rest
+            case b"-":
+                raise RedisReplyError(rest)
+            case b"$":
+                return self._answers.read(int(rest) + len("\r\n")).decode().removesuffix("\r\n")
+            case b"":
+                message = "the connection was closed"
+                raise ConnectionError(message)
+        message = f"this is no answer of Redis: {line[:40]!r}"
+        raise ValueError(message)
+
+
+def secured(transport: socket.socket, parts: SplitResult) -> socket.socket:
+    """The connection in TLS, as the options of a `rediss://` URL want it."""
+    import ssl  # noqa: PLC0415 (most applications need none, and it takes a while)
+
+    asked = dict(parse_qsl(parts.query))
+    context = ssl.create_default_context(cafile=asked.get("ssl_ca_certs"))
+    if asked.get("ssl_cert_reqs", "").lower() in {"none", "cert_none"}:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(transport, server_hostname=parts.hostname)
+
+
 def broker(report: Report) -> None:
     """Have Redis answer a PING, after the login that the URL asks for, and an ECHO of more than one packet."""
-    import redis  # noqa: PLC0415 (as above)
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-    from redis.retry import Retry  # noqa: PLC0415
-
     url = os.environ.get("CELERY_BROKER_URL") or setting(report, "REDIS_URL")
     if PASSWORD_PLACE in url:  # where the application puts in what a file holds
         url = url.replace(PASSWORD_PLACE, quote(step(report, "password", lambda: password("REDIS_PASSWORD")), safe=""))
     parts = step(report, "url", lambda: urlsplit(url))
-    dialled(report, parts.hostname or "", parts.port or DEFAULT_BROKER_PORT).close()
-    client = redis.Redis.from_url(
-        url,
-        socket_connect_timeout=CONNECT_TIMEOUT,
-        socket_timeout=ANSWER_TIMEOUT,
-        retry=Retry(NoBackoff(), 0),
-    )
+    transport = dialled(report, parts.hostname or "", parts.port or DEFAULT_BROKER_PORT)
     try:
-        step(report, "answer", client.ping)
-        with contextlib.suppress(redis.RedisError):  # who may not ask is told apart by the steps
-            report["read_only"] = client.info("replication").get("role") == "slave"
-        step(report, "bulk up", lambda: client.echo("x" * BULK))
+        if parts.scheme == "rediss":
+            transport = step(report, "tls", lambda: secured(transport, parts))
+        redis = Redis(transport)
+        step(report, "answer", lambda: greet(redis, parts))
+        with contextlib.suppress(RedisReplyError, OSError):  # the steps tell who may not ask, and who is silent
+            report["read_only"] = "role:slave" in redis.ask("INFO", "replication")
+        step(report, "bulk up", lambda: redis.ask("ECHO", "x" * BULK))
     finally:
-        client.close()
+        transport.close()
+
+
+def greet(redis: Redis, parts: SplitResult) -> str:
+    """Log in where the URL has a password, choose its database, and have a PING answered."""
+    if parts.password:
+        redis.ask("AUTH", *(unquote(word) for word in (parts.username, parts.password) if word))
+    if number := parts.path.strip("/"):
+        redis.ask("SELECT", number)
+    return redis.ask("PING")
 
 
 def forward(target: str) -> Callable[[Report], None]:

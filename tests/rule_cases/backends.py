@@ -8,7 +8,7 @@ from . import broken, fine, without_gateway
 
 _NO_ROUTE = {"errno": 113, "code": None, "timed_out": False, "said": "[Errno 113] No route to host"}
 _DENIED = {"errno": None, "code": 1045, "timed_out": False, "said": "(1045, \"Access denied for user 'app'\")"}
-_NO_AUTH = {"errno": None, "code": None, "said": "Authentication required.", "kind": "AuthenticationError"}
+_NO_AUTH = {"errno": None, "code": None, "said": "NOAUTH Authentication required.", "kind": "RedisReplyError"}
 _UNKNOWN_NAME = {"errno": -2, "code": -2, "said": "[Errno -2] Name or service not known", "kind": "gaierror"}
 
 

@@ -42,17 +42,29 @@ build_tunnel() {
   fi
 }
 
+# Whoever runs `wg` while wireguard-go is making its control socket takes the socket away: one that does
+# not listen yet looks like one that was left behind. wireguard-go ends by that, once in some thousand
+# starts, be it a health check that looked, an exporter or a person; the next start is seldom met again.
 start_wireguard_go() {
+  local starts_left=3
+  say 'starting wireguard-go'
+  until launch_wireguard_go; do
+    ((--starts_left)) || die 1 "wireguard-go ended before it had made wg0 (exit status $REPLY)"
+    say "wireguard-go ended before it had made wg0 (exit status $REPLY); starting it again"
+  done
+}
+
+# Fails, with the exit status in REPLY, where wireguard-go ends before wg0 is there and can be set.
+launch_wireguard_go() {
   local waited_ms=0 budget_ms=5000 step_ms=10
   rm -f /run/wireguard/wg0.sock
-  say 'starting wireguard-go'
   # Without this it says at length that the kernel could do better.
   WG_PROCESS_FOREGROUND=1 wireguard-go wg0 &
   wireguard_go_pid=$!
   until tunnel_is_there && [[ -S /run/wireguard/wg0.sock ]]; do
     if ! kill -0 "$wireguard_go_pid" 2>/dev/null; then
       end_wireguard_go
-      die 1 "wireguard-go ended before it had made wg0 (exit status $REPLY)"
+      return 1
     fi
     ((waited_ms < budget_ms)) ||
       die 1 "wireguard-go has been given $((budget_ms / 1000)) s and is still running, but $(missing_of_wireguard_go)"

@@ -10,7 +10,9 @@ from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
 _DENIED = {1045, 1698}  # MariaDB: ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR
-_REDIS_KINDS = ("AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError")
+_NO_RIGHT = "NOPERM"
+_REDIS_SAYS = ("NOAUTH", "WRONGPASS", _NO_RIGHT, "ERR AUTH", "ERR invalid password", "ERR Client sent AUTH")
+"""How Redis begins: without a login, with a wrong one, without the right, and where it knows no password at all."""
 
 
 def _over(facts: Facts) -> list[Path]:
@@ -19,7 +21,7 @@ def _over(facts: Facts) -> list[Path]:
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
     reach = path.reach
-    if reach.code not in _DENIED and reach.kind not in _REDIS_KINDS:
+    if reach.code not in _DENIED and not reach.said.startswith(_REDIS_SAYS):
         return
     place = (leads_to(facts, path) if path.tunnelled else None) or path.host
     backend = path.backend.service if path.backend else f"the {path.kind} at {place}:{path.port}"
@@ -30,7 +32,7 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
     if compared is not None:
         word = "the same password" if compared else "different passwords"
         evidence.append(f"the password files of {path.app.service} and {backend} hold {word}")
-    if reach.kind == "NoPermissionError":
+    if reach.said.startswith(_NO_RIGHT):
         remedy = f"its account in {backend} lacks a right, not the password: ACL LIST shows it, ACL SETUSER grants it"
     own = path.app.secret_file("DATABASE_PASSWORD_FILE") if path.kind == "database" else None
     if own is not None and own.empty:

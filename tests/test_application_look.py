@@ -1,0 +1,159 @@
+"""What an application's own look says of Redis, in Redis's own protocol: the very program that runs in its container.
+
+The real Redis is behind the scenarios; here are the answers that it gives on bad days, and what is no Redis at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import command
+from harness.certificates import Authority
+
+from .conftest import ROOT
+
+LOOK = ROOT / "harness" / "looks" / "application.py"
+Commands = list[list[str]]
+Answer = Callable[[list[str]], bytes]
+
+
+def test_all_steps_are_taken() -> None:
+    """With a password, a user and a database of its own: it logs in, asks, and carries more than one packet."""
+    with redis_that(healthy) as (port, commands):
+        seen = look(f"redis://celery:w%2Frd@127.0.0.1:{port}/3")
+    assert seen["reached"] == ["url", "resolve", "connect", "answer", "bulk up"]
+    assert "failed" not in seen
+    assert commands[:3] == [["AUTH", "celery", "w/rd"], ["SELECT", "3"], ["PING"]]
+    assert commands[3:] == [["INFO", "replication"], ["ECHO", "x" * 4000]]
+
+
+def test_a_replica_is_told() -> None:
+    """A Redis that only repeats another one says so."""
+    with redis_that(lambda words: bulk("role:slave") if words[0] == "INFO" else healthy(words)) as (port, _commands):
+        assert look(f"redis://127.0.0.1:{port}")["read_only"] is True
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "NOAUTH Authentication required.",
+        "WRONGPASS invalid username-password pair or user is disabled.",
+        "NOPERM this user has no permissions to run the 'ping' command",
+        "LOADING Redis is loading the dataset in memory",
+        "ERR max number of clients reached",
+    ],
+)
+def test_a_refusal_is_told_in_its_own_words(said: str) -> None:
+    """The rules go by Redis's own code, which comes first."""
+    with redis_that(lambda _words: f"-{said}\r\n".encode()) as (port, _commands):
+        seen = look(f"redis://127.0.0.1:{port}")
+    assert (seen["failed"], seen["said"], seen["kind"]) == ("answer", said, "RedisReplyError")
+
+
+def test_who_may_not_ask_for_the_role_is_not_ill() -> None:
+    """An account without the right to INFO answers all the rest."""
+    with redis_that(lambda words: b"-NOPERM no\r\n" if words[0] == "INFO" else healthy(words)) as (port, _commands):
+        assert look(f"redis://127.0.0.1:{port}")["reached"][-1] == "bulk up"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"), [(b"", "ConnectionError"), (b"5.5.5-MariaDB\n", "ValueError")], ids=["hangs up", "another"]
+)
+def test_what_is_no_redis_is_told(answer: bytes, kind: str) -> None:
+    """Another service, or one that hangs up, is no answer."""
+    with redis_that(lambda _words: answer) as (port, _commands):
+        seen = look(f"redis://127.0.0.1:{port}")
+    assert (seen["failed"], seen["kind"], seen["timed_out"]) == ("answer", kind, False)
+
+
+def test_silence_is_a_time_out() -> None:
+    """What accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        seen = look(f"redis://127.0.0.1:{silent.getsockname()[1]}")
+    assert (seen["failed"], seen["timed_out"]) == ("answer", True)
+
+
+def test_tls_is_spoken_where_the_url_asks_for_it(tmp_path: Path) -> None:
+    """By `rediss://`, with the authority that the URL names, or with none where it wants no proof."""
+    authority = Authority()
+    issued = authority.issue("127.0.0.1")
+    ours, theirs = tmp_path / "ca.pem", tmp_path / "redis.pem"
+    ours.write_text(authority.certificate, encoding="ascii")
+    theirs.write_text(issued.certificate + issued.key, encoding="ascii")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(theirs)
+    steps = ["url", "resolve", "connect", "tls", "answer", "bulk up"]
+    seen = [look_in_tls(context, query) for query in (f"ssl_ca_certs={ours}", "ssl_cert_reqs=none", "")]
+    assert [each["reached"] for each in seen] == [steps, steps, steps[:3]]
+    assert (seen[-1]["failed"], seen[-1]["kind"]) == ("tls", "SSLCertVerificationError")
+
+
+def look_in_tls(context: ssl.SSLContext, query: str) -> dict[str, Any]:
+    """What is printed of a server that speaks TLS only."""
+    with redis_that(healthy, context) as (port, _commands):
+        return look(f"rediss://127.0.0.1:{port}/0?{query}")
+
+
+def look(url: str) -> dict[str, Any]:
+    """What the program prints of the broker at a URL."""
+    environment = {"PROBE_CONNECT_TIMEOUT": "1", "PROBE_ANSWER_TIMEOUT": "0.5", "CELERY_BROKER_URL": url}
+    done = command.run([sys.executable, str(LOOK)], env=environment, timeout=30)
+    found: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    assert found["database"]["failed"] == "setting"
+    return found["broker"]
+
+
+def bulk(text: str) -> bytes:
+    """A text as Redis sends it."""
+    return b"$%d\r\n%b\r\n" % (len(text), text.encode())
+
+
+def healthy(words: list[str]) -> bytes:
+    """What a Redis that is well answers."""
+    match words:
+        case ["PING"]:
+            return b"+PONG\r\n"
+        case ["INFO", "replication"]:
+            return bulk("# Replication\r\nrole:master\r\n")
+        case ["ECHO", text]:
+            return bulk(text)
+    return b"+OK\r\n"
+
+
+@contextlib.contextmanager
+def redis_that(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[tuple[int, Commands]]:
+    """A server for one client that answers each command; an empty answer hangs up. Yields its port and what came."""
+    commands: Commands = []
+
+    def serve(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError), listening.accept()[0] as accepted:
+            connection = context.wrap_socket(accepted, server_side=True) if context else accepted
+            with connection, connection.makefile("rb") as incoming:
+                while header := incoming.readline():
+                    words = []
+                    for _ in range(int(header[1:])):
+                        size = int(incoming.readline()[1:])
+                        words.append(incoming.read(size + 2)[:-2].decode())
+                    commands.append(words)
+                    if not (said := answer(words)):
+                        return
+                    connection.sendall(said)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        try:
+            yield listening.getsockname()[1], commands
+        finally:
+            thread.join(timeout=10)
+    assert not thread.is_alive()
