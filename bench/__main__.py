@@ -16,14 +16,14 @@ from pathlib import Path
 from bench import machine, parts
 from bench.figures import Figure, table
 from bench.ground import Ground, compiled
-from harness import images, leases, lifecycle, preflight
+from harness import images, leases, lifecycle, places, preflight
 from harness.addresses import AddressPlan
 from harness.cli import guarded
 from harness.engine import Engine
 from harness.errors import EXIT_FAILED, HarnessError, HeldError
 from harness.progress import say
 
-REPORTS = lifecycle.ROOT / "reports" / "bench"
+REPORTS = places.ROOT / "reports" / "bench"
 _PLAN = 10  # out of the way of plan 0 and of the workers of a test run
 
 
@@ -73,7 +73,7 @@ def _measure(options: argparse.Namespace) -> int:
     ground = Ground(engine=engine, plan=options.plan, rounds=options.rounds, faults=options.faults, say=say)
     document = {
         "date": datetime.now(tz=UTC).isoformat(timespec="seconds"),
-        "machine": machine.description(engine, lifecycle.ROOT),
+        "machine": machine.description(engine, places.ROOT),
         "rounds": options.rounds,
     }
     figures: list[Figure] = []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness import command, compose, credentials, images, leases, lifecycle
+from harness import command, compose, credentials, images, layouts, leases, lifecycle, places
 from harness.addresses import AddressPlan
 from harness.compose import ComposeProject
 from harness.deployment import Deployment
@@ -39,7 +39,7 @@ class Ground:
     def harness(self, verb: str, plan: AddressPlan | None = None) -> float:
         """Run `python -m harness VERB`; returns its seconds. Raises `CommandError` when it fails."""
         argv = [sys.executable, "-m", "harness", verb, "--plan", str((plan or self.plan).index)]
-        return command.run(argv, timeout=_PATIENCE, cwd=lifecycle.ROOT).duration
+        return command.run(argv, timeout=_PATIENCE, cwd=places.ROOT).duration
 
     @contextlib.contextmanager
     def deployed(self, timeline: Timeline | None = None) -> Iterator[Deployment]:
@@ -54,12 +54,12 @@ class Ground:
         `overlay` makes one more compose file, as text, from the configuration.
         """
         lifecycle.sweep(self.engine, say=quiet)
-        run = Run.start(self.plan.index, lifecycle.STATE_ROOT)
+        run = Run.start(self.plan.index)
         try:
-            lifecycle.begin(self.engine, run)
+            layouts.begin(self.engine, run)
             secrets = credentials.Credentials.generate()
             credentials.write(
-                compose.secrets_directory(run.state), secrets, lifecycle.hand_over(self.engine, run.labels())
+                compose.secrets_directory(run.state), secrets, layouts.hand_over(self.engine, run.labels())
             )
             leases.take(self.engine, run, "bench")
             configuration = compose.project(self.plan, run.state).configuration()
@@ -96,8 +96,8 @@ class Composed:
 def compiled() -> None:
     """Have Python's modules compiled and loaded once, so that no start that is measured compiles them again."""
     os.environ.pop(_UNWRITTEN, None)
-    command.run([sys.executable, "-m", "harness", "--help"], timeout=_PATIENCE, cwd=lifecycle.ROOT)
-    command.run([sys.executable, "-c", "import harness.lifecycle"], timeout=_PATIENCE, cwd=lifecycle.ROOT)
+    command.run([sys.executable, "-m", "harness", "--help"], timeout=_PATIENCE, cwd=places.ROOT)
+    command.run([sys.executable, "-c", "import harness.lifecycle"], timeout=_PATIENCE, cwd=places.ROOT)
 
 
 def at_once(actions: Sequence[Callable[[], float]]) -> list[float]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import images, interrupts, keys, leases, lifecycle, orphans, preflight
+from harness import images, interrupts, keys, layouts, leases, lifecycle, orphans, preflight
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
@@ -139,7 +139,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    lifecycle.prepare(Engine.connect(), options.layout, say=say)
+    layouts.prepare(Engine.connect(), options.layout, say=say)
     return 0
 
 
@@ -151,7 +151,7 @@ def _images(_options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     engine, plan, timeline = Engine.connect(), _plan(options), Timeline()
     if lifecycle.is_kept(engine, plan):
-        lifecycle.ensure_images(engine, plan, say=say)
+        layouts.ensure_images(engine, plan, say=say)
         if lifecycle.attach(engine, plan, say=say):
             return 0
         _down(options)
@@ -159,8 +159,8 @@ def _up(options: argparse.Namespace) -> int:
         lifecycle.sweep(engine, say=say)
         preflight.require(engine, plan)
     with timeline.phase("images"):
-        lifecycle.ensure_images(engine, plan, say=say)
-        preflight.require_wireguard(engine, Run.start(plan.index, lifecycle.STATE_ROOT))
+        layouts.ensure_images(engine, plan, say=say)
+        preflight.require_wireguard(engine, Run.start(plan.index))
     deployment = lifecycle.bring_up(engine, plan, keep=True, say=say, timeline=timeline)
     if options.phases:
         sys.stdout.write(f"{timeline.table()}\n")
@@ -186,7 +186,7 @@ def _status(options: argparse.Namespace) -> int:
         sys.stdout.write(f"{plan.project}: nothing is up\n")
         return EXIT_FAILED
     run, _fingerprint = held
-    deployment = lifecycle.view(engine, plan, run)
+    deployment = layouts.view(engine, plan, run)
     sys.stdout.write("\n".join(_status_lines(deployment)) + "\n")
     return EXIT_FAILED if deployment.unwell() else 0
 

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from docker.errors import APIError, NotFound
 
 from harness import (
-    compose,
-    credentials,
-    foreign_bringup,
-    images,
-    keys,
+    layouts,
     leases,
     orphans,
+    places,
     preflight,
     readiness,
-    shipping,
     stock,
 )
-from harness.addresses import AddressPlan, ProdPlan
-from harness.bringup import Starter
-from harness.deployment import Deployment, on_one_engine
+from harness.addresses import AddressPlan
+from harness.deployment import Deployment
 from harness.engine import Engine, Listed
 from harness.errors import DeploymentError, HarnessError, HeldError, PrerequisiteError
 from harness.foreign import ForeignPlan
@@ -39,10 +33,6 @@ from harness.waiting import Deadline, pause
 
 Say = Callable[[str], None]
 
-ROOT = Path(__file__).resolve().parent.parent
-STATE_ROOT = ROOT / ".harness"
-PREPARED = images.COMPOSE  # `prepare` puts secrets where a bare `docker compose` finds them
-
 _STOP_GRACE = 5  # seconds; the compose file's stop_grace_period
 _REMOVAL = Budget(
     seconds=60,
@@ -50,7 +40,6 @@ _REMOVAL = Budget(
     reason="the engine finishes what a killed compose had asked of it, so a container may still come, seen 0.3 s late; "
     "a simulated server takes a disk of its own along, which takes 8 s, and was seen to take 25 on a loaded machine",
 )
-_HAND_OVER = 'while [ $# -gt 1 ]; do chown "$2:$2" "/secrets/$1"; shift 2; done'
 
 
 @contextlib.contextmanager
@@ -96,20 +85,20 @@ def bring_up(
     """
     took = Deadline(0)
     timeline = timeline or Timeline()
-    run = Run.start(plan.index, STATE_ROOT)
-    project = foreign_bringup.project(plan) if isinstance(plan, ForeignPlan) else compose.project(plan, run.state)
+    run = Run.start(plan.index)
+    files = layouts.files(plan, run)
     with (
         timeline.phase("sweep, checks and configuration"),
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="configuration") as pool,
     ):
-        configuring = pool.submit(project.configuration)
+        configuring = pool.submit(files.configuration)
         sweep(engine, say=say)
         preflight.require_free(engine, plan)
     configuration = configuring.result()
     if not isinstance(plan, ForeignPlan):  # where that one's tunnel is, is seen when it runs
         preflight.require_sound(configuration)
     try:
-        deployment = _provide(engine, plan, run, project, configuration, say, timeline)
+        deployment = layouts.provide(engine, plan, run, files, configuration, say, timeline)
         if keep:
             leases.keep(engine, run)
     except BaseException as error:
@@ -120,92 +109,6 @@ def bring_up(
         raise
     say(f"{plan.project}: healthy after {took.elapsed:.1f} s")
     return deployment
-
-
-def _provide(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
-    engine: Engine,
-    plan: AddressPlan,
-    run: Run,
-    project: compose.ComposeProject,
-    configuration: dict[str, Any],
-    say: Say,
-    timeline: Timeline,
-) -> Deployment:
-    if isinstance(plan, ForeignPlan):  # its secrets are its own
-        with timeline.phase("lease"):
-            begin(engine, run)
-            leases.take(engine, run, "")
-        return foreign_bringup.bring_up(engine, plan, run, configuration, say, timeline)
-    with timeline.phase("secrets and lease"):
-        secrets = _prepare_run(engine, run, project)
-    if isinstance(plan, ProdPlan):
-        return _on_servers(engine, plan, run, secrets, say, timeline)
-    return _on_one_engine(engine, plan, run, secrets, configuration, say, timeline)
-
-
-def _prepare_run(engine: Engine, run: Run, project: compose.ComposeProject) -> credentials.Credentials:
-    begin(engine, run)
-    secrets = credentials.Credentials.generate()
-    write_secrets(engine, run, secrets)
-    leases.take(engine, run, _fingerprint(engine, project))
-    return secrets
-
-
-def _on_servers(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
-    engine: Engine, plan: ProdPlan, run: Run, secrets: credentials.Credentials, say: Say, timeline: Timeline
-) -> Deployment:
-    from harness import provision  # noqa: PLC0415 (only this layout pays for the import)
-
-    with timeline.phase("servers and playbooks"):
-        return provision.provide(engine, plan, run, secrets, say)
-
-
-def begin(engine: Engine, run: Run) -> None:
-    """Make the run's folder of state. Its first file says whose it is, should nothing else be left to say so."""
-    run.state.mkdir(mode=0o700, parents=True)
-    orphans.note(run, engine.identity)
-
-
-def _on_one_engine(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
-    engine: Engine,
-    plan: AddressPlan,
-    run: Run,
-    secrets: credentials.Credentials,
-    configuration: dict[str, Any],
-    say: Say,
-    timeline: Timeline,
-) -> Deployment:
-    added = compose.override(configuration, plan, run.labels())
-    compose.write_override(_overlay(run), added)
-    project = _project(engine, plan, run)
-    definitions = compose.merged(configuration, added)
-    pages = {"web": plan.web_port, "services": plan.services_port} if engine.is_local else {}
-    starter = Starter(engine, definitions, f"{LABEL}={run.id}", pages, timeline)
-    starter.run(project.create, lambda line: say(f"{plan.project}: {line}"))
-    return on_one_engine(engine, plan, run, project, secrets)
-
-
-def _project(engine: Engine, plan: AddressPlan, run: Run) -> compose.ComposeProject:
-    shipment = shipping.of_secrets(engine, run)
-    return compose.project(
-        plan,
-        run.state,
-        overlays=(_overlay(run),),
-        secrets=shipment.place() if shipment else None,
-        engine=engine.environment,
-    )
-
-
-def ensure_images(engine: Engine, plan: AddressPlan, *, say: Say) -> None:
-    """See that a deployment's images are there, and where servers take them from. Raises `ImageError` and others."""
-    if isinstance(plan, ForeignPlan):
-        foreign_bringup.prepare(engine, plan, say)
-        return
-    images.ensure(engine, plan.layout, say)
-    if isinstance(plan, ProdPlan):
-        from harness.production import server_images  # noqa: PLC0415 (only this layout pays for the import)
-
-        stock.ensure(engine, server_images(plan), Run.start(plan.index, STATE_ROOT), say)
 
 
 def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
@@ -222,10 +125,10 @@ def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
         if run.owner.liveness() is Liveness.DEAD:
             return None
         raise HeldError(leases.describe_holder(engine, plan.index))
-    if _fingerprint(engine, compose.project(plan, run.state)) != fingerprint:
+    if layouts.fingerprint(engine, layouts.files(plan, run)) != fingerprint:
         say(f"{plan.project}: the files or images have changed since it was brought up; replacing it")
         return None
-    deployment = view(engine, plan, run)
+    deployment = layouts.view(engine, plan, run)
     unwell = deployment.unwell()
     if not unwell and plan.layout == "dev" and engine.is_local and (said := readiness.page_complaint(plan.web_port)):
         unwell = {"web": said}
@@ -234,18 +137,6 @@ def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
         return None
     say(f"{plan.project}: using the deployment that is up since {run.since}")
     return deployment
-
-
-def view(engine: Engine, plan: AddressPlan, run: Run) -> Deployment:
-    """The deployment of a run, whatever its state."""
-    if isinstance(plan, ForeignPlan):
-        return foreign_bringup.view(engine, plan, run)
-    secrets = credentials.read(compose.secrets_directory(run.state))
-    if isinstance(plan, ProdPlan):
-        from harness.production import Production  # noqa: PLC0415 (only this layout pays for the import)
-
-        return Production(engine=engine, plan=plan, run=run, credentials=secrets)
-    return on_one_engine(engine, plan, run, _project(engine, plan, run), secrets)
 
 
 def remove(engine: Engine, run: Run, *, say: Say, graceful: bool = True) -> None:
@@ -340,7 +231,7 @@ def sweep(engine: Engine, *, say: Say, kept: bool = False, force: bool = False) 
                     say(f"removing what run {run.id} of {run.owner.describe()} left behind")
         remove(engine, run, say=say, graceful=False)
         removed += 1
-    folders = orphans.folders(STATE_ROOT, engine.identity, {run.id for run in runs(engine)})
+    folders = orphans.folders(places.STATE, engine.identity, {run.id for run in runs(engine)})
     for folder in (*folders, *orphans.scratch_folders()):
         say(f"removing {folder}, which a run that is over left behind")
         orphans.remove_folder(folder)
@@ -353,70 +244,8 @@ def runs(engine: Engine) -> list[Run]:
     return [found[identity] for identity in sorted(found)]
 
 
-def prepare(engine: Engine, layout: str, *, say: Say) -> None:
-    """Make a layout's images, and the keys and secrets by which a bare `docker compose up` works."""
-    images.ensure(engine, layout, say)
-    directory = compose.secrets_directory(PREPARED)
-    where, missing = directory.relative_to(ROOT), credentials.missing(directory)
-    give = hand_over(engine, Run.start(0, STATE_ROOT).labels())
-    if not missing:
-        say(f"secrets: present in {where}")
-    elif credentials.LATER_FILES.issuperset(missing):
-        credentials.add(directory, missing, give)
-        say(f"secrets: {', '.join(missing)} made in {where}, which is older; the others are as they were")
-    elif len(missing) == len(keys.FILES) + len(credentials.PASSWORD_FILES):
-        credentials.write(directory, credentials.Credentials.generate(), give)
-        say(f"secrets: made anew in {where}")
-    else:
-        message = (
-            f"{directory} lacks {', '.join(missing)} but holds others, which are not replaced unasked: "
-            "remove the directory and prepare again"
-        )
-        raise HarnessError(message)
-
-
-def write_secrets(engine: Engine, run: Run, secrets: credentials.Credentials) -> None:
-    """Write a run's secret files, here and where its engine finds them."""
-    directory = compose.secrets_directory(run.state)
-    shipment = shipping.of_secrets(engine, run)
-    if shipment is None:
-        credentials.write(directory, secrets, hand_over(engine, run.labels()))
-        return
-    credentials.write(directory, secrets, lambda _directory, _owners: None)  # nobody reads these but we
-    shipment.put({directory / name: owner for name, owner in credentials.owners().items()})
-
-
-def hand_over(engine: Engine, labels: Mapping[str, str]) -> Callable[[Path, dict[str, int]], None]:
-    """A way to give files to other users without being root: a container of the engine, which is.
-
-    `labels` are those of the run, by which the container is swept should we be killed meanwhile.
-    """
-
-    def give(directory: Path, owners: dict[str, int]) -> None:
-        arguments = [word for name, owner in owners.items() for word in (name, str(owner))]
-        engine.client.containers.run(
-            images.PROBE,
-            entrypoint=["sh", "-c", _HAND_OVER, "sh"],
-            command=arguments,
-            network_mode="none",
-            labels=dict(labels),
-            remove=True,
-            volumes={str(directory): {"bind": "/secrets", "mode": "rw"}},
-        )
-
-    return give
-
-
-def _fingerprint(engine: Engine, project: compose.ComposeProject) -> str:
-    return compose.fingerprint(project, engine.image_ids({*images.chosen().values(), images.PROBE}))
-
-
-def _overlay(run: Run) -> Path:
-    return run.state / "override.json"
-
-
 def _remove_state(state: Path) -> None:
-    if state.parent.name == STATE_ROOT.name and state.is_dir():
+    if state.parent.name == places.STATE.name and state.is_dir():
         shutil.rmtree(state, ignore_errors=True)
 
 

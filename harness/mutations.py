@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from harness import images, keys, lifecycle, netfilter, recreation
+from harness import images, keys, layouts, netfilter, recreation
 from harness.budgets import HANDSHAKE
 from harness.deployment import Deployment, Host
 from harness.errors import CommandError, HarnessError
@@ -243,7 +243,7 @@ def secret_file(  # noqa: PLR0913, PLR0917 (what a file has)
     elif os.geteuid() == 0:
         os.chown(path, owner, owner)
     else:
-        lifecycle.hand_over(deployment.engine, deployment.run.labels())(host.secrets, {name: owner})
+        layouts.hand_over(deployment.engine, deployment.run.labels())(host.secrets, {name: owner})
     return str(host.mounted / name)
 
 

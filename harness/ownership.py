@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness import places
+
 LABEL = "wireguard-harness.run"
 OWNER = "wireguard-harness.owner"
 STATE = "wireguard-harness.state"
@@ -99,7 +101,7 @@ class Run:
     state: Path
 
     @classmethod
-    def start(cls, plan: int, root: Path) -> Run:
+    def start(cls, plan: int, root: Path = places.STATE) -> Run:
         """A run that begins now in this process, its state in a directory of its own under `root`."""
         owner = Owner.current()
         now = datetime.now(tz=UTC)

@@ -17,7 +17,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import command, leases, lifecycle, orphans
+from harness import command, leases, lifecycle, orphans, places
 from harness.engine import Engine
 from harness.errors import EngineUnavailableError, HarnessError
 from harness.model import Budget
@@ -62,7 +62,7 @@ def look(engine: Engine) -> Iterator[str]:
     """
     yield from _on_the_engine(engine)
     present = {run.id for run in lifecycle.runs(engine)}
-    for folder in orphans.folders(lifecycle.STATE_ROOT, engine.identity, present, own=True):
+    for folder in orphans.folders(places.STATE, engine.identity, present, own=True):
         yield f"folder {folder} holds the secrets of a run that is over: rm -r {folder}"
     for folder in orphans.scratch_folders(own=True):
         yield f"temporary folder {folder} is left: rm -r {folder}"

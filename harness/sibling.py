@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from harness import compose, credentials, leases, lifecycle, preflight, shipping
+from harness import compose, credentials, layouts, leases, lifecycle, preflight, shipping
 from harness.addresses import AddressPlan
 from harness.deployment import Deployment, on_one_engine
 from harness.ownership import Run
@@ -34,11 +34,11 @@ def prepare(deployment: Deployment, undo: ExitStack, edit: Callable[[str], str] 
     Raises `HeldError` when somebody holds the plan.
     """
     engine, plan = deployment.engine, spare_plan(deployment)
-    run = Run.start(plan.index, lifecycle.STATE_ROOT)
+    run = Run.start(plan.index)
     undo.callback(lifecycle.remove, engine, run, say=say, graceful=False)
-    lifecycle.begin(engine, run)
+    layouts.begin(engine, run)
     values = credentials.Credentials.generate()
-    lifecycle.write_secrets(engine, run, values)
+    layouts.write_secrets(engine, run, values)
     shipment = shipping.of_secrets(engine, run)
     secrets = shipment.place() if shipment else compose.secrets_directory(run.state)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from harness import lifecycle, preflight
+from harness import layouts, lifecycle, preflight
 from harness.addresses import AddressPlan
 from harness.baseline import Baseline
 from harness.deployment import Deployment
@@ -70,8 +70,8 @@ class Stage:
                 lifecycle.sweep(engine, say=self._say)
                 if not (self.reuse and lifecycle.is_kept(engine, self.plan)):
                     preflight.require(engine, *self._plans)
-                lifecycle.ensure_images(engine, self.plan, say=self._say)
-                preflight.require_wireguard(engine, Run.start(self.plan.index, lifecycle.STATE_ROOT))
+                layouts.ensure_images(engine, self.plan, say=self._say)
+                preflight.require_wireguard(engine, Run.start(self.plan.index))
             except PrerequisiteError as error:
                 if not self.engines.names:
                     raise

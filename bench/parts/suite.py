@@ -11,13 +11,13 @@ from xml.etree import ElementTree as ET
 from bench.figures import Figure
 from bench.ground import Ground
 from bench.parts import Part
-from harness import command, lifecycle
+from harness import command, places
 from harness.errors import HarnessError
 
 NAME = "suite"
 _SLOWEST = 10
 _PATIENCE = 3600  # seconds
-_RESULTS = lifecycle.ROOT / "reports" / "bench"
+_RESULTS = places.ROOT / "reports" / "bench"
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
@@ -43,7 +43,7 @@ def _run(ground: Ground, name: str, *options: str) -> tuple[dict[str, float], fl
     report = _RESULTS / f"junit-{name}.xml"
     argv = [sys.executable, "-m", "pytest", "scenarios/", "-q", "--plan", str(ground.plan.index), *options]
     argv += [f"--junitxml={report}", f"--alluredir={_RESULTS / 'results'}", "--clean-alluredir"]
-    ran = command.run(argv, timeout=_PATIENCE, cwd=lifecycle.ROOT, check=False)
+    ran = command.run(argv, timeout=_PATIENCE, cwd=places.ROOT, check=False)
     if not ran.ok:
         message = f"the scenarios did not pass ({name}):\n{ran.stdout[-2000:]}"
         raise HarnessError(message)
@@ -54,7 +54,7 @@ def _run(ground: Ground, name: str, *options: str) -> tuple[dict[str, float], fl
 def _story(name: str) -> str:
     """The first sentence of a scenario's docstring: what it waits for."""
     module, _, test = name.partition("::")
-    path = Path(lifecycle.ROOT, f"{module.replace('.', '/')}.py")
+    path = Path(places.ROOT, f"{module.replace('.', '/')}.py")
     wanted = test.partition("[")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef) and node.name == wanted:

@@ -9,7 +9,7 @@ from bench import machine
 from bench.figures import Figure
 from bench.ground import Ground, at_once, each, plans_from
 from bench.parts import Part
-from harness import leases, lifecycle
+from harness import layouts, leases
 from harness.addresses import AddressPlan
 from harness.engine import Engine
 from harness.errors import HarnessError, HeldError
@@ -69,7 +69,7 @@ def _complaints(engine: Engine, plan: AddressPlan) -> list[str]:
     held = leases.holder(engine, plan.index)
     if held is None:
         return [f"{plan.project} is not up"]
-    deployment = lifecycle.view(engine, plan, held[0])
+    deployment = layouts.view(engine, plan, held[0])
     found = [f"{plan.project}: {service} {ailment}" for service, ailment in deployment.unwell().items()]
     seen = [probe.observe(deployment) for probe in (MariaDBQuery("web"), RedisPing("web"))]
     return found + [f"{plan.project}: {each}" for each in seen if each.outcome is not Outcome.CONNECTED]

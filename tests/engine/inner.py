@@ -10,7 +10,7 @@ from pathlib import Path
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import images, lifecycle
+from harness import images, places
 from harness.engine import Engine, client_at
 from harness.model import Budget
 from harness.ownership import Run
@@ -61,7 +61,7 @@ def inner_engine(outer: Engine, run: Run, folder: Path, *, disk: str = "") -> It
         network_mode="none",
         # The clone is where it is here, so that what is bound into a container is found.
         volumes={
-            str(lifecycle.ROOT): {"bind": str(lifecycle.ROOT), "mode": "rw"},
+            str(places.ROOT): {"bind": str(places.ROOT), "mode": "rw"},
             str(folder): {"bind": "/run", "mode": "rw"},
         },
         tmpfs={"/var/lib/docker": f"size={disk}"} if disk else {},

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import command, lifecycle
+from harness import command, places
 from harness.addresses import AddressPlan
 from harness.command import Background
 from harness.engine import Engine
@@ -48,8 +48,8 @@ def harness(name: str, plan: AddressPlan | None = None) -> list[str]:
 
 def pytest_on(file: Path, plan: AddressPlan) -> list[str]:
     """A run of tests that are not among the scenarios, with the scenarios' fixtures."""
-    places = ["--rootdir", str(lifecycle.ROOT), "-c", str(lifecycle.ROOT / "pytest.ini"), "-p", "conftest"]
-    return [sys.executable, "-m", "pytest", *places, str(file), "--plan", str(plan.index), "-p", "no:cacheprovider"]
+    options = ["--rootdir", str(places.ROOT), "-c", str(places.ROOT / "pytest.ini"), "-p", "conftest"]
+    return [sys.executable, "-m", "pytest", *options, str(file), "--plan", str(plan.index), "-p", "no:cacheprovider"]
 
 
 def pytest_on_scenario(plan: AddressPlan, folder: Path) -> list[str]:
@@ -67,12 +67,10 @@ def started(
 ) -> contextlib.AbstractContextManager[Background]:
     """A run that goes on while the block does."""
     own = ENVIRONMENT | (environment or {})
-    return command.background(argv, log=folder / "output", cwd=lifecycle.ROOT, env=own)
+    return command.background(argv, log=folder / "output", cwd=places.ROOT, env=own)
 
 
-def finish(
-    argv: list[str], environment: dict[str, str] | None = None, *, folder: Path = lifecycle.ROOT
-) -> CommandResult:
+def finish(argv: list[str], environment: dict[str, str] | None = None, *, folder: Path = places.ROOT) -> CommandResult:
     """A run to its end, of the clone in `folder`; all that it printed is in `stdout`."""
     return command.stream(
         argv,
@@ -114,7 +112,7 @@ def things(engine: Engine, plan: AddressPlan) -> Things:
         running=frozenset(str(container.id) for container in containers if container.status == "running"),
         networks=frozenset(str(network.id) for network in client.networks.list(filters={"label": label})),
         volumes=frozenset(str(volume.name) for volume in client.volumes.list(filters={"label": label})),
-        states=frozenset(str(path) for path in lifecycle.STATE_ROOT.glob(f"*-*-*-{plan.index}")),
+        states=frozenset(str(path) for path in places.STATE.glob(f"*-*-*-{plan.index}")),
     )
 
 

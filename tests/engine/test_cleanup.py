@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import command, leases, lifecycle, residue
+from harness import command, leases, lifecycle, places, residue
 from harness.addresses import AddressPlan
 from harness.command import Background
 from harness.engine import Engine
@@ -106,7 +106,7 @@ def _nothing_left_and_nothing_touched(engine: Engine, somebody_elses: Bystanders
             for held in filter(None, (leases.holder(engine, plan.index + number) for number in range(EIGHT))):
                 if not leases.is_kept(engine, held[0]):
                     lifecycle.remove(engine, held[0], say=lambda _line: None, graceful=False)
-            for path in lifecycle.STATE_ROOT.glob(f"*-*-*-{plan.index}"):  # of an engine that is gone
+            for path in places.STATE.glob(f"*-*-*-{plan.index}"):  # of an engine that is gone
                 shutil.rmtree(path)
 
 
@@ -235,7 +235,7 @@ def test_without_room_for_its_files_a_run_makes_nothing(engine: Engine, plan: Ad
     """The disk of the clone is full: exit 1, one sentence says so, and nothing has been made."""
     clone = tmp_path / "clone"
     for name in ("harness", "compose"):
-        shutil.copytree(lifecycle.ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__", "secrets"))
+        shutil.copytree(places.ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__", "secrets"))
     with small_disk(clone / ".harness"):
         failed = finish(harness("up", plan), {"PYTHONDONTWRITEBYTECODE": "1"}, folder=clone)
         left = [path for path in (clone / ".harness").iterdir() if path.name != "full"]

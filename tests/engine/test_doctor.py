@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import command, compose, images, leases, lifecycle
+from harness import command, compose, images, layouts, leases, places
 from harness.addresses import AddressPlan
 from harness.compose import ComposeProject
 from harness.engine import COMPOSE_PROJECT, Engine
@@ -38,7 +38,7 @@ def team(plan: AddressPlan, engine: Engine, tmp_path_factory: pytest.TempPathFac
 
     It bears a run's labels, and nothing else of the harness's, so that it is swept should this run be killed.
     """
-    lifecycle.prepare(engine, "dev", say=lambda _line: None)
+    layouts.prepare(engine, "dev", say=lambda _line: None)
     folder = tmp_path_factory.mktemp("team")
     run = Run.start(plan.index, folder)
     files = compose.project(plan, images.COMPOSE)
@@ -117,11 +117,11 @@ def test_an_interrupted_fault_leaves_a_kept_deployment_healthy(
     scenario = tmp_path / "test_interrupted.py"
     scenario.write_text(INTERRUPTED.format(mark=str(tmp_path / "in")), encoding="utf-8")
     argv = [sys.executable, "-m", "pytest", str(scenario), "--plan", str(plan.index), "--keep"]
-    argv += ["-p", "no:cacheprovider", "-c", str(lifecycle.ROOT / "pytest.ini"), "--rootdir", str(lifecycle.ROOT)]
+    argv += ["-p", "no:cacheprovider", "-c", str(places.ROOT / "pytest.ini"), "--rootdir", str(places.ROOT)]
     argv += ["-p", "conftest"]
-    environment = {"PYTEST_ADDOPTS": "", "PYTHONPATH": str(lifecycle.ROOT)}
+    environment = {"PYTEST_ADDOPTS": "", "PYTHONPATH": str(places.ROOT)}
     try:
-        with command.background(argv, log=tmp_path / "log", cwd=lifecycle.ROOT, env=environment) as run:
+        with command.background(argv, log=tmp_path / "log", cwd=places.ROOT, env=environment) as run:
             wait_until("the fault to be in", lambda: (tmp_path / "in").exists() or not run.running, bool, within=MOMENT)
             assert run.running, run.output
             run.send(number)
@@ -129,7 +129,7 @@ def test_an_interrupted_fault_leaves_a_kept_deployment_healthy(
         assert ended.exit_status == pytest.ExitCode.INTERRUPTED, ended
         held = leases.holder(engine, plan.index)
         assert held is not None, "the deployment was to be kept"
-        deployment = lifecycle.view(engine, plan, held[0])
+        deployment = layouts.view(engine, plan, held[0])
         assert MariaDBQuery("web").observe(deployment).outcome is Outcome.CONNECTED, ended
         looked = doctor("--plan", str(plan.index))
         assert looked.exit_status == 0, looked
@@ -160,7 +160,7 @@ def doctor(*arguments: str, environment: Mapping[str, str] | None = None) -> Com
 def harness(*arguments: str, environment: Mapping[str, str] | None = None) -> CommandResult:
     """A command of the harness."""
     argv = [sys.executable, "-m", "harness", *arguments]
-    return command.run(argv, timeout=TIMEOUT, cwd=lifecycle.ROOT, env=environment, check=False)
+    return command.run(argv, timeout=TIMEOUT, cwd=places.ROOT, env=environment, check=False)
 
 
 def state(engine: Engine, project: str) -> list[Any]:

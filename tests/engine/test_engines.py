@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import command, images, leases, lifecycle, servers
+from harness import command, images, layouts, leases, lifecycle, servers
 from harness.addresses import ProdPlan
 from harness.engine import Engine
 from harness.errors import EXIT_PREREQUISITE
-from harness.lifecycle import ROOT
 from harness.model import Budget
 from harness.ownership import LABEL, Run
+from harness.places import ROOT
 from harness.servers import SSH_PORT, Server, Specification
 from harness.stage import Stage
 from harness.waiting import wait_until
@@ -96,10 +96,10 @@ class Machines:
 @pytest.fixture(scope="module")
 def machines(engine: Engine, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     """Two simulated servers on an address plan that no worker's own deployment uses."""
-    lifecycle.prepare(engine, "dev", say=lambda _line: None)
+    layouts.prepare(engine, "dev", say=lambda _line: None)
     images.ensure_these(engine, {}, ("server",), lambda _line: None)
     plan = ProdPlan(index=stage.plan.index + 8)
-    run = Run.start(plan.index, lifecycle.STATE_ROOT)
+    run = Run.start(plan.index)
     try:
         run.state.mkdir(mode=0o700, parents=True)
         leases.take(engine, run, "")

@@ -11,13 +11,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness import command, lifecycle
+from harness import command, places
 from harness.engine import COMPOSE_PROJECT, Engine
 from harness.model import CommandResult
 
 from .runs import ENVIRONMENT
 
-EXAMPLE = lifecycle.ROOT / "examples" / "warehouse"
+EXAMPLE = places.ROOT / "examples" / "warehouse"
 PROJECT = "warehouse-under-test"
 RUN = 300.0
 """Seconds: images are built at the first time, which takes half a minute, and some 70 scenarios are run."""
@@ -55,12 +55,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scenarios(environment: Path, chosen: Sequence[str], *arguments: str) -> CommandResult:
     """Scenarios on the example; its results go elsewhere than this run's."""
     folder = environment.parent
-    places = ["--compose", str(EXAMPLE / "compose.yml"), "--env-file", str(environment)]
+    mine = ["--compose", str(EXAMPLE / "compose.yml"), "--env-file", str(environment)]
     reports = ["--alluredir", str(folder / "results"), "--junitxml", str(folder / "junit.xml")]
     return command.run(
-        [sys.executable, "-m", "pytest", *chosen, *places, *reports, "-p", "no:cacheprovider", *arguments],
+        [sys.executable, "-m", "pytest", *chosen, *mine, *reports, "-p", "no:cacheprovider", *arguments],
         timeout=RUN,
-        cwd=lifecycle.ROOT,
+        cwd=places.ROOT,
         env=ENVIRONMENT,
         check=False,
     )

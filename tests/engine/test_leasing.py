@@ -40,7 +40,7 @@ def foreign(engine: Engine, plans: list[AddressPlan]) -> Iterator[str]:
 @pytest.fixture
 def held(engine: Engine, plans: list[AddressPlan]) -> Iterator[Run]:
     """A living run that holds the second plan."""
-    run = Run.start(plans[1].index, lifecycle.STATE_ROOT)
+    run = Run.start(plans[1].index)
     leases.take(engine, run, "")
     yield run
     lifecycle.remove(engine, run, say=lambda _line: None, graceful=False)

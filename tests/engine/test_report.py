@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import pytest
 
-from harness import command, lifecycle
+from harness import command, places
 from harness.model import CommandResult
 from harness.redaction import REMOVED
 from harness.stage import Stage
@@ -97,7 +97,7 @@ def made(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mad
     clone = tmp_path_factory.mktemp("report") / "clone"
     unwanted = shutil.ignore_patterns("__pycache__", ".venv", "secrets")
     for name in COPIED:
-        source, target = lifecycle.ROOT / name, clone / name
+        source, target = places.ROOT / name, clone / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, ignore=unwanted)
@@ -136,7 +136,7 @@ def report_on(clone: Path, *options: str) -> CommandResult:
     reports = clone / "reports"
     names = {"RESULTS": "results", "PAGE": "report.html", "HISTORY": "history/history.jsonl"}
     environment = {name: str(reports / place) for name, place in names.items()} | {"LAYOUT": "dev"}
-    argv = [str(lifecycle.ROOT / "tools" / "report.sh"), *options]
+    argv = [str(places.ROOT / "tools" / "report.sh"), *options]
     return command.run(argv, timeout=TIMEOUT, env=environment, check=False)
 
 

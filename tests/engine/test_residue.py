@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from docker.errors import NotFound
 
-from harness import command, leases, lifecycle, orphans, residue
+from harness import command, layouts, leases, lifecycle, orphans, places, residue
 from harness.addresses import AddressPlan
 from harness.engine import Engine
 from harness.images import PROBE
@@ -41,7 +41,7 @@ def plan(stage: Stage) -> AddressPlan:
 @pytest.fixture
 def ended(plan: AddressPlan) -> Run:
     """A run whose process has ended."""
-    return replace(Run.start(plan.index, lifecycle.STATE_ROOT), owner=DEAD)
+    return replace(Run.start(plan.index), owner=DEAD)
 
 
 def container(engine: Engine, run: Run, undo: ExitStack) -> str:
@@ -76,7 +76,7 @@ def volume(engine: Engine, run: Run, undo: ExitStack) -> str:
 def folder(engine: Engine, run: Run, undo: ExitStack) -> str:
     """A folder of state, with secrets, of a run that was killed before it had made anything on the engine."""
     undo.callback(shutil.rmtree, run.state, ignore_errors=True)
-    lifecycle.begin(engine, run)
+    layouts.begin(engine, run)
     (run.state / "secret").touch()
     return f"folder {run.state} "
 
@@ -93,8 +93,8 @@ def scratch(_engine: Engine, run: Run, undo: ExitStack) -> str:
 def process(_engine: Engine, run: Run, undo: ExitStack) -> str:
     """A process, in a session of its own as commands are."""
     sleeper = [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"]
-    log = lifecycle.STATE_ROOT / f"sleeper-{run.id}"
-    lifecycle.STATE_ROOT.mkdir(mode=0o700, exist_ok=True)
+    log = places.STATE / f"sleeper-{run.id}"
+    places.STATE.mkdir(mode=0o700, exist_ok=True)
     undo.callback(log.unlink)
     started = undo.enter_context(command.background(sleeper, log=log, env={orphans.MARK: str(run.owner)}))
     return f"process {started.pid} goes on"

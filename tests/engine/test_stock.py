@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import command, images, lifecycle, stock
+from harness import command, images, layouts, lifecycle, places, stock
 from harness.addresses import ProdPlan
 from harness.engine import Engine
 from harness.images import PROBE
@@ -33,7 +33,7 @@ from harness.engine import Engine
 from harness.ownership import Run
 
 interrupts.as_keyboard_interrupt(print)
-stock.ensure(Engine.connect(), [{PROBE!r}], Run.start(int(sys.argv[1]), lifecycle.STATE_ROOT), print)
+stock.ensure(Engine.connect(), [{PROBE!r}], Run.start(int(sys.argv[1])), print)
 """
 
 
@@ -55,7 +55,7 @@ def test_an_unfinished_stock_is_never_used_and_does_not_stay(
     """Ctrl-C while it is filled takes it away at once; after `kill -9` nobody uses it, and `sweep` takes it away."""
     before = stocks(engine)
     argv = [sys.executable, "-c", FILL, str(plan.index)]
-    with command.background(argv, log=tmp_path / "log", cwd=lifecycle.ROOT) as run:
+    with command.background(argv, log=tmp_path / "log", cwd=places.ROOT) as run:
         wait_until("the stock to be begun", lambda: stocks(engine) - before, bool, within=MOMENT)
         run.send(number)
         ended = run.wait(timeout=COMMAND_TIMEOUT)
@@ -81,12 +81,12 @@ def test_a_server_has_the_images_of_the_stock_and_cannot_change_it(engine: Engin
 @pytest.fixture
 def server(engine: Engine, plan: ProdPlan) -> Iterator[str]:
     """A server that nobody has given any image, its engine answering; by its container's name."""
-    lifecycle.ensure_images(engine, plan, say=lambda _line: None)
+    layouts.ensure_images(engine, plan, say=lambda _line: None)
     volume = stock.found(engine, server_images(plan))
     assert volume
     container = engine.client.containers.create(
         images.local("server"),
-        labels=Run.start(plan.index, lifecycle.STATE_ROOT).labels(),
+        labels=Run.start(plan.index).labels(),
         privileged=True,
         network_mode="none",
         volumes={volume: {"bind": stock.INSIDE, "mode": "ro"}},

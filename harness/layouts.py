@@ -1,0 +1,193 @@
+"""What a deployment is made of, layout by layout: its files, its images and secrets, and how all that is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness import compose, credentials, foreign_bringup, images, keys, leases, orphans, shipping, stock
+from harness.addresses import AddressPlan, ProdPlan
+from harness.bringup import Starter
+from harness.deployment import Deployment, on_one_engine
+from harness.engine import Engine
+from harness.errors import HarnessError
+from harness.foreign import ForeignPlan
+from harness.ownership import LABEL, Run
+from harness.places import ROOT
+from harness.timeline import Timeline
+
+Say = Callable[[str], None]
+
+PREPARED = images.COMPOSE  # `prepare` puts secrets where a bare `docker compose` finds them
+_HAND_OVER = 'while [ $# -gt 1 ]; do chown "$2:$2" "/secrets/$1"; shift 2; done'
+
+
+def files(plan: AddressPlan, run: Run) -> compose.ComposeProject:
+    """The compose files of a deployment, before anything is laid over them."""
+    return foreign_bringup.project(plan) if isinstance(plan, ForeignPlan) else compose.project(plan, run.state)
+
+
+def provide(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
+    engine: Engine,
+    plan: AddressPlan,
+    run: Run,
+    project: compose.ComposeProject,
+    configuration: dict[str, Any],
+    say: Say,
+    timeline: Timeline,
+) -> Deployment:
+    """Make a deployment's state, secrets and lease, and start it; cleaning up is the caller's.
+
+    Raises `HeldError` when somebody else has the plan, `BringUpError` when it does not start, and others.
+    """
+    if isinstance(plan, ForeignPlan):  # its secrets are its own
+        with timeline.phase("lease"):
+            begin(engine, run)
+            leases.take(engine, run, "")
+        return foreign_bringup.bring_up(engine, plan, run, configuration, say, timeline)
+    with timeline.phase("secrets and lease"):
+        secrets = _prepare_run(engine, run, project)
+    if isinstance(plan, ProdPlan):
+        return _on_servers(engine, plan, run, secrets, say, timeline)
+    return _on_one_engine(engine, plan, run, secrets, configuration, say, timeline)
+
+
+def _prepare_run(engine: Engine, run: Run, project: compose.ComposeProject) -> credentials.Credentials:
+    begin(engine, run)
+    secrets = credentials.Credentials.generate()
+    write_secrets(engine, run, secrets)
+    leases.take(engine, run, fingerprint(engine, project))
+    return secrets
+
+
+def _on_servers(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
+    engine: Engine, plan: ProdPlan, run: Run, secrets: credentials.Credentials, say: Say, timeline: Timeline
+) -> Deployment:
+    from harness import provision  # noqa: PLC0415 (only this layout pays for the import)
+
+    with timeline.phase("servers and playbooks"):
+        return provision.provide(engine, plan, run, secrets, say)
+
+
+def _on_one_engine(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
+    engine: Engine,
+    plan: AddressPlan,
+    run: Run,
+    secrets: credentials.Credentials,
+    configuration: dict[str, Any],
+    say: Say,
+    timeline: Timeline,
+) -> Deployment:
+    added = compose.override(configuration, plan, run.labels())
+    compose.write_override(_overlay(run), added)
+    project = _project(engine, plan, run)
+    definitions = compose.merged(configuration, added)
+    pages = {"web": plan.web_port, "services": plan.services_port} if engine.is_local else {}
+    starter = Starter(engine, definitions, f"{LABEL}={run.id}", pages, timeline)
+    starter.run(project.create, lambda line: say(f"{plan.project}: {line}"))
+    return on_one_engine(engine, plan, run, project, secrets)
+
+
+def begin(engine: Engine, run: Run) -> None:
+    """Make the run's folder of state. Its first file says whose it is, should nothing else be left to say so."""
+    run.state.mkdir(mode=0o700, parents=True)
+    orphans.note(run, engine.identity)
+
+
+def _project(engine: Engine, plan: AddressPlan, run: Run) -> compose.ComposeProject:
+    shipment = shipping.of_secrets(engine, run)
+    return compose.project(
+        plan,
+        run.state,
+        overlays=(_overlay(run),),
+        secrets=shipment.place() if shipment else None,
+        engine=engine.environment,
+    )
+
+
+def view(engine: Engine, plan: AddressPlan, run: Run) -> Deployment:
+    """The deployment of a run, whatever its state."""
+    if isinstance(plan, ForeignPlan):
+        return foreign_bringup.view(engine, plan, run)
+    secrets = credentials.read(compose.secrets_directory(run.state))
+    if isinstance(plan, ProdPlan):
+        from harness.production import Production  # noqa: PLC0415 (only this layout pays for the import)
+
+        return Production(engine=engine, plan=plan, run=run, credentials=secrets)
+    return on_one_engine(engine, plan, run, _project(engine, plan, run), secrets)
+
+
+def ensure_images(engine: Engine, plan: AddressPlan, *, say: Say) -> None:
+    """See that a deployment's images are there, and where servers take them from. Raises `ImageError` and others."""
+    if isinstance(plan, ForeignPlan):
+        foreign_bringup.prepare(engine, plan, say)
+        return
+    images.ensure(engine, plan.layout, say)
+    if isinstance(plan, ProdPlan):
+        from harness.production import server_images  # noqa: PLC0415 (only this layout pays for the import)
+
+        stock.ensure(engine, server_images(plan), Run.start(plan.index), say)
+
+
+def prepare(engine: Engine, layout: str, *, say: Say) -> None:
+    """Make a layout's images, and the keys and secrets by which a bare `docker compose up` works."""
+    images.ensure(engine, layout, say)
+    directory = compose.secrets_directory(PREPARED)
+    where, missing = directory.relative_to(ROOT), credentials.missing(directory)
+    give = hand_over(engine, Run.start(0).labels())
+    if not missing:
+        say(f"secrets: present in {where}")
+    elif credentials.LATER_FILES.issuperset(missing):
+        credentials.add(directory, missing, give)
+        say(f"secrets: {', '.join(missing)} made in {where}, which is older; the others are as they were")
+    elif len(missing) == len(keys.FILES) + len(credentials.PASSWORD_FILES):
+        credentials.write(directory, credentials.Credentials.generate(), give)
+        say(f"secrets: made anew in {where}")
+    else:
+        message = (
+            f"{directory} lacks {', '.join(missing)} but holds others, which are not replaced unasked: "
+            "remove the directory and prepare again"
+        )
+        raise HarnessError(message)
+
+
+def write_secrets(engine: Engine, run: Run, secrets: credentials.Credentials) -> None:
+    """Write a run's secret files, here and where its engine finds them."""
+    directory = compose.secrets_directory(run.state)
+    shipment = shipping.of_secrets(engine, run)
+    if shipment is None:
+        credentials.write(directory, secrets, hand_over(engine, run.labels()))
+        return
+    credentials.write(directory, secrets, lambda _directory, _owners: None)  # nobody reads these but we
+    shipment.put({directory / name: owner for name, owner in credentials.owners().items()})
+
+
+def hand_over(engine: Engine, labels: Mapping[str, str]) -> Callable[[Path, dict[str, int]], None]:
+    """A way to give files to other users without being root: a container of the engine, which is.
+
+    `labels` are those of the run, by which the container is swept should we be killed meanwhile.
+    """
+
+    def give(directory: Path, owners: dict[str, int]) -> None:
+        arguments = [word for name, owner in owners.items() for word in (name, str(owner))]
+        engine.client.containers.run(
+            images.PROBE,
+            entrypoint=["sh", "-c", _HAND_OVER, "sh"],
+            command=arguments,
+            network_mode="none",
+            labels=dict(labels),
+            remove=True,
+            volumes={str(directory): {"bind": "/secrets", "mode": "rw"}},
+        )
+
+    return give
+
+
+def fingerprint(engine: Engine, project: compose.ComposeProject) -> str:
+    """What a deployment is made of, in a few letters: others where a file or an image has changed."""
+    return compose.fingerprint(project, engine.image_ids({*images.chosen().values(), images.PROBE}))
+
+
+def _overlay(run: Run) -> Path:
+    return run.state / "override.json"

@@ -1,0 +1,49 @@
+"""How pytest was called: as which worker, on which folders; and what the plugin's parts share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.places import ROOT
+from harness.progress import stamped
+from harness.stage import Stage
+
+REPORTS = ROOT / "reports"
+SCENARIOS = ROOT / "scenarios"
+UNIT_TESTS = ROOT / "tests"
+ENGINE_TESTS = UNIT_TESTS / "engine"
+
+STAGES = pytest.StashKey[dict[str, Stage]]()
+"""The stage of each layout that is tested."""
+SESSION = pytest.StashKey[pytest.Session]()
+"""The session, once it has used an engine."""
+LEFT_OUT = pytest.StashKey[list[str]]()
+"""Why scenarios are not for somebody's own deployment, a reason for each."""
+
+
+def runs(config: pytest.Config, *folders: Path) -> bool:
+    """Whether the command line names one of these folders or something in it."""
+    named = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
+    return any(path.is_relative_to(folder) for path in named for folder in folders)
+
+
+def worker(config: pytest.Config) -> str | None:
+    """The name of this xdist worker, such as `gw1`, or None in the controller and without xdist."""
+    given: dict[str, str] | None = getattr(config, "workerinput", None)
+    return given["workerid"] if given else None
+
+
+def say(config: pytest.Config, line: str) -> None:
+    """Show progress at once, past pytest's capture, also from an xdist worker."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    who = worker(config)
+    text = f"\n{stamped(f'{who} {line}' if who else line)}"
+    if capture is None:
+        sys.stderr.write(text)
+        return
+    with capture.global_and_fixture_disabled():
+        sys.stderr.write(text)
+        sys.stderr.flush()

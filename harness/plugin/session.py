@@ -1,0 +1,168 @@
+"""A session of pytest from its first look at the machine to the last line that it prints."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness import applicability, capacity, interrupts, lifecycle, orphans, performance, reporting, residue, summary
+from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
+from harness.plugin.invocation import (
+    ENGINE_TESTS,
+    LEFT_OUT,
+    REPORTS,
+    SCENARIOS,
+    SESSION,
+    STAGES,
+    UNIT_TESTS,
+    runs,
+    say,
+    worker,
+)
+from harness.plugin.options import check_yours, engines_of, fault_of, plans_of
+from harness.score import page as scorepage
+from harness.score import record as scoring
+from harness.stage import Stage
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse what does not go together, before anything is started, and begin the folder of results."""
+    interrupts.as_keyboard_interrupt(lambda line: say(config, line))
+    orphans.mark_children()
+    check_yours(config)
+    config.stash[LEFT_OUT] = []
+    engines = engines_of(config)
+    config.stash[STAGES] = {
+        layout: Stage(
+            plans=plans_of(config, layout),
+            keep=config.getoption("--keep"),
+            reuse=config.getoption("--reuse"),
+            fault=fault_of(config),
+            engines=engines,
+            say=lambda line: say(config, line),
+        )
+        for layout in config.getoption("--layout")
+    }
+    if not runs(config, SCENARIOS):
+        return
+    results = REPORTS / "results"
+    if not worker(config):  # workers only add: one that cleaned would take the others' results away
+        if config.option.allure_report_dir is None:  # nor does a run that writes elsewhere
+            shutil.rmtree(results, ignore_errors=True)
+        scoring.begin()
+        config.option.xmlpath = config.option.xmlpath or str(REPORTS / "junit.xml")
+    config.option.allure_report_dir = config.option.allure_report_dir or str(results)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """What `-n auto` means where each worker has a deployment: as many as cores and memory carry."""
+    if not runs(config, SCENARIOS, ENGINE_TESTS):
+        return None
+    cores, memory = capacity.here()
+    return capacity.workers(config.getoption("--layout"), cores=cores, memory=memory)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Name what is tested."""
+    shard = f", shard {given}" if (given := config.getoption("--shard")) else ""
+    engines = f", engines {', '.join(given)}" if (given := config.getoption("--engines")) else ""
+    return f"layout: {', '.join(config.getoption('--layout'))}{shard}{engines}"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A session that hands its tests to workers does not see whether they use an engine: all but unit tests may."""
+    config = session.config
+    if worker(config) or config.option.collectonly or not config.getoption("numprocesses"):
+        return
+    if not runs(config, SCENARIOS, ENGINE_TESTS, UNIT_TESTS):  # of the first two it is known later, of these never
+        config.stash[SESSION] = session
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Stop with exit status 10 before anything is started when a prerequisite is missing."""
+    config = session.config
+    if worker(config) or config.option.collectonly or not runs(config, SCENARIOS, ENGINE_TESTS):
+        return
+    try:
+        for stage in config.stash[STAGES].values():
+            stage.prepare()
+    except PrerequisiteError as error:
+        pytest.exit(f"\n{error}", returncode=EXIT_PREREQUISITE)
+    except HarnessError as error:
+        pytest.exit(f"\n{error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+    config.stash[SESSION] = session
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Sum up how the doctor did, once all workers are done."""
+    config = session.config
+    if worker(config) or config.option.collectonly or not runs(config, SCENARIOS):
+        return
+    results, layouts = Path(config.option.allure_report_dir), " and ".join(config.getoption("--layout"))
+    reporting.tidy(results)
+    if trials := scoring.recorded_now():
+        scoring.write(trials)
+        reporting.add_page(
+            results,
+            title="The doctor's score",
+            body=scorepage.page(trials),
+            passed=all(trial.right for trial in trials),
+            layout=layouts,
+        )
+    try:
+        benches = performance.documents()
+    except ValueError as error:
+        say(config, f"the report has no page of performance: {error}")
+        return
+    if benches:
+        # Passed whatever it says: whether a target is met is the bench's own verdict, of another time.
+        body = performance.page(benches)
+        reporting.add_page(results, title="Performance", body=body, passed=True, layout=layouts)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Whatever way the session ended, nothing that it started and did not keep stays, and no report shows a secret."""
+    stages = config.stash.get(STAGES, {}).values()
+    for stage in stages:
+        if stage.current is not None:
+            lifecycle.remove_own(stage.current.engine, say=lambda line: say(config, line))
+    secrets = {secret for stage in stages for secret in stage.secrets}
+    if secrets and config.option.allure_report_dir:  # all layouts' results are in one folder: it is read once
+        reporting.remove_secrets(Path(config.option.allure_report_dir), secrets)
+    for engines in {stage.engines for stage in stages}:  # which all stages share
+        engines.close()
+    if not worker(config) and (session := config.stash.get(SESSION, None)):
+        _see_that_nothing_is_left(session)
+
+
+def _see_that_nothing_is_left(session: pytest.Session) -> None:
+    """Once nothing of the session runs any more: what is still there is told, and fails it."""
+    elsewhere = bool(session.config.getoption("--engines"))
+    found = residue.settle(elsewhere=elsewhere, say=lambda line: say(session.config, line))
+    for line in found:
+        say(session.config, f"left behind: {line}")
+    if found and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what a reader wants to know first: what was left out, times, root causes, and where the report is."""
+    if left_out := config.stash[LEFT_OUT]:
+        terminalreporter.section("not for your own deployment")
+        for line in applicability.summary(left_out):
+            terminalreporter.line(line)
+    if config.option.collectonly or not runs(config, SCENARIOS, ENGINE_TESTS):
+        return
+    stats = terminalreporter.stats
+    reports = [each for found in stats.values() for each in found if isinstance(each, pytest.TestReport)]
+    failed = [*stats.get("failed", []), *stats.get("error", [])]
+    written = reporting.written(config.option.allure_report_dir, config.option.xmlpath)
+    if said := summary.lines(reports, failed, written):
+        terminalreporter.section("deployment")
+        for line in said:
+            terminalreporter.line(line)
