@@ -61,7 +61,7 @@ class Ground:
             credentials.write(
                 compose.secrets_directory(run.state), secrets, layouts.hand_over(self.engine, run.labels())
             )
-            leases.take(self.engine, run, "bench")
+            leases.take(self.engine, run)
             configuration = compose.project(self.plan, run.state).configuration()
             labels = run.state / "labels.json"
             compose.write_override(labels, compose.labelled(configuration, run.labels()))

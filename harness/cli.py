@@ -170,22 +170,20 @@ def _up(options: argparse.Namespace) -> int:
 
 def _down(options: argparse.Namespace) -> int:
     engine, plan = Engine.connect(), _plan(options)
-    held = leases.holder(engine, plan.index)
-    if held is None:
+    run = leases.holder(engine, plan.index)
+    if run is None:
         say(f"{plan.project}: nothing is up")
         return 0
-    run, _fingerprint = held
     lifecycle.remove(engine, run, say=say, graceful=False)  # what a process could still save goes with its volume
     return 0
 
 
 def _status(options: argparse.Namespace) -> int:
     engine, plan = Engine.connect(), _plan(options)
-    held = leases.holder(engine, plan.index)
-    if held is None:
+    run = leases.holder(engine, plan.index)
+    if run is None:
         sys.stdout.write(f"{plan.project}: nothing is up\n")
         return EXIT_FAILED
-    run, _fingerprint = held
     deployment = layouts.view(engine, plan, run)
     sys.stdout.write("\n".join(_status_lines(deployment)) + "\n")
     return EXIT_FAILED if deployment.unwell() else 0

@@ -136,7 +136,7 @@ def _look_at_servers(engine: Engine, options: argparse.Namespace) -> Snapshot:
     """The prod deployment that the harness brought up on this machine, and left up."""
     plan = AddressPlan.of("prod", options.plan.index)
     held = leases.holder(engine, plan.index)
-    deployment = layouts.view(engine, plan, held[0]) if held else None
+    deployment = layouts.view(engine, plan, held) if held else None
     if deployment is None or not has_servers(deployment):
         message = (
             f"no deployment {plan.project} is up: `make up LAYOUT=prod` brings it up, --engine URL looks at servers "

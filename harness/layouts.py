@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import compose, credentials, foreign_bringup, images, keys, leases, orphans, shipping, stock
+from harness import compose, credentials, foreign_bringup, images, keys, leases, makeup, orphans, shipping, stock
 from harness.addresses import AddressPlan, ProdPlan
 from harness.bringup import Starter
 from harness.deployment import Deployment, on_one_engine
@@ -44,20 +44,21 @@ def provide(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
     if isinstance(plan, ForeignPlan):  # its secrets are its own
         with timeline.phase("lease"):
             begin(engine, run)
-            leases.take(engine, run, "")
+            leases.take(engine, run)
         return foreign_bringup.bring_up(engine, plan, run, configuration, say, timeline)
     with timeline.phase("secrets and lease"):
-        secrets = _prepare_run(engine, run, project)
+        secrets = _prepare_run(engine, run)
+        makeup.note(engine, run, project, configuration)
     if isinstance(plan, ProdPlan):
         return _on_servers(engine, plan, run, secrets, say, timeline)
     return _on_one_engine(engine, plan, run, secrets, configuration, say, timeline)
 
 
-def _prepare_run(engine: Engine, run: Run, project: compose.ComposeProject) -> credentials.Credentials:
+def _prepare_run(engine: Engine, run: Run) -> credentials.Credentials:
     begin(engine, run)
     secrets = credentials.Credentials.generate()
     write_secrets(engine, run, secrets)
-    leases.take(engine, run, fingerprint(engine, project))
+    leases.take(engine, run)
     return secrets
 
 
@@ -79,8 +80,7 @@ def _on_one_engine(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
     say: Say,
     timeline: Timeline,
 ) -> Deployment:
-    added = compose.override(configuration, plan, run.labels())
-    compose.write_override(_overlay(run), added)
+    added = overlay(plan, run, configuration)
     project = _project(engine, plan, run)
     definitions = compose.merged(configuration, added)
     pages = {"web": plan.web_port, "services": plan.services_port} if engine.is_local else {}
@@ -184,9 +184,11 @@ def hand_over(engine: Engine, labels: Mapping[str, str]) -> Callable[[Path, dict
     return give
 
 
-def fingerprint(engine: Engine, project: compose.ComposeProject) -> str:
-    """What a deployment is made of, in a few letters: others where a file or an image has changed."""
-    return compose.fingerprint(project, engine.image_ids({*images.chosen().values(), images.PROBE}))
+def overlay(plan: AddressPlan, run: Run, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Write what the harness lays over the dev layout into the run's folder of state, and return it."""
+    added = compose.override(configuration, plan, run.labels())
+    compose.write_override(_overlay(run), added)
+    return added
 
 
 def _overlay(run: Run) -> Path:

@@ -15,7 +15,7 @@ from harness.engine import Engine, Listed
 from harness.errors import HeldError, WaitTimeoutError
 from harness.images import PROBE
 from harness.model import Budget
-from harness.ownership import CONFIGURATION, LABEL, Liveness, Run
+from harness.ownership import LABEL, Liveness, Run
 from harness.waiting import wait_until
 
 _CONFLICT = 409
@@ -27,12 +27,10 @@ def lease_name(plan: int) -> str:
     return f"wireguard-harness-lease-{plan}"
 
 
-def take(engine: Engine, run: Run, fingerprint: str) -> None:
+def take(engine: Engine, run: Run) -> None:
     """Take the lease of `run`'s plan; raises `HeldError` that names the holder."""
     try:
-        engine.client.containers.create(
-            PROBE, name=lease_name(run.plan), labels=run.labels() | {CONFIGURATION: fingerprint}, network_mode="none"
-        )
+        engine.client.containers.create(PROBE, name=lease_name(run.plan), labels=run.labels(), network_mode="none")
     except APIError as error:
         if error.status_code != _CONFLICT:
             raise
@@ -41,12 +39,12 @@ def take(engine: Engine, run: Run, fingerprint: str) -> None:
         raise HeldError(describe_holder(engine, run.plan)) from None
 
 
-def holder(engine: Engine, plan: int) -> tuple[Run, str] | None:
-    """The run that holds a plan and its deployment's fingerprint, or None."""
+def holder(engine: Engine, plan: int) -> Run | None:
+    """The run that holds a plan, or None."""
     found = [container for container in engine.listed(LABEL) if container.name == lease_name(plan)]
     for container in found:
         if run := Run.from_labels(dict(container.labels)):
-            return run, container.labels.get(CONFIGURATION, "")
+            return run
     return None
 
 
@@ -65,10 +63,9 @@ def keep(engine: Engine, run: Run) -> None:
 
 def describe_holder(engine: Engine, plan: int) -> str:
     """One line on who holds a plan, and what to do about it."""
-    held = holder(engine, plan)
-    if held is None:
+    run = holder(engine, plan)
+    if run is None:
         return f"address plan {plan} is held by container {lease_name(plan)}, whose labels are not the harness's"
-    run, _fingerprint = held
     if is_kept(engine, run):
         return (
             f"address plan {plan} is held by a deployment kept on purpose, up since {run.since} ({run.state}): "

@@ -11,25 +11,18 @@ from pathlib import Path
 
 from docker.errors import APIError, NotFound
 
-from harness import (
-    layouts,
-    leases,
-    orphans,
-    places,
-    preflight,
-    readiness,
-    stock,
-)
+from harness import layouts, leases, makeup, orphans, places, preflight, readiness, recreation, stock
 from harness.addresses import AddressPlan
+from harness.bringup import BRING_UP
 from harness.deployment import Deployment
 from harness.engine import Engine, Listed
-from harness.errors import DeploymentError, HarnessError, HeldError, PrerequisiteError
+from harness.errors import CommandError, DeploymentError, HarnessError, HeldError, PrerequisiteError, WaitTimeoutError
 from harness.foreign import ForeignPlan
 from harness.interrupts import held_back
 from harness.model import Budget
 from harness.ownership import LABEL, Liveness, Owner, Run
 from harness.timeline import Timeline
-from harness.waiting import Deadline, pause
+from harness.waiting import Deadline, pause, wait_until
 
 Say = Callable[[str], None]
 
@@ -54,15 +47,15 @@ def deployed(  # noqa: PLR0913 (what a deployment can be asked to be)
 ) -> Iterator[Deployment]:
     """A deployment that is up and healthy; taken down at the end unless it is kept.
 
-    `reuse` attaches to a deployment that is up and unchanged, and leaves it up; when there is none, or it has
-    changed, one is brought up (a changed one is replaced, and stays up as the old one did). What bringing it up
-    spends its time on is added to `timeline`.
+    `reuse` attaches to a deployment that is up, creates anew what of it has changed, and leaves it up; when there is
+    none, or too much of it has changed, one is brought up (one that is replaced stays up as the old one did). What
+    bringing it up spends its time on is added to `timeline`.
     """
     if reuse and (found := attach(engine, plan, say=say)):
         yield found
         return
     if reuse and is_kept(engine, plan) and (held := leases.holder(engine, plan.index)):
-        remove(engine, held[0], say=say)
+        remove(engine, held, say=say)
         keep = True
     deployment = bring_up(engine, plan, keep=keep, say=say, timeline=timeline)
     try:
@@ -114,21 +107,20 @@ def bring_up(
 def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
     """The kept deployment of a plan, when it is up, healthy, and made of what the files say now; else None.
 
+    Where some of its services are not what the files and images say now, these are created anew first.
     Raises `HeldError` when the plan is held by a run that is not a kept deployment.
     """
-    held = leases.holder(engine, plan.index)
-    if held is None:
+    run = leases.holder(engine, plan.index)
+    if run is None:
         say(f"{plan.project}: nothing is up that could be used again")
         return None
-    run, fingerprint = held
     if not leases.is_kept(engine, run):
         if run.owner.liveness() is Liveness.DEAD:
             return None
         raise HeldError(leases.describe_holder(engine, plan.index))
-    if layouts.fingerprint(engine, layouts.files(plan, run)) != fingerprint:
-        say(f"{plan.project}: the files or images have changed since it was brought up; replacing it")
-        return None
     deployment = layouts.view(engine, plan, run)
+    if not makeup.is_current(engine, run, layouts.files(plan, run)) and not _renew(deployment, say=say):
+        return None
     unwell = deployment.unwell()
     if not unwell and plan.layout == "dev" and engine.is_local and (said := readiness.page_complaint(plan.web_port)):
         unwell = {"web": said}
@@ -137,6 +129,33 @@ def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
         return None
     say(f"{plan.project}: using the deployment that is up since {run.since}")
     return deployment
+
+
+def _renew(deployment: Deployment, *, say: Say) -> bool:
+    """Create anew those services of a kept deployment that are no longer what the files and images say.
+
+    Returns False, having said why, where that is more than some services, or does not come up.
+    """
+    engine, plan, run = deployment.engine, deployment.plan, deployment.run
+    files = layouts.files(plan, run)
+    configuration = files.configuration()
+    changed = makeup.changes(engine, run, configuration)
+    if changed.others or plan.layout != "dev":  # production is what the playbooks make of the files
+        what = ", ".join(changed.others) or "files or images"
+        say(f"{plan.project}: {what} changed since it was brought up; replacing it")
+        return False
+    if changed.services:
+        named = "; ".join(f"{service} ({what})" for service, what in changed.services.items())
+        say(f"{plan.project}: changed since it was brought up, so created anew: {named}")
+        layouts.overlay(plan, run, configuration)
+        try:
+            recreation.recreate(deployment, tuple(changed.services))
+            wait_until(f"{plan.project} to be well", deployment.unwell, lambda unwell: not unwell, within=BRING_UP)
+        except (CommandError, WaitTimeoutError) as error:
+            say(f"{plan.project}: {error}; replacing it")
+            return False
+    makeup.note(engine, run, files, configuration)
+    return True
 
 
 def remove(engine: Engine, run: Run, *, say: Say, graceful: bool = True) -> None:
@@ -195,7 +214,7 @@ def forget(run: Run) -> None:
 def is_kept(engine: Engine, plan: AddressPlan) -> bool:
     """Whether a deployment that was kept on purpose holds the plan."""
     held = leases.holder(engine, plan.index)
-    return held is not None and leases.is_kept(engine, held[0])
+    return held is not None and leases.is_kept(engine, held)
 
 
 def remove_own(engine: Engine, *, say: Say) -> None:

@@ -20,7 +20,6 @@ OWNER = "wireguard-harness.owner"
 STATE = "wireguard-harness.state"
 SINCE = "wireguard-harness.since"
 PLAN = "wireguard-harness.plan"
-CONFIGURATION = "wireguard-harness.configuration"
 
 
 class Liveness(enum.Enum):

@@ -50,7 +50,7 @@ def prepare(deployment: Deployment, undo: ExitStack, edit: Callable[[str], str] 
         project=plan.project,
         environment=plan.environment() | {"SECRETS_DIR": str(secrets)} | engine.environment,
     )
-    leases.take(engine, run, "")
+    leases.take(engine, run)
     compose.write_override(override, compose.override(base.configuration(), plan, run.labels()))
     return on_one_engine(engine, plan, run, base.with_overlay(override), values)
 

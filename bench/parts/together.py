@@ -69,7 +69,7 @@ def _complaints(engine: Engine, plan: AddressPlan) -> list[str]:
     held = leases.holder(engine, plan.index)
     if held is None:
         return [f"{plan.project} is not up"]
-    deployment = layouts.view(engine, plan, held[0])
+    deployment = layouts.view(engine, plan, held)
     found = [f"{plan.project}: {service} {ailment}" for service, ailment in deployment.unwell().items()]
     seen = [probe.observe(deployment) for probe in (MariaDBQuery("web"), RedisPing("web"))]
     return found + [f"{plan.project}: {each}" for each in seen if each.outcome is not Outcome.CONNECTED]

@@ -66,7 +66,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--full", action="store_true", help="of the harness's own tests, run also those that take minutes (every night)"
     )
     group.addoption("--keep", action="store_true", help="leave the deployment up at the end")
-    group.addoption("--reuse", action="store_true", help="use the deployment that is up, if it is unchanged and well")
+    group.addoption(
+        "--reuse", action="store_true", help="use the deployment that is up; what of it has changed is created anew"
+    )
 
 
 def _layouts(text: str) -> tuple[str, ...]:

@@ -60,8 +60,8 @@ def _untouched(engine: Engine, somebody_elses: Bystanders, plan: AddressPlan) ->
     try:
         assert describe(somebody_elses) == before
     finally:
-        if (held := leases.holder(engine, plan.index)) and not leases.is_kept(engine, held[0]):
-            lifecycle.remove(engine, held[0], say=lambda _line: None, graceful=False)
+        if (held := leases.holder(engine, plan.index)) and not leases.is_kept(engine, held):
+            lifecycle.remove(engine, held, say=lambda _line: None, graceful=False)
 
 
 @pytest.fixture
@@ -272,7 +272,7 @@ class TestKept:
         assert held is not None
         line = second.stdout.splitlines()[-1]
         assert f"address plan {plan.index}" in line
-        assert f"run {held[0].id}, process {held[0].owner.pid} on {held[0].owner.host}, alive" in line
+        assert f"run {held.id}, process {held.owner.pid} on {held.owner.host}, alive" in line
         assert len(all_running(engine, plan).states) == 1
 
     @pytest.mark.usefixtures("raced")
@@ -291,6 +291,19 @@ class TestKept:
         assert again.exit_status == 0, again
         assert "is up since" in again.stdout, again
         assert things(engine, plan) == before
+
+    @pytest.mark.usefixtures("raced")
+    def test_up_after_a_change_creates_only_that_anew(self, engine: Engine, plan: AddressPlan) -> None:
+        """Another keepalive is web's gateway's: it is named, it and what shares its network are new, all else stays."""
+        before = all_running(engine, plan)
+        for setting in ({"WG_PERSISTENT_KEEPALIVE": "20"}, {}):
+            again = finish(harness("up", plan), setting)
+            assert again.exit_status == 0, again
+            assert "created anew: wireguard-web (environment)" in again.stdout, again
+            after = all_running(engine, plan)
+            assert len(before.containers - after.containers) == len(("wireguard-web", "web", "probe-web"))
+            assert (after.networks, after.volumes, after.states) == (before.networks, before.volumes, before.states)
+            before = after
 
     @pytest.mark.usefixtures("raced")
     def test_a_run_of_tests_is_told_that_it_is_kept(self, engine: Engine, plan: AddressPlan, tmp_path: Path) -> None:

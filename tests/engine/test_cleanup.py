@@ -104,8 +104,8 @@ def _nothing_left_and_nothing_touched(engine: Engine, somebody_elses: Bystanders
             assert rule.present()
         finally:
             for held in filter(None, (leases.holder(engine, plan.index + number) for number in range(EIGHT))):
-                if not leases.is_kept(engine, held[0]):
-                    lifecycle.remove(engine, held[0], say=lambda _line: None, graceful=False)
+                if not leases.is_kept(engine, held):
+                    lifecycle.remove(engine, held, say=lambda _line: None, graceful=False)
             for path in places.STATE.glob(f"*-*-*-{plan.index}"):  # of an engine that is gone
                 shutil.rmtree(path)
 
@@ -286,7 +286,7 @@ def test_of_many_that_want_a_plan_one_gets_it(engine: Engine, plan: AddressPlan,
         run = Run.start(plan.index, tmp_path)
         ready.wait()
         try:
-            leases.take(engine, run, "")
+            leases.take(engine, run)
         except HeldError as error:
             results.append(str(error))
         else:
@@ -299,10 +299,10 @@ def test_of_many_that_want_a_plan_one_gets_it(engine: Engine, plan: AddressPlan,
         each.join()
     held = leases.holder(engine, plan.index)
     assert held is not None
-    lifecycle.remove(engine, held[0], say=lambda _line: None, graceful=False)
+    lifecycle.remove(engine, held, say=lambda _line: None, graceful=False)
     told = [text for text in results if text]
     assert len(told) == EIGHT - 1, results
-    assert all(f"held by run {held[0].id}" in text for text in told), results
+    assert all(f"held by run {held.id}" in text for text in told), results
 
 
 @pytest.mark.full

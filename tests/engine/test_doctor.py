@@ -129,7 +129,7 @@ def test_an_interrupted_fault_leaves_a_kept_deployment_healthy(
         assert ended.exit_status == pytest.ExitCode.INTERRUPTED, ended
         held = leases.holder(engine, plan.index)
         assert held is not None, "the deployment was to be kept"
-        deployment = layouts.view(engine, plan, held[0])
+        deployment = layouts.view(engine, plan, held)
         assert MariaDBQuery("web").observe(deployment).outcome is Outcome.CONNECTED, ended
         looked = doctor("--plan", str(plan.index))
         assert looked.exit_status == 0, looked

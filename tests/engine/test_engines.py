@@ -102,7 +102,7 @@ def machines(engine: Engine, stage: Stage, tmp_path_factory: pytest.TempPathFact
     run = Run.start(plan.index)
     try:
         run.state.mkdir(mode=0o700, parents=True)
-        leases.take(engine, run, "")
+        leases.take(engine, run)
         servers.make_networks(engine, plan, run)
         booted = servers.boot(engine, plan, run, [_specification("a"), _specification("b")], stock=None)
         by_name = {server.service: server for server in booted}

@@ -56,7 +56,7 @@ def container(engine: Engine, run: Run, undo: ExitStack) -> str:
 
 def lease(engine: Engine, run: Run, undo: ExitStack) -> str:
     """A lease and nothing else."""
-    leases.take(engine, run, "")
+    leases.take(engine, run)
     undo.callback(lambda: engine.client.containers.get(leases.lease_name(run.plan)).remove(force=True))
     return f"container {leases.lease_name(run.plan)} of run {run.id}"
 
