@@ -376,8 +376,8 @@ def large_packets_vanish(sample: Sample) -> None:
     sample.fail(WEB, "broker", "bulk up")
 
 
-@cases.makes("path-mtu", "packet-loss")
-def large_packets_vanish_and_small_ones_are_lost_at_times(sample: Sample) -> None:
+@cases.makes("path-mtu")
+def large_packets_vanish_and_somebodys_beside_the_small_ones_too(sample: Sample) -> None:
     sample.traffic[f"{BACK}>{FRONT}"] = {"small": (8000, 7000), "large": (16552, 1000)}
     sample.fail(WEB, "database", "bulk down")
 

@@ -125,13 +125,14 @@ seek_handshake() {
   add_peer
 }
 
+# add_peer WORDS: after these words of `wg set`, in one step with them: at no time does wg0 look as if it had no peer.
 # The name in an endpoint may not resolve before the other side is there: said once, then tried again.
 add_peer() {
   local answer
   now_ms
   added_at=$REPLY
   # In the background, because looking up a name can take long and a signal is heard while waiting.
-  WG_ENDPOINT_RESOLUTION_RETRIES=0 wg set wg0 peer "${peer_settings[@]}" 2>/run/gateway/answer &
+  WG_ENDPOINT_RESOLUTION_RETRIES=0 wg set wg0 "$@" peer "${peer_settings[@]}" 2>/run/gateway/answer &
   wait $! && return
   tunnel_is_there || return 0
   answer=$(</run/gateway/answer)
@@ -156,8 +157,7 @@ look_for_handshake() {
       ((report_after *= 2))
     fi
     ((add_again_after = add_again_after < 1000 ? add_again_after * 2 : 1000))
-    wg set wg0 peer "$peer_public_key" remove 2>/dev/null || true
-    add_peer
+    add_peer peer "$peer_public_key" remove
   fi
 }
 

@@ -54,6 +54,7 @@ RULES = (
             "ip -s link on both"
         ),
         severity=Severity.WARNING,
-        consequence_of=KILLS_A_TUNNEL | {"peer-unreachable"},
+        # Where large packets vanish, those that somebody sends beside a burst of small ones are lost with its count.
+        consequence_of=KILLS_A_TUNNEL | {"peer-unreachable", "path-mtu"},
     ),
 )
