@@ -1,7 +1,7 @@
 """Collecting evidence: every node looked at, at the same time, changing nothing; see `harness.diagnosis.evidence`.
 
-First all containers are inspected and the gateways' counters read, then the applications try their backends and the
-gateways send some datagrams to each other, then everything is looked at. Secrets are sealed or removed before
+First all containers are inspected and the gateways' counters read, then the gateways send some datagrams to each other,
+then the applications try their backends, then everything is looked at. Secrets are sealed or removed before
 anything leaves this module.
 """
 
@@ -104,9 +104,9 @@ class Collector:
             list(pool.map(lambda service: self._look(service, "counters", suffix="-before"), gateways))
             logs = [pool.submit(self._look_from_outside, service) for service in self._nodes]
             measured = pool.submit(self._measure, gateways)
-            tried = [pool.submit(self._try_backends, service) for service in self._of(Role.APP)]
             looked = [pool.submit(self._look, service, "common", "container") for service in others]
-            traffic = measured.result()
+            traffic = measured.result()  # what the applications send meanwhile would hide what is lost of it
+            tried = [pool.submit(self._try_backends, service) for service in self._of(Role.APP)]
             for each in (*tried, *looked, *logs):
                 each.result()
             list(pool.map(lambda service: self._look(service, "common", "gateway", "counters"), gateways))
