@@ -238,6 +238,15 @@ def test_a_server_whose_engine_is_silent_is_unknown_with_the_reason() -> None:
     assert any(line.startswith("web→database") for line in diagnosis.unknown)
 
 
+def test_an_application_that_is_unwell_for_want_of_an_unseen_server_is_not_undiagnosed() -> None:
+    """Docker may have found web unhealthy by then: that, too, may be the unseen server's doing."""
+    sample = Sample()
+    two_servers.unseen_services_server(sample)
+    sample.containers[WEB]["health"] = "unhealthy"
+    sample.pieces[WEB]["health"] = "failing"
+    assert (sample.diagnosis.status, sample.diagnosis.findings) == (UNKNOWN, ())
+
+
 def test_a_remedy_names_the_server_on_which_it_is_typed() -> None:
     """Where there are two servers, and nowhere else."""
     sample = Sample()

@@ -189,10 +189,10 @@ def _undiagnosed(facts: Facts, findings: Iterable[Finding]) -> list[Finding]:
             found.append(_open_question(path.app, f"{path.id}: {reach}", frozenset({path.id})))
             explained.add(path.id)
     for node in facts.nodes:
-        said = _ailment(node)
-        is_new = node.service not in nodes and not facts.paths_through(node) & explained
+        said, paths = _ailment(node), facts.paths_through(node)
+        is_new = node.service not in nodes and not paths & explained and not (paths and facts.silent_hosts)
         if said and node.container.health == "unhealthy" and is_new:
-            found.append(_open_question(node, f"its health check says: {said}", facts.paths_through(node)))
+            found.append(_open_question(node, f"its health check says: {said}", paths))
     return found
 
 

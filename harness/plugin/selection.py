@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     so many failures has then seen others fail with each. Experiments come last, since what they mend is mended.
     """
     if config.getoption("--compose"):
-        config.stash[LEFT_OUT] += [reason for item in items if (reason := inapplicable(config, item))]
+        config.stash[LEFT_OUT] += [reason for item in items if (reason := _inapplicable(config, item))]
     shard = Shard.parse(config.getoption("--shard") or "1/1")
     elsewhere = [
         item
@@ -53,7 +53,7 @@ def _of(node: pytest.Item | pytest.Function, layouts: Sequence[str]) -> list[str
     return [layout for layout in layouts if marker is None or layout in marker.args]
 
 
-def inapplicable(config: pytest.Config, item: pytest.Item) -> str | None:
+def _inapplicable(config: pytest.Config, item: pytest.Item) -> str | None:
     """Why a test is not for somebody's own deployment, or None where it is or that is not what is tested."""
     if not config.getoption("--compose") or not item.path.is_relative_to(SCENARIOS):
         return None
@@ -68,7 +68,7 @@ def inapplicable(config: pytest.Config, item: pytest.Item) -> str | None:
 
 def _is_left_out(config: pytest.Config, item: pytest.Item) -> bool:
     """Whether a test takes long and others stand for it, on prod or but for a night, or is about another deployment."""
-    if inapplicable(config, item):
+    if _inapplicable(config, item):
         return True
     if item.get_closest_marker("full") is not None and not config.getoption("--full"):
         return True
