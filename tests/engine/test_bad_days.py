@@ -205,9 +205,8 @@ def test_a_foreign_container_on_a_port_is_named(engine: Engine, plan: AddressPla
 
 def test_a_process_on_a_port_is_told(engine: Engine, plan: AddressPlan) -> None:
     """A process of the host that listens on services' port: on which port, and how to find it."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", plan.services_port))
-        listener.listen()
+    # Connections of the tests before may still be in TIME-WAIT there: `create_server` listens beside them.
+    with socket.create_server(("127.0.0.1", plan.services_port)):
         refused(engine, plan, f"port {plan.services_port}", "process", "ss -ltnp")
 
 
