@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness import command, compose, credentials, images, layouts, leases, lifecycle, places
+from harness import command, compose, images, layouts, lifecycle, places
 from harness.addresses import AddressPlan
 from harness.compose import ComposeProject
 from harness.deployment import Deployment
@@ -56,12 +56,7 @@ class Ground:
         lifecycle.sweep(self.engine, say=quiet)
         run = Run.start(self.plan.index)
         try:
-            layouts.begin(self.engine, run)
-            secrets = credentials.Credentials.generate()
-            credentials.write(
-                compose.secrets_directory(run.state), secrets, layouts.hand_over(self.engine, run.labels())
-            )
-            leases.take(self.engine, run)
+            layouts.prepare_run(self.engine, run)
             configuration = compose.project(self.plan, run.state).configuration()
             labels = run.state / "labels.json"
             compose.write_override(labels, compose.labelled(configuration, run.labels()))

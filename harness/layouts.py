@@ -47,14 +47,15 @@ def provide(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
             leases.take(engine, run)
         return foreign_bringup.bring_up(engine, plan, run, configuration, say, timeline)
     with timeline.phase("secrets and lease"):
-        secrets = _prepare_run(engine, run)
+        secrets = prepare_run(engine, run)
         makeup.note(engine, run, project, configuration)
     if isinstance(plan, ProdPlan):
         return _on_servers(engine, plan, run, secrets, say, timeline)
     return _on_one_engine(engine, plan, run, secrets, configuration, say, timeline)
 
 
-def _prepare_run(engine: Engine, run: Run) -> credentials.Credentials:
+def prepare_run(engine: Engine, run: Run) -> credentials.Credentials:
+    """Make a run's folder, its secrets and its lease; raises `HeldError` when somebody else has the plan."""
     begin(engine, run)
     secrets = credentials.Credentials.generate()
     write_secrets(engine, run, secrets)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from harness import compose, credentials, layouts, leases, lifecycle, preflight, shipping
+from harness import compose, layouts, lifecycle, preflight, shipping
 from harness.addresses import AddressPlan
 from harness.deployment import Deployment, on_one_engine
 from harness.ownership import Run
@@ -36,9 +36,7 @@ def prepare(deployment: Deployment, undo: ExitStack, edit: Callable[[str], str] 
     engine, plan = deployment.engine, spare_plan(deployment)
     run = Run.start(plan.index)
     undo.callback(lifecycle.remove, engine, run, say=say, graceful=False)
-    layouts.begin(engine, run)
-    values = credentials.Credentials.generate()
-    layouts.write_secrets(engine, run, values)
+    values = layouts.prepare_run(engine, run)
     shipment = shipping.of_secrets(engine, run)
     secrets = shipment.place() if shipment else compose.secrets_directory(run.state)
 
@@ -50,7 +48,6 @@ def prepare(deployment: Deployment, undo: ExitStack, edit: Callable[[str], str] 
         project=plan.project,
         environment=plan.environment() | {"SECRETS_DIR": str(secrets)} | engine.environment,
     )
-    leases.take(engine, run)
     compose.write_override(override, compose.override(base.configuration(), plan, run.labels()))
     return on_one_engine(engine, plan, run, base.with_overlay(override), values)
 

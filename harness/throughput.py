@@ -77,14 +77,14 @@ def _settled(arrived: Callable[[], list[int]], expected: list[int]) -> list[int]
     Stragglers are waited for to the end: on such a machine nothing may move for longer than one wait.
     """
 
-    def lacks(seen: list[int], share: float = 0) -> bool:
-        return any(got < whole * (1 - share) for got, whole in zip(seen, expected, strict=True))
+    def complete(seen: list[int], but: float = 0) -> bool:
+        return all(got >= whole * (1 - but) for got, whole in zip(seen, expected, strict=True))
 
-    seen = wait_until_or_last(arrived, lambda got: not lacks(got), within=_ARRIVAL)
+    seen = wait_until_or_last(arrived, complete, within=_ARRIVAL)
     waits = 1
-    while lacks(seen) and waits < _MOST_WAITS:
-        before, seen = seen, wait_until_or_last(arrived, lambda got: not lacks(got), within=_ARRIVAL)
-        if seen == before and lacks(seen, _STRAGGLERS):
+    while not complete(seen) and waits < _MOST_WAITS:
+        before, seen = seen, wait_until_or_last(arrived, complete, within=_ARRIVAL)
+        if seen == before and not complete(seen, but=_STRAGGLERS):
             break
         waits += 1
     return seen

@@ -36,6 +36,11 @@ def worker(config: pytest.Config) -> str | None:
     return given["workerid"] if given else None
 
 
+def worker_number(config: pytest.Config) -> int:
+    """Which worker this is, from 0 on; 0 without xdist."""
+    return int((worker(config) or "gw0").removeprefix("gw"))
+
+
 def say(config: pytest.Config, line: str) -> None:
     """Show progress at once, past pytest's capture, also from an xdist worker."""
     capture = config.pluginmanager.getplugin("capturemanager")

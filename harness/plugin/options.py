@@ -13,7 +13,7 @@ from harness.addresses import LAYOUTS, AddressPlan
 from harness.engines import Engines
 from harness.errors import ConfigurationError, HarnessError
 from harness.faults import Fault, catalogue
-from harness.plugin.invocation import say, worker
+from harness.plugin.invocation import say, worker_number
 from harness.score.mutants import MUTANTS
 from harness.sharding import Shard
 
@@ -130,7 +130,7 @@ def plans_of(config: pytest.Config, layout: str) -> tuple[AddressPlan, ...]:
     """
     if layout == foreign.LAYOUT:
         return (_plan_of_yours(config),)
-    number = int((worker(config) or "gw0").removeprefix("gw"))
+    number = worker_number(config)
     first = config.getoption("--plan")
     if first is None and not config.getoption("--keep") and not config.getoption("--reuse"):
         return AddressPlan.choices(layout, number, getattr(config, "workerinput", {"workercount": 1})["workercount"])
@@ -162,7 +162,7 @@ def engines_of(config: pytest.Config) -> Engines:
         raise pytest.UsageError(
             "--engines does not go with the prod layout, whose servers live on this machine's files"
         )
-    number = int((worker(config) or "gw0").removeprefix("gw"))
+    number = worker_number(config)
     return Engines(addresses, number, say=lambda line: say(config, line))
 
 
