@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, print a table, and keep everything as JSON under reports/bench/.
+"""`python -m bench`: measure, print a table, and keep everything under reports/bench/, as JSON and as a table.
 
 Exit status: 0 all that was asked for was measured, whether or not targets are met; 1 something could not be measured;
 2 wrong usage; 10 a prerequisite is missing; 130 interrupted.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench import machine, parts
-from bench.figures import Figure, table
+from bench.figures import Figure, markdown, table
 from bench.ground import Ground, compiled
 from harness import images, leases, lifecycle, places, preflight
 from harness.addresses import AddressPlan
@@ -71,7 +72,7 @@ def _measure(options: argparse.Namespace) -> int:
     images.ensure(engine, options.plan.layout, say)
     compiled()
     ground = Ground(engine=engine, plan=options.plan, rounds=options.rounds, faults=options.faults, say=say)
-    document = {
+    document: dict[str, Any] = {
         "date": datetime.now(tz=UTC).isoformat(timespec="seconds"),
         "machine": machine.description(engine, places.ROOT),
         "rounds": options.rounds,
@@ -85,16 +86,26 @@ def _measure(options: argparse.Namespace) -> int:
         except HarnessError as error:
             failed[name] = str(error)
             say(f"{name} could not be measured: {error}")
-        _keep(document | {"figures": [figure.document() for figure in figures], "failed": failed})
+        _keep(document, figures, failed)
     sys.stdout.write(f"{table(figures)}\n")
     return EXIT_FAILED if failed else 0
 
 
-def _keep(document: dict[str, object]) -> None:
+def _keep(document: dict[str, Any], figures: Sequence[Figure], failed: Mapping[str, str]) -> None:
     """Keep what has been measured so far: a run that is interrupted has measured something too."""
     REPORTS.mkdir(parents=True, exist_ok=True)
     path = Path(REPORTS, f"{str(document['date']).replace(':', '').partition('+')[0]}.json")
-    path.write_text(f"{json.dumps(document, indent=1)}\n", encoding="utf-8")
+    whole = document | {"figures": [figure.document() for figure in figures], "failed": dict(failed)}
+    path.write_text(f"{json.dumps(whole, indent=1)}\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(f"{_described(document)}\n\n{markdown(figures)}\n", encoding="utf-8")
+
+
+def _described(document: dict[str, Any]) -> str:
+    on = document["machine"]
+    return (
+        f"{document['date']}: {on['processor']}, {on['cores']} cores, {on['memory_gib']} GiB, Engine {on['engine']} "
+        f"({on['storage']}), Compose {on['compose']}, Python {on['python']}, commit {on['commit']}"
+    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
@@ -50,23 +50,26 @@ def ratio(part: str, name: str, ours: Sequence[float], theirs: Sequence[float], 
 
 def table(figures: Iterable[Figure]) -> str:
     """The figures for people, a line each."""
-    rows = [("part", "figure", "measured", "target", "", "of what")]
-    rows += [
-        (
-            figure.part,
-            figure.name,
-            _quantity(figure.value, figure.unit),
-            _target(figure),
-            {None: "", True: "met", False: "NOT MET"}[figure.met],
-            figure.note,
-        )
-        for figure in figures
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    rows = list(_rows(figures))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip()
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
         for row in rows
     )
+
+
+def markdown(figures: Iterable[Figure]) -> str:
+    """The same table for a document."""
+    head, *rows = _rows(figures)
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def _rows(figures: Iterable[Figure]) -> Iterator[tuple[str, ...]]:
+    yield "part", "figure", "measured", "target", "", "of what"
+    for figure in figures:
+        verdict = {None: "", True: "met", False: "NOT MET"}[figure.met]
+        yield figure.part, figure.name, _quantity(figure.value, figure.unit), _target(figure), verdict, figure.note
 
 
 def _quantity(value: float, unit: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import images, interrupts, keys, layouts, leases, lifecycle, orphans, preflight
+from harness import images, interrupts, keys, layouts, leases, lifecycle, orphans, preflight, remote
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
@@ -103,6 +103,12 @@ def _parser(*, bare: bool) -> argparse.ArgumentParser:
     sweep = add("sweep", _sweep, "Remove what dead runs left behind; never anything that is not the harness's.")
     sweep.add_argument("--kept", action="store_true", help="also deployments that were kept on purpose")
     sweep.add_argument("--force", action="store_true", help="also runs of other machines, alive or not")
+    sweep.add_argument(
+        "--engine",
+        action="append",
+        metavar="URL",
+        help="on this engine of another machine, such as ssh://root@a; once for each (default: this machine's)",
+    )
     _add_keys(add("keys", _no_command, "Make and check WireGuard keys."))
     return parser
 
@@ -208,7 +214,8 @@ def _status_lines(deployment: Deployment) -> list[str]:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    removed = lifecycle.sweep(Engine.connect(), say=say, kept=options.kept, force=options.force)
+    with remote.engines(options.engine) if options.engine else contextlib.nullcontext((Engine.connect(),)) as engines:
+        removed = sum(lifecycle.sweep(engine, say=say, kept=options.kept, force=options.force) for engine in engines)
     say(f"swept: {removed} runs removed" if removed else "swept: nothing was left behind")
     return 0
 

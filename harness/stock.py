@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
@@ -53,22 +54,19 @@ def ensure(engine: Engine, references: Sequence[str], run: Run, say: Say) -> Non
     name = _name(engine, references)
     took = Deadline(0)
     while not _is_whole(engine, name):
-        try:
-            filler = _begin(engine, name, run)
-        except APIError as error:
-            if error.status_code != _CONFLICT:
-                raise
-            say("images: another run loads them for the servers; waiting for it")
-            wait_until(f"{name} to be filled", lambda: _filler(engine, name), lambda found: not found, within=_FILLED)
-            continue
-        try:
+        with ExitStack() as undo:
+            with held_back(say):  # a Ctrl-C while the engine makes it finds it registered
+                filler = _begin(engine, name, run)
+                if filler:
+                    undo.callback(_abandon, engine, filler, say)
+            if not filler:
+                say("images: another run loads them for the servers; waiting for it")
+                _await_other(engine, name)
+                continue
             _fill(engine, filler, references)
-        except BaseException:
             with held_back(say):
-                filler.remove(force=True, v=True)
-                forget_unfilled(engine, filler.labels)
-            raise
-        filler.remove(v=True)  # from now on it is whole
+                undo.pop_all()
+                filler.remove(v=True)  # from now on it is whole
         say(f"images: loaded for the servers ({took.elapsed:.1f} s)")
     _remove_others(engine, name)
 
@@ -104,16 +102,31 @@ def _filler(engine: Engine, name: str) -> list[Container]:
     return engine.containers(f"{FILLS}={name}")
 
 
-def _begin(engine: Engine, name: str, run: Run) -> Container:
-    """Volume and container in one step: at no time is there a volume that looks whole."""
-    return engine.client.containers.create(
-        images.local("server"),
-        name=f"{name}-filler",
-        labels=run.labels() | {FILLS: name},
-        privileged=True,  # a Docker engine in a container needs it
-        network_mode="none",
-        mounts=[Mount(_DISK, name, type="volume", labels={STOCK: name})],
-    )
+def _begin(engine: Engine, name: str, run: Run) -> Container | None:
+    """Volume and container in one step: at no time is there a volume that looks whole. None where another has begun."""
+    try:
+        return engine.client.containers.create(
+            images.local("server"),
+            name=f"{name}-filler",
+            labels=run.labels() | {FILLS: name},
+            privileged=True,  # a Docker engine in a container needs it
+            network_mode="none",
+            mounts=[Mount(_DISK, name, type="volume", labels={STOCK: name})],
+        )
+    except APIError as error:
+        if error.status_code != _CONFLICT:
+            raise
+        return None
+
+
+def _await_other(engine: Engine, name: str) -> None:
+    wait_until(f"{name} to be filled", lambda: _filler(engine, name), lambda fillers: not fillers, within=_FILLED)
+
+
+def _abandon(engine: Engine, filler: Container, say: Say) -> None:
+    with held_back(say):
+        filler.remove(force=True, v=True)
+        forget_unfilled(engine, filler.labels)
 
 
 def _fill(engine: Engine, filler: Container, references: Sequence[str]) -> None:

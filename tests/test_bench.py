@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench import parts
-from bench.figures import Figure, ratio, table
+from bench.figures import Figure, markdown, ratio, table
 from bench.parts import bringup
 from harness.timeline import Timeline
 
@@ -39,6 +41,13 @@ def test_a_ratio_is_of_medians_and_keeps_its_samples() -> None:
 def test_the_table_says_what_is_not_met() -> None:
     lines = table([figure(0.5, 0.45), figure(0.4, 0.45), figure(7, None)]).splitlines()
     assert [("NOT MET" in line, " met" in line) for line in lines[1:]] == [(True, False), (False, True), (False, False)]
+
+
+def test_the_table_for_documents_says_the_same_and_a_bar_parts_no_cell() -> None:
+    lines = markdown([figure(0.5, 0.45), replace(figure(7, None), note="a | b")]).splitlines()
+    assert [line.count("|") for line in lines] == [7] * 4
+    assert "NOT MET" in lines[2]
+    assert "a / b" in lines[3]
 
 
 def test_every_part_has_a_name_of_its_own_and_the_long_one_is_asked_for() -> None:

@@ -92,6 +92,8 @@ def test_the_matrix_meets_what_it_has_to() -> None:
     own = [leg for leg in legs() if not leg.get("mariadb") and not leg.get("redis")]
     product = set(itertools.product(LAYOUTS, ("kernel", "userspace")))
     assert {(leg["layout"], leg["implementation"]) for leg in own} == product
+    for leg in own:
+        assert (leg.get("arguments") == "--thorough") is (leg["layout"] == "prod"), leg
     for kind, images in IMAGES.items():
         assert {leg.get(kind) for leg in legs()} == images
         for image in images - {None}:
@@ -113,4 +115,5 @@ def test_every_setting_of_a_leg_reaches_make() -> None:
     environment = workflow(NIGHTLY)["jobs"]["scenarios"]["env"]
     read = set(re.findall(r"matrix\.([a-z]+)", " ".join(environment.values())))
     assert read == {key for leg in legs() for key in leg}
-    assert set(environment) == {"LEG", "LAYOUT", "SHARD", "WG_IMPLEMENTATION", "MARIADB_IMAGE", "REDIS_IMAGE"}
+    settings = {"LEG", "LAYOUT", "SHARD", "WG_IMPLEMENTATION", "MARIADB_IMAGE", "REDIS_IMAGE", "ARGS"}
+    assert set(environment) == settings

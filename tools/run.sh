@@ -65,8 +65,9 @@ engine_tests() {
 cleanup() {
   step prod "the image of a server, for engines that may be restarted and filled up"
   harness prepare --layout prod
-  step tests "pytest tests/engine/test_cleanup.py --full, all that can become of a run"
-  "$PYTHON_IN_VENV" -m pytest tests/engine/test_cleanup.py --full --junitxml="$ROOT/reports/junit-cleanup.xml" "$@"
+  step tests "pytest --full, all that can become of a run, on this engine and on those of other machines"
+  "$PYTHON_IN_VENV" -m pytest tests/engine/test_cleanup.py tests/engine/test_engines.py --full \
+    --junitxml="$ROOT/reports/junit-cleanup.xml" "$@"
 }
 
 clean_engine() {

@@ -19,8 +19,6 @@ from harness.production import server_images
 from harness.stage import Stage
 from harness.waiting import wait_until
 
-pytestmark = pytest.mark.full  # a Ctrl-C in the very moment of the container's creation leaves it to the next sweep
-
 COMMAND_TIMEOUT = 120.0
 """Seconds: an engine that starts on a machine that is busy with others."""
 MOMENT = Budget(seconds=60, poll=0.02, reason="an engine starts in 2 s; a busy machine takes longer")
