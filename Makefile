@@ -86,7 +86,7 @@ doctor: ## Say what is wrong with what is up, and what to do (ARGS="--attach NAM
 score: ## How well the doctor named the faults of the last run
 	@tools/run.sh score $(ARGS)
 
-mutation: ## Run the scenarios on every fault: which notices which? (about half an hour)
+mutation: ## Run the scenarios on every fault: which notices which? (hours; ARGS=--brief: until all have been noticed once)
 	@tools/run.sh mutation $(ARGS)
 
 catalogue: ## Write docs/faults.md and docs/rules.md anew, from the code

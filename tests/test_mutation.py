@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ JUNIT = """\
 <testcase classname="scenarios.test_tunnel" name="test_up" time="0.1" />
 <testcase classname="scenarios.test_tunnel" name="test_ping[web]"><failure message="no">text</failure></testcase>
 <testcase classname="scenarios.test_redis_access" name="test_set"><error message="set-up">text</error></testcase>
+<testcase classname="scenarios.test_tunnel" name="test_ping[web]"><error message="its end">text</error></testcase>
 <testcase classname="scenarios.test_redis_access" name="test_kernel"><skipped message="no kernel" /></testcase>
 </testsuite></testsuites>
 """
@@ -40,6 +42,13 @@ def test_a_fault_that_nobody_notices_survives() -> None:
 def test_a_scenario_that_any_fault_fails_is_no_defect() -> None:
     """That another fault leaves it alone does not count against it."""
     assert "test_a::one" not in mutation.summed_up([SILENT, LOUD])["never_failed"]
+
+
+def test_a_deployment_that_does_not_come_up_tells_nothing_of_a_scenario() -> None:
+    """Of the fault it does: all scenarios have noticed it."""
+    nowhere = Run(fault="no TUN", failed=("test_a::one",), ran=("test_a::one",), in_set_up=("test_a::one",))
+    document = mutation.summed_up([nowhere])
+    assert (document["survivors"], document["never_failed"]) == ([], ["test_a::one"])
 
 
 def test_people_see_which_scenarios_fail() -> None:
@@ -63,6 +72,35 @@ def test_results_are_read(tmp_path: Path) -> None:
     found = mutation._read("a fault", path)
     assert found.failed == ("test_tunnel::test_ping[web]", "test_redis_access::test_set")
     assert found.ran == ("test_tunnel::test_up", *found.failed)
+    assert found.in_set_up == ("test_redis_access::test_set",)
+    assert found.told == {"test_tunnel::test_ping[web]"}
+
+
+def test_in_brief_a_scenario_that_was_failed_is_asked_last_and_until_one_notices() -> None:
+    """What no fault has failed comes first, and all of it; nothing is asked twice, and without a list all is."""
+    every = {name: f"scenarios/{name}" for name in ("test_a::one", "test_a::two", "test_b::three")}
+    portions = mutation._portions(every, [LOUD, SILENT])
+    assert [(list(each.scenarios), each.enough > 1) for each in portions] == [
+        (["scenarios/test_b::three"], True),
+        (["scenarios/test_a::one", "scenarios/test_a::two"], False),
+    ]
+    assert [each.enough > 1 for each in mutation._portions(every, [])] == [True]
+    three = Run(fault="c", failed=("test_b::three",), ran=())
+    assert [(len(each.scenarios), each.enough) for each in mutation._portions(every, [LOUD, three])] == [(3, 1)]
+    assert [len(each.scenarios) for each in mutation._portions({}, [LOUD])] == [0]
+
+
+def test_in_brief_a_run_goes_on_with_the_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What was found is read as it was written; a record that is damaged, or of an older kind, is none."""
+    monkeypatch.setattr(mutation, "RESULT", tmp_path / "mutation.json")
+    assert mutation._recorded() == []
+    runs = [replace(LOUD, in_set_up=("test_a::two",)), SILENT]
+    mutation.write(runs)
+    again = mutation._recorded()
+    assert mutation.summed_up(again) == mutation.summed_up(runs)
+    for damaged in ("{", "[]", "{}", '{"ran": [], "faults": {}}', '{"ran": 1, "faults": {}, "in_set_up": {}}'):
+        mutation.RESULT.write_text(damaged, encoding="utf-8")
+        assert mutation._recorded() == []
 
 
 def test_a_suite_without_results_ran_nothing(tmp_path: Path) -> None:
@@ -97,8 +135,8 @@ def test_the_exit_status_says_whether_anything_survives(
 ) -> None:
     """1 for a survivor, or a scenario that no fault of the whole catalogue fails; of single faults nobody can tell."""
 
-    def run(names: Sequence[str], jobs: int, _done: Callable[[Sequence[Run]], None]) -> list[Run]:
-        assert (list(names), jobs) == (options[1:], 3)
+    def run(names: Sequence[str], jobs: int, _done: Callable[[Sequence[Run]], None], *, brief: bool) -> list[Run]:
+        assert (list(names), jobs, brief) == (options[1:], 3, False)
         return runs
 
     monkeypatch.setattr("harness.interrupts.as_keyboard_interrupt", lambda _say: None)

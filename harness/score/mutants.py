@@ -6,24 +6,20 @@ right, these ask whether the scenarios can fail that look at limits, settings an
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from docker.errors import ImageNotFound
-
-from harness import images, preflight, recreation
 from harness.addresses import SERVICES
 from harness.deployment import Deployment
-from harness.errors import DeploymentError
 from harness.faults import Fault
+from harness.score.kinds import AnotherFile, AnotherImage, ByHand, CarelessHarness, Overlaid, SlowAlerts
 
 _APPS = ("services", "celery", "web")
 _GATEWAYS = ("wireguard-services", "wireguard-web")
+
+# What such gateways do is seen in gateways by themselves, of which regressions try some too.
+_GATEWAYS_ALONE = ("scenarios/test_gateway_refusals.py", "scenarios/test_regressions.py")
+_MONITORING = ("scenarios/test_monitoring.py",)
 
 _CARELESS_GATEWAY = """
 cd /usr/local/lib/gateway/lib
@@ -52,6 +48,28 @@ cat >>tunnel.sh <<"END"
 supervise() { sleep 0.2; exit 1; }
 END
 """
+_LEAKY_GATEWAY = """
+sed -i 's/ -U -T 3 / -T 3 /' /usr/local/lib/gateway/lib/report.sh
+sed -i '/^set -uo/a wg show wg0 private-key; eval "$(timeout 0.3 cat)" 2>/dev/null' "$(command -v gateway-report)"
+"""
+_FANCIFUL_EXPORTER = """
+cd /opt/exporter/src/exporter
+cat >>sampling.py <<"END"
+
+
+_honest = _sample
+
+
+def _sample(name, *labels, value):
+    return _honest(name, *labels, value=1)
+END
+rm -rf __pycache__
+"""
+_WAYWARD_EXPORTER = """
+cd /opt/exporter/src/exporter
+sed -i 's/"wireguard_\\([a-z]*_\\)/"tunnel_\\1/' catalogue.py sampling.py
+rm -rf __pycache__
+"""
 _CARELESS_APP = """
 cd /opt/app/src/website
 sed -i 's/raise \\(.*\\) from None/_ = \\1/; s/raise /_ = /' environment.py
@@ -69,151 +87,6 @@ def load(environ):
 END
 rm -rf __pycache__
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overlaid(Fault):
-    """Services created anew with a compose overlay."""
-
-    name: str
-    services: tuple[str, ...]
-    overlay: Callable[[Deployment], Mapping[str, Any] | str]
-
-    seen = "nothing; whoever looks at what was deployed sees it"
-    roots = frozenset[str]()
-
-    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
-        """Create them."""
-        recreation.redeploy(deployment, undo, self.overlay(deployment), *self.services)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnotherImage(Fault):
-    """Services on an image in which a script has changed something; `variable` chooses the image."""
-
-    name: str
-    services: tuple[str, ...]
-    variable: str
-    script: str
-
-    seen = "nothing, until something is set wrong"
-    roots = frozenset[str]()
-
-    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
-        """Make the image, and create the services anew on it; the undo removes it."""
-        image = _altered(deployment, undo, images.chosen()[self.variable], self.script)
-        before = os.environ.get(self.variable)
-        undo.callback(_restore, self.variable, before)
-        os.environ[self.variable] = image
-        overlay = {"services": {service: {"image": image} for service in self.services}}
-        recreation.redeploy(deployment, undo, overlay, *self.services)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByHand(Fault):
-    """Somebody has typed a command in gateways; `back` is the one that undoes it."""
-
-    name: str
-    gateways: tuple[str, ...]
-    command: str
-    back: str
-
-    seen = "nothing; whoever looks at the gateway sees it"
-    roots = frozenset[str]()
-
-    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
-        """Type it."""
-        for gateway in self.gateways:
-            node = deployment.node(gateway)
-            undo.callback(node.run, "sh", "-c", self.back)
-            node.output("sh", "-c", self.command)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnotherFile(Fault):
-    """A compose file that says something else than what was deployed from it."""
-
-    name: str
-    before: str
-    after: str
-
-    seen = "nothing, until it is deployed again"
-    roots = frozenset[str]()
-
-    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
-        """Put an edited copy in its place."""
-        for host in deployment.hosts:
-            files = host.project.compose_file_name if host.project else None
-            if not isinstance(files, list):
-                continue
-            original = Path(files[0])
-            text = original.read_text(encoding="utf-8")
-            if self.before not in text:
-                raise DeploymentError(f"{original} does not say {self.before!r}")
-            copy = deployment.run.state / "edited.yml"
-            copy.write_text(text.replace(self.before, self.after), encoding="utf-8")
-            undo.callback(files.__setitem__, 0, str(original))
-            files[0] = str(copy)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CarelessHarness(Fault):
-    """The harness itself starts what it should have refused."""
-
-    name = "a harness that does not look at subnets"
-    seen = "nothing, until a network lies on the tunnel"
-    roots = frozenset[str]()
-
-    def apply(self, deployment: Deployment, undo: ExitStack) -> None:  # noqa: ARG002 (it is not the deployment's)
-        """Leave the check out."""
-        undo.callback(setattr, preflight, "require_sound", preflight.require_sound)
-        preflight.require_sound = _any  # type: ignore[assignment] # the name of its argument
-
-
-def _any(_configuration: Mapping[str, Any]) -> None:
-    """Any will do."""
-
-
-def _restore(variable: str, before: str | None) -> None:
-    if before is None:
-        os.environ.pop(variable, None)
-    else:
-        os.environ[variable] = before
-
-
-def _altered(deployment: Deployment, undo: ExitStack, reference: str, script: str) -> str:
-    """An image like another one, after root has run a script in it; the undo removes it."""
-    client = deployment.engine.client
-    repository, tag = "wireguard-harness/altered", f"plan-{deployment.plan.index}"
-    config = client.images.get(reference).attrs["Config"]
-    undo.callback(_remove_image, deployment, f"{repository}:{tag}")
-    container = client.containers.create(
-        reference,
-        entrypoint=["sh", "-euc", script],
-        command=[],
-        user="0",
-        network_mode="none",
-        labels=deployment.run.labels(),
-    )
-    try:
-        container.start()
-        if (status := container.wait()["StatusCode"]) != 0:
-            raise DeploymentError(
-                f"{reference} could not be altered: {container.logs().decode(errors='replace')} ({status})"
-            )
-        changes = [f"ENTRYPOINT {json.dumps(config['Entrypoint'] or [])}", f"CMD {json.dumps(config['Cmd'] or [])}"]
-        changes += [f"USER {config['User'] or '0'}"]
-        container.commit(repository, tag, changes=changes)
-    finally:
-        container.remove(force=True)
-    return f"{repository}:{tag}"
-
-
-def _remove_image(deployment: Deployment, reference: str) -> None:
-    try:
-        deployment.engine.client.images.remove(reference, force=True)
-    except ImageNotFound:
-        return
 
 
 def _environment(service: str, **settings: Callable[[Deployment], str]) -> Callable[[Deployment], Mapping[str, Any]]:
@@ -240,8 +113,34 @@ def _of_both_gateways(**settings: str) -> Callable[[Deployment], Mapping[str, An
 
 MUTANTS: tuple[Fault, ...] = (
     AnotherImage(
-        name="a gateway that refuses nothing", services=_GATEWAYS, variable="WIREGUARD_IMAGE", script=_CARELESS_GATEWAY
+        name="a gateway that refuses nothing",
+        services=_GATEWAYS,
+        variable="WIREGUARD_IMAGE",
+        script=_CARELESS_GATEWAY,
+        modules=_GATEWAYS_ALONE,
     ),
+    AnotherImage(
+        name="a gateway that tells its keys and takes orders",
+        services=_GATEWAYS,
+        variable="WIREGUARD_IMAGE",
+        script=_LEAKY_GATEWAY,
+        modules=_MONITORING,
+    ),
+    AnotherImage(
+        name="an exporter that makes its figures up",
+        services=(),
+        variable="EXPORTER_IMAGE",
+        script=_FANCIFUL_EXPORTER,
+        modules=_MONITORING,
+    ),
+    AnotherImage(
+        name="an exporter with names of its own",
+        services=(),
+        variable="EXPORTER_IMAGE",
+        script=_WAYWARD_EXPORTER,
+        modules=_MONITORING,
+    ),
+    SlowAlerts(),
     AnotherImage(
         name="an application that refuses every setting",
         services=_APPS,
@@ -256,15 +155,30 @@ MUTANTS: tuple[Fault, ...] = (
         services=_GATEWAYS,
         variable="WIREGUARD_IMAGE",
         script=_UNTIDY_GATEWAY,
+        modules=_GATEWAYS_ALONE,
     ),
     AnotherImage(
-        name="a gateway that does not stay", services=_GATEWAYS, variable="WIREGUARD_IMAGE", script=_SHORT_LIVED_GATEWAY
+        name="a gateway that does not stay",
+        services=_GATEWAYS,
+        variable="WIREGUARD_IMAGE",
+        script=_SHORT_LIVED_GATEWAY,
+        modules=_GATEWAYS_ALONE,
     ),
     CarelessHarness(),
     AnotherFile(
         name="a file that publishes MariaDB",
         before="    tmpfs: [/tmp, /run/mysqld]",
         after='    ports: ["3306:3306"]\n    tmpfs: [/tmp, /run/mysqld]',
+    ),
+    AnotherFile(
+        name="a file with exporters that are root",
+        before='  user: "999:999"\n  tmpfs: [/tmp]\n  mem_limit: 96m',
+        after='  user: "0:0"\n  tmpfs: [/tmp]\n  mem_limit: 96m',
+    ),
+    AnotherFile(
+        name="a file with a smaller network",
+        before='{subnet: "10.101.${PLAN:-0}.0/24", ip_range: "10.101.${PLAN:-0}.128/25"',
+        after='{subnet: "10.101.${PLAN:-0}.0/25", ip_range: "10.101.${PLAN:-0}.64/26"',
     ),
     Overlaid(
         name="Redis without its fixed address",
@@ -291,6 +205,12 @@ MUTANTS: tuple[Fault, ...] = (
         back="ip link set dev wg0 mtu 1420",
     ),
     ByHand(
+        name="a gateway that says it uses another WireGuard",
+        gateways=_GATEWAYS,
+        command="cp -a /run/gateway/implementation /run/gateway/before && echo another >/run/gateway/implementation",
+        back="mv /run/gateway/before /run/gateway/implementation",
+    ),
+    ByHand(
         name="another listen port",
         gateways=_GATEWAYS[1:],
         command="wg set wg0 listen-port 51821",
@@ -309,6 +229,19 @@ MUTANTS: tuple[Fault, ...] = (
             "wireguard-services",
             WG_PEER_ENDPOINT=lambda deployment: f"{deployment.plan.underlay_web}:51820",
             WG_PERSISTENT_KEEPALIVE=lambda _deployment: "20",
+        ),
+    ),
+    Overlaid(
+        name="another keepalive than documented, unsaid",
+        services=("wireguard-web",),
+        overlay=_environment("wireguard-web", WG_PERSISTENT_KEEPALIVE=lambda _deployment: "20"),
+    ),
+    Overlaid(
+        name="MariaDB looks names up",
+        services=("mariadb",),
+        overlay=lambda _deployment: (
+            "services: {mariadb: {command: !override [mariadbd, --character-set-server=utf8mb4, "
+            "--max-allowed-packet=64M]}}"
         ),
     ),
     Overlaid(name="no preshared key at all", services=_GATEWAYS, overlay=_without_preshared_key),

@@ -10,7 +10,7 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,72 +28,132 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "reports" / "mutation.json"
 
 _DIAGNOSIS = "scenarios/test_diagnosis.py"  # it is switched off: the scenarios themselves have to notice
-_REFUSALS = "scenarios/test_gateway_refusals.py"  # gateways by themselves, which only another image reaches
-_BESIDE = ("scenarios/test_regressions.py",)  # it tries some by themselves too
+_REFUSALS = "scenarios/test_gateway_refusals.py"  # gateways by themselves, for mutants that name it
+_LAYOUT = "dev"
+_NOT_SLOW = ("-m", "not slow")
+_CHOSEN = (*_NOT_SLOW, "scenarios/", f"--ignore={_DIAGNOSIS}", f"--ignore={_REFUSALS}")
 _LOOK_EVERY = 0.5  # seconds between two looks at suites that take minutes
 _CLEARING = 120.0  # seconds for a suite that is interrupted to take its deployment down
 _FIRST_PLAN = 60
 _TEST_TIMEOUT = 20  # seconds for one scenario
 _ENOUGH = 40  # failures, after which a fault is known to be noticed
+_COLLECTING = 60.0  # seconds; it imports the scenarios, which takes three
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """The suite on a deployment with one fault: which scenarios were run, and which of them failed.
 
-    Where the deployment does not even come up, every scenario fails.
+    Where the deployment does not even come up, every scenario fails, `in_set_up`: that tells of the fault, and nothing
+    of the scenario.
     """
 
     fault: str
     failed: tuple[str, ...]
     ran: tuple[str, ...]
+    in_set_up: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> set[str]:
+        """The scenarios that have failed by what they say themselves."""
+        return set(self.failed) - set(self.in_set_up)
 
 
-def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None]) -> list[Run]:
+def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None], *, brief: bool = False) -> list[Run]:
     """Run the suite with each fault, `jobs` at a time, each on an address plan of its own.
 
-    `done` is handed what there is whenever a fault is through: the whole takes long. Raises `HarnessError` for a name
-    that is no fault, and for a suite that could not be run.
+    `brief` is a fraction of it: a scenario that a fault has failed is run again only with a fault that nothing else
+    notices, and then until one does; faults in the record of the run before are not run again. `done` is handed what
+    there is whenever a fault is through: the whole takes long. Raises `HarnessError` for a name that is no fault, and
+    for a suite that could not be run.
     """
-    faults = {fault.name: fault for fault in (*catalogue(), *MUTANTS) if not fault.benign}
+    faults = {fault.name: fault for fault in (*MUTANTS, *catalogue()) if not fault.benign and _LAYOUT in fault.layouts}
     if unknown := [name for name in names if name not in faults]:
         message = f"there is no fault {', '.join(map(repr, unknown))}; there are: {'; '.join(sorted(faults))}"
         raise HarnessError(message)
-    waiting = [faults[name] for name in names] or list(faults.values())
+    found = [each for each in _recorded() if each.failed] if brief else []
+    known = {each.fault for each in found}
+    waiting = [faults[name] for name in names or faults if name not in known]
+    every = _collected() if brief else {}
     free = list(range(_FIRST_PLAN, _FIRST_PLAN + jobs))
     running: list[_Suite] = []
-    found: list[Run] = []
     with ExitStack() as undo:
         while waiting or running:
             while waiting and free:
-                running.append(undo.enter_context(_Suite(waiting.pop(0), free.pop(0))))
+                suite = _Suite(waiting.pop(0), free.pop(0), *_portions(every, found))
+                running.append(undo.enter_context(suite))
             pause(_LOOK_EVERY)
             for suite in [each for each in running if each.over]:
                 running.remove(suite)
+                result = suite.result()
+                if not result.failed and suite.then:
+                    running.append(undo.enter_context(_Suite(suite.fault, suite.plan, *suite.then)))
+                    continue
                 free.append(suite.plan)
-                found.append(suite.result())
+                found.append(result)
                 done(found)
     return sorted(found, key=lambda each: each.fault)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Portion:
+    """Scenarios to run with a fault, by pytest's names, all where none are named; and how many failures are enough."""
+
+    scenarios: Sequence[str] = ()
+    enough: int = _ENOUGH
+
+
+def _portions(every: Mapping[str, str], found: Sequence[Run]) -> list[_Portion]:
+    """Of all scenarios, those that no fault has failed yet; then the others, until one notices the fault."""
+    failed = {name for each in found for name in each.told}
+    new = [node for name, node in every.items() if name not in failed]
+    others = [node for name, node in every.items() if name in failed]
+    portions = (_Portion(scenarios=new), _Portion(scenarios=others, enough=1))
+    return [portion for portion in portions if portion.scenarios] or [_Portion()]
+
+
+def _collected() -> dict[str, str]:
+    """Every scenario that may notice a fault, by its name here, with pytest's own."""
+    argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", *_CHOSEN]
+    lines = command.run(argv, timeout=_COLLECTING, cwd=ROOT).stdout.splitlines()
+    nodes = [line for line in lines if line.startswith("scenarios/") and "::" in line]
+    return {f"{Path(node.partition('::')[0]).stem}::{node.partition('::')[2]}": node for node in nodes}
+
+
+def _recorded() -> list[Run]:
+    """What the run before has found; nothing where there is no record of it, or one that cannot be read."""
+    try:
+        document = json.loads(RESULT.read_text(encoding="utf-8"))
+        ran, in_set_up = tuple(document["ran"]), document["in_set_up"]
+        return [
+            Run(fault=fault, failed=tuple(failed), ran=ran, in_set_up=tuple(in_set_up.get(fault, ())))
+            for fault, failed in document["faults"].items()
+        ]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return []
 
 
 class _Suite:
     """The suite at work on a deployment with one fault in it; interrupted, should the block be left before its end."""
 
-    def __init__(self, fault: Fault, plan: int) -> None:
-        self._fault = fault
+    def __init__(self, fault: Fault, plan: int, portion: _Portion, *then: _Portion) -> None:
+        """`then` is what to go on with where nothing in the first portion notices the fault."""
+        self.fault = fault
         self.plan = plan
+        self.then = then
+        self._portion = portion
         self._results = ROOT / "reports" / f"mutation-{plan}.xml"
         self._log = ROOT / "reports" / f"mutation-{plan}.log"
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
         self._results.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "pytest", "-m", "not slow", "-q"]
-        if getattr(self._fault, "variable", None) == "WIREGUARD_IMAGE":
-            argv += [_REFUSALS, *_BESIDE]  # what such gateways do is seen in gateways by themselves
+        argv = [sys.executable, "-m", "pytest", "-q"]
+        if modules := getattr(self.fault, "modules", ()):
+            argv += [*_NOT_SLOW, *modules]
         else:
-            argv += ["scenarios/", f"--ignore={_DIAGNOSIS}", f"--ignore={_REFUSALS}", f"--maxfail={_ENOUGH}"]
-        argv += ["--plan", str(self.plan), "--with-fault", self._fault.name]
+            argv += [*(self._portion.scenarios or _CHOSEN), f"--maxfail={self._portion.enough}"]
+        argv += ["--plan", str(self.plan), "--with-fault", self.fault.name]
         argv += [f"--timeout={_TEST_TIMEOUT}", f"--junitxml={self._results}"]
         argv += [f"--alluredir={ROOT / 'reports' / f'mutation-{self.plan}-results'}"]
         self._process = self._exit.enter_context(command.background(argv, log=self._log, cwd=ROOT))
@@ -113,9 +173,9 @@ class _Suite:
 
     def result(self) -> Run:
         """What it found; raises `HarnessError` when no scenario was run."""
-        found = _read(self._fault.name, self._results)
+        found = _read(self.fault.name, self._results)
         if not found.ran:
-            message = f"with the fault {self._fault.name!r} the suite could not be run:\n{self._process.output[-2000:]}"
+            message = f"with the fault {self.fault.name!r} the suite could not be run:\n{self._process.output[-2000:]}"
             raise HarnessError(message)
         say(f"{found.fault}: {len(found.failed)} of {len(found.ran)} scenarios notice it")
         return found
@@ -125,26 +185,31 @@ def _read(fault: str, results: Path) -> Run:
     if not results.is_file():
         return Run(fault=fault, failed=(), ran=())
     cases = ET.parse(results).getroot().iter("testcase")  # noqa: S314 (this very run wrote it)
-    failed, ran = [], []
+    # Each once: a scenario that fails, and whose end fails too, is there twice.
+    ran: dict[str, None] = {}
+    failed: dict[str, bool] = {}  # and whether by what it says itself
     for case in cases:
         name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
         if case.find("skipped") is not None:
             continue
-        ran.append(name)
+        ran[name] = None
         if case.find("failure") is not None or case.find("error") is not None:
-            failed.append(name)
-    return Run(fault=fault, failed=tuple(failed), ran=tuple(ran))
+            failed[name] = failed.get(name, False) or case.find("failure") is not None
+    in_set_up = tuple(name for name, itself in failed.items() if not itself)
+    return Run(fault=fault, failed=tuple(failed), ran=tuple(ran), in_set_up=in_set_up)
 
 
 def summed_up(runs: Sequence[Run]) -> dict[str, Any]:
     """The score as a document."""
     ran = sorted({name for each in runs for name in each.ran})
-    noticed = {name for each in runs for name in each.failed}
+    told = {name for each in runs for name in each.told}
     return {
         "faults": {each.fault: list(each.failed) for each in runs},
+        "in_set_up": {each.fault: list(each.in_set_up) for each in runs if each.in_set_up},
         "survivors": [each.fault for each in runs if not each.failed],
         "scenarios": len(ran),
-        "never_failed": [name for name in ran if name not in noticed],
+        "ran": ran,
+        "never_failed": [name for name in ran if name not in told],
     }
 
 

@@ -41,6 +41,12 @@ def add_to(add: Add) -> None:
     score.add_argument(
         "--mutation", action="store_true", help="run the suite on every fault instead: which scenarios notice it?"
     )
+    score.add_argument(
+        "--brief",
+        action="store_true",
+        help="with --mutation: each fault until a scenario notices it, each scenario until a fault fails it; goes on "
+        "with what reports/mutation.json has",
+    )
     score.add_argument("--fault", action="append", default=[], metavar="NAME", help="only this fault, for --mutation")
     score.add_argument("--jobs", type=_jobs, default=2, metavar="N", help="deployments at once, for --mutation")
 
@@ -89,8 +95,10 @@ def recorded_now() -> list[Trial]:
 def _score(options: argparse.Namespace) -> int:
     if options.mutation:
         return _mutate(options)
-    if options.fault:
-        sys.stderr.write("--fault chooses faults for --mutation, which is not given\n")
+    if options.fault or options.brief:
+        sys.stderr.write(
+            f"{'--fault chooses faults' if options.fault else '--brief is'} for --mutation, which is not given\n"
+        )
         return EXIT_UNSEEN
     try:
         trials = recorded()
@@ -105,7 +113,7 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _mutate(options: argparse.Namespace) -> int:
-    runs = mutation.run(options.fault, options.jobs, mutation.write)
+    runs = mutation.run(options.fault, options.jobs, mutation.write, brief=options.brief)
     document = mutation.summed_up(runs)
     sys.stdout.write(f"{json.dumps(document, indent=2)}\n" if options.json else mutation.text(runs))
     return 1 if document["survivors"] or (not options.fault and document["never_failed"]) else 0
