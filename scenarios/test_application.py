@@ -456,6 +456,7 @@ def migrations(deployment: Deployment) -> tuple[tuple[Any, ...], ...]:
     return ask(deployment, "SELECT app, name, applied FROM django_migrations ORDER BY id")
 
 
+@pytest.mark.thorough  # on prod dev stands for it: it is the application's own promise
 def test_only_services_migrates(experiment: Experiment) -> None:
     """Where the jobs' table is missing, web starts without making it; services makes it when it starts."""
     deployment = experiment.deployment

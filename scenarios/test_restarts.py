@@ -36,6 +36,7 @@ THROUGH_THE_TUNNEL = TcpConnect("web", str(TUNNEL_SERVICES.ip), MARIADB_PORT)
 STOP_GRACE = 5  # seconds, as in the compose file
 
 
+@pytest.mark.thorough  # on prod a whole server that is rebooted stands for it
 def test_services_gateway_restarts_under_load(experiment: Experiment) -> None:
     """Services' gateway restarts: web, left alone, is answered again within 30 s, and then nothing is lost any more."""
     deployment = experiment.deployment
@@ -53,6 +54,7 @@ def test_services_gateway_restarts_under_load(experiment: Experiment) -> None:
     assert (rules_of(services), started(deployment.web), services.forwards()) == before
 
 
+@pytest.mark.thorough  # on prod a whole server that is rebooted stands for it
 def test_webs_gateway_restarts_under_load(experiment: Experiment) -> None:
     """Web's gateway restarts: web is left in a dead namespace, and once it restarts too, is answered within 30 s."""
     deployment = experiment.deployment
@@ -72,7 +74,7 @@ def test_webs_gateway_restarts_under_load(experiment: Experiment) -> None:
         experiment.expect(THROUGH_THE_TUNNEL).becomes(Outcome.CONNECTED, within=FORWARDING)
 
 
-@pytest.mark.thorough  # on prod gateways and whole servers that restart stand for it; the time-outs are WireGuard's own
+@pytest.mark.thorough  # on prod whole servers that restart stand for it; the time-outs are WireGuard's own
 @pytest.mark.parametrize(("end", "within"), [("web", HANDSHAKE), ("services", LOST_SESSION)], ids=["web", "services"])
 def test_wg0_is_lost_under_load(experiment: Experiment, end: str, within: Budget) -> None:
     """An end loses wg0, and wireguard-go with it where that is at work: the gateway, not restarted, makes it anew.
