@@ -19,8 +19,19 @@ from harness.errors import DeploymentError
 from harness.faults import Fault
 
 
+class Mutant(Fault):
+    """A change that the doctor need not name."""
+
+    roots = frozenset[str]()
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The scenarios that meet it, where that is not all of them."""
+        return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overlaid(Fault):
+class Overlaid(Mutant):
     """Services created anew with a compose overlay."""
 
     name: str
@@ -28,7 +39,6 @@ class Overlaid(Fault):
     overlay: Callable[[Deployment], Mapping[str, Any] | str]
 
     seen = "nothing; whoever looks at what was deployed sees it"
-    roots = frozenset[str]()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create them."""
@@ -36,11 +46,10 @@ class Overlaid(Fault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnotherImage(Fault):
+class AnotherImage(Mutant):
     """Services on an image in which a script has changed something; `variable` chooses the image.
 
-    Without services it is the image of what is only started later, such as an exporter. `modules` are the scenarios
-    that meet it, all where none are named.
+    Without services it is the image of what is only started later, such as an exporter.
     """
 
     name: str
@@ -50,7 +59,6 @@ class AnotherImage(Fault):
     modules: tuple[str, ...] = ()
 
     seen = "nothing, until something is set wrong"
-    roots = frozenset[str]()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Make the image, and create the services anew on it; the undo removes it."""
@@ -67,7 +75,7 @@ class AnotherImage(Fault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ByHand(Fault):
+class ByHand(Mutant):
     """Somebody has typed a command in gateways; `back` is the one that undoes it."""
 
     name: str
@@ -76,7 +84,6 @@ class ByHand(Fault):
     back: str
 
     seen = "nothing; whoever looks at the gateway sees it"
-    roots = frozenset[str]()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Type it."""
@@ -87,7 +94,7 @@ class ByHand(Fault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnotherFile(Fault):
+class AnotherFile(Mutant):
     """A compose file that says something else than what was deployed from it."""
 
     name: str
@@ -95,7 +102,6 @@ class AnotherFile(Fault):
     after: str
 
     seen = "nothing, until it is deployed again"
-    roots = frozenset[str]()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Put an edited copy in its place."""
@@ -120,12 +126,11 @@ def _use(project: ComposeProject, file: Path, directory: str | None) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CarelessHarness(Fault):
+class CarelessHarness(Mutant):
     """The harness itself starts what it should have refused."""
 
     name = "a harness that does not look at subnets"
     seen = "nothing, until a network lies on the tunnel"
-    roots = frozenset[str]()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:  # noqa: ARG002 (it is not the deployment's)
         """Leave the check out."""
@@ -134,12 +139,11 @@ class CarelessHarness(Fault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlowAlerts(Fault):
+class SlowAlerts(Mutant):
     """Alert rules and their tests have drifted apart; the tests are what is edited, which comes to the same."""
 
     name = "alert rules that are slower than their tests say"
     seen = "nothing, until the tunnel is gone and nobody is told"
-    roots = frozenset[str]()
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Have them expect the alert of an old handshake a minute sooner."""

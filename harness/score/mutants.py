@@ -11,8 +11,7 @@ from typing import Any
 
 from harness.addresses import SERVICES
 from harness.deployment import Deployment
-from harness.faults import Fault
-from harness.score.kinds import AnotherFile, AnotherImage, ByHand, CarelessHarness, Overlaid, SlowAlerts
+from harness.score.kinds import AnotherFile, AnotherImage, ByHand, CarelessHarness, Mutant, Overlaid, SlowAlerts
 
 _APPS = ("services", "celery", "web")
 _GATEWAYS = ("wireguard-services", "wireguard-web")
@@ -111,7 +110,7 @@ def _of_both_gateways(**settings: str) -> Callable[[Deployment], Mapping[str, An
     return lambda _deployment: {"services": {each: {"environment": settings} for each in _GATEWAYS}}
 
 
-MUTANTS: tuple[Fault, ...] = (
+MUTANTS: tuple[Mutant, ...] = (
     AnotherImage(
         name="a gateway that refuses nothing",
         services=_GATEWAYS,

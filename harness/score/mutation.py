@@ -21,6 +21,7 @@ from harness import command
 from harness.errors import CommandError, HarnessError
 from harness.faults import Fault, catalogue
 from harness.progress import say
+from harness.score.kinds import Mutant
 from harness.score.mutants import MUTANTS
 from harness.waiting import pause
 
@@ -30,8 +31,8 @@ RESULT = ROOT / "reports" / "mutation.json"
 _DIAGNOSIS = "scenarios/test_diagnosis.py"  # it is switched off: the scenarios themselves have to notice
 _REFUSALS = "scenarios/test_gateway_refusals.py"  # gateways by themselves, for mutants that name it
 _LAYOUT = "dev"
-_NOT_SLOW = ("-m", "not slow")
-_CHOSEN = (*_NOT_SLOW, "scenarios/", f"--ignore={_DIAGNOSIS}", f"--ignore={_REFUSALS}")
+_PYTEST = (sys.executable, "-m", "pytest", "-q", "-m", "not slow")
+_CHOSEN = ("scenarios/", f"--ignore={_DIAGNOSIS}", f"--ignore={_REFUSALS}")
 _LOOK_EVERY = 0.5  # seconds between two looks at suites that take minutes
 _CLEARING = 120.0  # seconds for a suite that is interrupted to take its deployment down
 _FIRST_PLAN = 60
@@ -80,7 +81,8 @@ def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None], 
     with ExitStack() as undo:
         while waiting or running:
             while waiting and free:
-                suite = _Suite(waiting.pop(0), free.pop(0), *_portions(every, found))
+                fault = waiting.pop(0)
+                suite = _Suite(fault, free.pop(0), *(_own_portions(fault) or _portions(every, found)))
                 running.append(undo.enter_context(suite))
             pause(_LOOK_EVERY)
             for suite in [each for each in running if each.over]:
@@ -97,10 +99,19 @@ def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None], 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Portion:
-    """Scenarios to run with a fault, by pytest's names, all where none are named; and how many failures are enough."""
+    """Scenarios to run with a fault, by pytest's names, all where none are named.
+
+    So many failures are `enough`; 0 is no limit.
+    """
 
     scenarios: Sequence[str] = ()
     enough: int = _ENOUGH
+
+
+def _own_portions(fault: Fault) -> list[_Portion]:
+    """All of the modules that meet a fault, where those are known."""
+    modules = fault.modules if isinstance(fault, Mutant) else ()
+    return [_Portion(scenarios=modules, enough=0)] if modules else []
 
 
 def _portions(every: Mapping[str, str], found: Sequence[Run]) -> list[_Portion]:
@@ -114,10 +125,10 @@ def _portions(every: Mapping[str, str], found: Sequence[Run]) -> list[_Portion]:
 
 def _collected() -> dict[str, str]:
     """Every scenario that may notice a fault, by its name here, with pytest's own."""
-    argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", *_CHOSEN]
-    lines = command.run(argv, timeout=_COLLECTING, cwd=ROOT).stdout.splitlines()
+    lines = command.run([*_PYTEST, "--collect-only", *_CHOSEN], timeout=_COLLECTING, cwd=ROOT).stdout.splitlines()
     nodes = [line for line in lines if line.startswith("scenarios/") and "::" in line]
-    return {f"{Path(node.partition('::')[0]).stem}::{node.partition('::')[2]}": node for node in nodes}
+    parted = {node: node.partition("::") for node in nodes}
+    return {f"{Path(file).stem}::{test}": node for node, (file, _, test) in parted.items()}
 
 
 def _recorded() -> list[Run]:
@@ -148,11 +159,7 @@ class _Suite:
 
     def __enter__(self) -> Self:
         self._results.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "pytest", "-q"]
-        if modules := getattr(self.fault, "modules", ()):
-            argv += [*_NOT_SLOW, *modules]
-        else:
-            argv += [*(self._portion.scenarios or _CHOSEN), f"--maxfail={self._portion.enough}"]
+        argv = [*_PYTEST, *(self._portion.scenarios or _CHOSEN), f"--maxfail={self._portion.enough}"]
         argv += ["--plan", str(self.plan), "--with-fault", self.fault.name]
         argv += [f"--timeout={_TEST_TIMEOUT}", f"--junitxml={self._results}"]
         argv += [f"--alluredir={ROOT / 'reports' / f'mutation-{self.plan}-results'}"]
