@@ -37,10 +37,9 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """A way to the backends from one side of the tunnel, for real clients in the test process."""
+class Relays:
+    """The ports from which a side's probe relays to the backends, for clients that cannot dial from beside it."""
 
-    side: str
     mariadb: Endpoint
     redis: Endpoint
 
@@ -153,10 +152,17 @@ class Deployment:
             raise DeploymentError(message)
         return found
 
-    def access(self, side: str) -> Access:
-        """How the test process reaches the backends as `web` (through the tunnel) or `services` (directly) does."""
+    def inside(self, side: str) -> Path | None:
+        """The process beside which clients in the test process dial as `web` (through the tunnel) or `services` does.
+
+        None where its namespaces cannot be entered from here.
+        """
+        return self.probe(side).process()
+
+    def relays(self, side: str) -> Relays:
+        """Where clients reach the backends as a side does from which they cannot dial."""
         owner = {"web": self.wireguard_web, "services": self.services}[side]
-        return Access(side=side, mariadb=published(owner, RELAYED_MARIADB), redis=published(owner, RELAYED_REDIS))
+        return Relays(mariadb=published(owner, RELAYED_MARIADB), redis=published(owner, RELAYED_REDIS))
 
     def url(self, side: str, path: str) -> str:
         """The address of a page of web or services, as it is reached from here."""

@@ -298,6 +298,10 @@ class Foreign(Deployment):
         """The password that the applications have for Redis, or None when they have none."""
         return self.credentials.redis_password or None
 
+    def inside(self, side: str) -> Path | None:  # noqa: ARG002 (that of every deployment)
+        """None: its applications may dial a name, which a relay beside them resolves as they do."""
+        return None
+
     def node(self, service: str) -> Node:
         """The node that plays a part, or has that name; raises `DeploymentError` where none does."""
         return next((each for each in self.everyone if each.role == service), None) or super().node(service)

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.errors import DeploymentError
+
 PROC = Path("/proc")
 """Where this machine's processes are."""
 
@@ -58,20 +60,23 @@ def entering(process: Path, environment: Mapping[str, str], user: str = "") -> l
     return [*inside, "env", "-i", *variables]
 
 
-def connect(process: Path, address: str, port: int, timeout: float) -> int:
-    """Connect from the network namespace of a process, and close: 0, or the error's number (connect(2)).
+def dial(process: Path, address: str, port: int, timeout: float) -> socket.socket:
+    """A connection from the network namespace of a process, which the socket stays in wherever it is used.
 
-    `timeout` is in seconds; when it passes the answer is EAGAIN. Raises `OSError` when the namespace is gone.
+    `timeout` is in seconds. Raises `DeploymentError` when the namespace is gone, and `OSError` as connect(2) does,
+    with ETIMEDOUT where nobody answers in time.
     """
-    answers: list[int | OSError] = []
+    answers: list[socket.socket | OSError | DeploymentError] = []
 
     def inside() -> None:
         # setns moves the calling thread alone (setns(2)); this one ends with it.
         try:
             _enter_network(process)
-            with socket.socket() as client:
-                client.settimeout(timeout)
-                answers.append(client.connect_ex((address, port)))
+        except OSError as error:
+            answers.append(DeploymentError(f"the network of process {process.name} cannot be entered: {error}"))
+            return
+        try:
+            answers.append(_connected(address, port, timeout))
         except OSError as error:
             answers.append(error)
 
@@ -79,9 +84,21 @@ def connect(process: Path, address: str, port: int, timeout: float) -> int:
     thread.start()
     thread.join()
     answer = answers[0]
-    if isinstance(answer, OSError):
+    if isinstance(answer, Exception):
         raise answer
     return answer
+
+
+def _connected(address: str, port: int, timeout: float) -> socket.socket:
+    client = socket.socket()
+    client.settimeout(timeout)
+    number = client.connect_ex((address, port))
+    if number == 0:
+        return client
+    client.close()
+    # connect_ex has another number for the socket's own time-out than the kernel has for its.
+    number = errno.ETIMEDOUT if number == errno.EAGAIN else number
+    raise OSError(number, os.strerror(number))
 
 
 def _enter_network(process: Path) -> None:

@@ -10,7 +10,7 @@ from harness import compose, images, servers
 from harness.addresses import SERVICES_PORT, WEB_PORT, ProdPlan
 from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject
 from harness.credentials import Credentials
-from harness.deployment import Access, Deployment, Endpoint, Host
+from harness.deployment import Deployment, Endpoint, Host, Relays
 from harness.engine import Engine
 from harness.errors import DeploymentError
 from harness.model import CommandResult
@@ -102,14 +102,10 @@ class Production(Deployment):
         server = self.services_server if elsewhere and "wireguard-web" not in words else self.web_server
         return server.run("sh", "-c", line)
 
-    def access(self, side: str) -> Access:
+    def relays(self, side: str) -> Relays:
         """As in the dev layout; the server of that side lets us in."""
         mariadb, redis = (self.server(side).port(port) for port in (RELAYED_MARIADB, RELAYED_REDIS))
-        return Access(
-            side=side,
-            mariadb=Endpoint(host="127.0.0.1", port=mariadb),
-            redis=Endpoint(host="127.0.0.1", port=redis),
-        )
+        return Relays(mariadb=Endpoint(host="127.0.0.1", port=mariadb), redis=Endpoint(host="127.0.0.1", port=redis))
 
     def url(self, side: str, path: str) -> str:
         """A page of web or services as on their servers' loopback, of `flower`, or of the `public` site."""

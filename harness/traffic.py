@@ -179,7 +179,7 @@ class _Redis(_Client):
 
     def _answer(self, number: int) -> object:
         if self._connection is None:
-            self._connection = clients.redis(self._deployment, "web", single_connection_client=True)
+            self._connection = clients.redis(self._deployment, "web", single=True)
         return int(self._connection.echo(str(number)))
 
     def close(self) -> None:

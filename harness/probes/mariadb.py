@@ -12,7 +12,7 @@ from harness import clients
 from harness.deployment import Deployment
 from harness.errors import HarnessError
 from harness.model import Observation, Outcome
-from harness.probes.tcp import beneath_relay
+from harness.probes.tcp import unanswered
 
 _DENIED = {ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR}
 _NO_ANSWER = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_GONE_ERROR}
@@ -49,7 +49,7 @@ class MariaDBQuery:
             return self._observation(deployment, Outcome.WRONG_SERVICE, f"{code} {text}")
         host = clients.mariadb_host(deployment, self.side)
         return self._observation(
-            deployment, *beneath_relay(deployment, self.side, host, deployment.plan.mariadb_port, text)
+            deployment, *unanswered(deployment, self.side, host, deployment.plan.mariadb_port, error)
         )
 
     def _observation(self, deployment: Deployment, outcome: Outcome, detail: str) -> Observation:

@@ -11,7 +11,7 @@ from harness import clients
 from harness.deployment import Deployment
 from harness.errors import HarnessError
 from harness.model import Observation, Outcome
-from harness.probes.tcp import beneath_relay
+from harness.probes.tcp import unanswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class RedisPing:
         except (redis.ConnectionError, redis.TimeoutError) as error:
             host = clients.redis_host(deployment, self.side)
             return self._observation(
-                deployment, *beneath_relay(deployment, self.side, host, deployment.plan.redis_port, str(error))
+                deployment, *unanswered(deployment, self.side, host, deployment.plan.redis_port, error)
             )
         except redis.RedisError as error:
             return self._observation(deployment, Outcome.WRONG_SERVICE, str(error))

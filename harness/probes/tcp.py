@@ -15,6 +15,7 @@ from ipaddress import IPv4Address
 
 from harness import namespaces, witness
 from harness.budgets import CONNECT_TIMEOUT
+from harness.clients import NotConnected
 from harness.deployment import Deployment
 from harness.errors import HarnessError
 from harness.model import CommandResult, Observation, Outcome
@@ -30,7 +31,7 @@ else:
     with socket.socket() as client:
         client.settimeout(float(os.environ["PROBE_TIMEOUT"]))
         error = client.connect_ex((address, int(os.environ["PROBE_PORT"])))
-        print(json.dumps({"error": error, "detail": os.strerror(error) if error else ""}))
+        print(json.dumps({"error": error, "detail": ""}))
 """
 
 # bash has no time-out of its own; it says what connect(2) does, a line for itself and one for the redirection.
@@ -42,7 +43,6 @@ _WITHOUT_PYTHON = ("wireguard-", "probe-")
 _OUTCOMES = {
     0: Outcome.CONNECTED,
     errno.ECONNREFUSED: Outcome.REFUSED,
-    errno.EAGAIN: Outcome.TIMED_OUT,  # what connect_ex returns when its own time-out passes
     errno.ETIMEDOUT: Outcome.TIMED_OUT,
     errno.EHOSTUNREACH: Outcome.UNREACHABLE,
     errno.ENETUNREACH: Outcome.UNREACHABLE,
@@ -66,10 +66,12 @@ class TcpConnect:
         try:
             process = node.process() if _is_address(self.host) else None
             if process is not None:
-                error = namespaces.connect(process, self.host, self.port, CONNECT_TIMEOUT)
-                return self._judged(error, os.strerror(error) if error else "")
-        except (HarnessError, OSError) as error:
+                namespaces.dial(process, self.host, self.port, CONNECT_TIMEOUT).close()
+                return self._judged(0)
+        except HarnessError as error:
             return self._observation(Outcome.INCONCLUSIVE, str(error))
+        except OSError as error:
+            return self._judged(error.errno or errno.EIO)
         return self._observe_by_exec(node)
 
     def _observe_by_exec(self, node: Node) -> Observation:
@@ -92,19 +94,19 @@ class TcpConnect:
             return self._observation(Outcome.INCONCLUSIVE, f"the probe failed: {result}", result)
         if answer["error"] is None:
             return self._observation(Outcome.UNRESOLVED, answer["detail"], result)
-        return self._judged(answer["error"], answer["detail"], result)
+        return self._judged(answer["error"], result)
 
     def _said_by_shell(self, result: CommandResult) -> Observation:
         if result.ok:
-            return self._judged(0, "", result)
+            return self._judged(0, result)
         said = result.stderr.strip().rpartition(": ")[2]
-        error = errno.EAGAIN if result.exit_status == _OUT_OF_TIME else _NUMBERS.get(said)
+        error = errno.ETIMEDOUT if result.exit_status == _OUT_OF_TIME else _NUMBERS.get(said)
         if error is None:
             return self._observation(Outcome.INCONCLUSIVE, f"the probe failed: {result}", result)
-        return self._judged(error, os.strerror(error), result)
+        return self._judged(error, result)
 
-    def _judged(self, error: int, detail: str, *commands: CommandResult) -> Observation:
-        return self._observation(_OUTCOMES.get(error, Outcome.INCONCLUSIVE), detail, *commands)
+    def _judged(self, number: int, *commands: CommandResult) -> Observation:
+        return self._observation(*outcome_of(number), *commands)
 
     def _observation(self, outcome: Outcome, detail: str, *commands: CommandResult) -> Observation:
         seen = Observation(
@@ -120,14 +122,23 @@ class TcpConnect:
         return seen
 
 
-def beneath_relay(deployment: Deployment, side: str, host: str, port: int, said: str) -> tuple[Outcome, str]:
-    """How a backend fails behind the relay that has accepted for it, with what the client `said` and what was seen.
+def outcome_of(number: int) -> tuple[Outcome, str]:
+    """What an error's number of connect(2) is called, 0 for none, and what it says."""
+    number = errno.ETIMEDOUT if number == errno.EAGAIN else number  # what connect_ex says of its own time-out
+    return _OUTCOMES.get(number, Outcome.INCONCLUSIVE), os.strerror(number) if number else ""
 
-    Only a connection inside the namespace tells; one that is made there is to a backend that listens and is silent.
+
+def unanswered(deployment: Deployment, side: str, host: str, port: int, error: Exception) -> tuple[Outcome, str]:
+    """How a backend failed that gave a client no answer, with what the client said.
+
+    Where a client is connected and hears nothing, or a relay has accepted for the backend, a connection from the
+    same namespace tells; one that is made there is to a backend that listens and is silent.
     """
-    below = TcpConnect(side, host, port).observe(deployment)
+    if isinstance(error, NotConnected):
+        return outcome_of(error.number)[0], str(error)
+    below = TcpConnect(f"probe-{side}", host, port).observe(deployment)
     outcome = Outcome.TIMED_OUT if below.outcome is Outcome.CONNECTED else below.outcome
-    return outcome, f"{said}; {below}"
+    return outcome, f"{error}; {below}"
 
 
 def _is_address(host: str) -> bool:

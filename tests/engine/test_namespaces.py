@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
+import pymysql
 import pytest
 
-from harness import namespaces
+from harness import clients, mutations, namespaces
 from harness.addresses import MARIADB_PORT, TUNNEL_SERVICES, TUNNEL_WEB, WEB_PORT
 from harness.deployment import Deployment
 from harness.errors import CommandError
 from harness.model import Outcome
+from harness.probes import Probe
+from harness.probes.mariadb import MariaDBQuery
+from harness.probes.redis import RedisPing
 from harness.probes.tcp import TcpConnect
 
 REMOTE = str(TUNNEL_SERVICES.ip)
@@ -56,6 +61,65 @@ def test_a_connection_fares_alike(  # noqa: PLR0913, PLR0917
     assert entered.outcome is outcome
     assert not entered.commands
     assert executed.commands
+
+
+@pytest.mark.parametrize("side", ["web", "services"])
+@pytest.mark.parametrize("client", [MariaDBQuery, RedisPing])
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [
+        (None, Outcome.CONNECTED),
+        ("-p tcp -j REJECT --reject-with tcp-reset", Outcome.REFUSED),
+        ("-p tcp -j REJECT --reject-with icmp-host-unreachable", Outcome.UNREACHABLE),
+        ("-p tcp -j DROP", Outcome.TIMED_OUT),
+    ],
+    ids=["served", "refused", "unreachable", "silent"],
+)
+def test_a_client_fares_alike(  # noqa: PLR0913, PLR0917
+    deployment: Deployment,
+    by_exec: Switch,
+    client: Callable[[str], Probe],
+    side: str,
+    rule: str | None,
+    outcome: Outcome,
+) -> None:
+    """A client that dials from inside and one behind a relay meet the same outcome; a rule is about web alone."""
+    expected = outcome if side == "web" else Outcome.CONNECTED
+    with ExitStack() as undo:
+        if rule:
+            mutations.insert_rule(undo, deployment.wireguard_services, "filter", "FORWARD", rule)
+        direct = client(side).observe(deployment)
+        by_exec()
+        relayed = client(side).observe(deployment)
+    assert (direct.outcome, relayed.outcome) == (expected, expected)
+
+
+@pytest.mark.parametrize("relayed", [False, True])
+def test_a_client_that_hears_nothing_is_told_from_one_that_cannot_connect(
+    deployment: Deployment,
+    by_exec: Switch,
+    relayed: bool,  # noqa: FBT001
+) -> None:
+    """A server that is stopped has its connections made by its kernel, and answers none: timed out, either way."""
+    if relayed:
+        by_exec()
+    deployment.redis.container.pause()
+    try:
+        seen = RedisPing("services").observe(deployment)
+    finally:
+        deployment.redis.container.unpause()
+    assert seen.outcome is Outcome.TIMED_OUT
+    assert "connected" in seen.detail
+
+
+def test_a_connection_made_anew_is_dialled_from_inside_too(deployment: Deployment) -> None:
+    """PyMySQL's reconnection goes the way of the first connection, and never from this machine itself."""
+    with clients.mariadb(deployment, "web") as connection, connection.cursor() as cursor:
+        with pytest.raises(pymysql.MySQLError):
+            cursor.execute("KILL CONNECTION_ID()")
+        connection.close()
+        connection.connect()
+        assert cursor.execute("SELECT 1") == 1
 
 
 def test_evidence_is_alike(deployment: Deployment, by_exec: Switch) -> None:
