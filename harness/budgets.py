@@ -19,7 +19,7 @@ SYMPTOM = Budget(
 SETTLE = Budget(seconds=0.5, reason="long enough for several probes of something that must not change")
 RECOVERY = Budget(
     seconds=60,
-    poll=0.25,
+    poll=0.1,
     reason="a restarted MariaDB and the health checks behind it: three checks 10 s apart, and a slow machine",
 )
 NO_RECOVERY = Budget(

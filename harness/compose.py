@@ -78,6 +78,12 @@ class ComposeProject(DockerCompose):
         loaded: dict[str, Any] = json.loads(result.stdout)
         return loaded
 
+    @cached_property
+    def joined(self) -> dict[str, str]:
+        """Whose network namespace a service lives in, for those that have none of their own; read once."""
+        modes = {name: str(each.get("network_mode")) for name, each in self.configuration()["services"].items()}
+        return {name: mode.removeprefix("service:") for name, mode in modes.items() if mode.startswith("service:")}
+
     def with_overlay(self, overlay: Path) -> ComposeProject:
         """The same project with one more compose file laid over it."""
         return replace(self, compose_file_name=[*self.files, str(overlay)])

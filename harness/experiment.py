@@ -158,7 +158,7 @@ class Experiment:
         title = running.title
         try:
             with self._disturbance(title) as undo:
-                running.before = self._look(self.deployment)
+                running.before = self._look(self.deployment, brief=True)
                 self._running = running
                 running.began = time.monotonic()
                 self.chronicle.mark(Moment.INJECTION, title)
@@ -213,8 +213,8 @@ class Experiment:
             raise DeploymentError("no fault is in: this belongs into a `with experiment.inject(...)` block")
         return self._running
 
-    def _look(self, deployment: Deployment) -> Snapshot:
-        return collect(deployment, seal=self._seal)
+    def _look(self, deployment: Deployment, *, brief: bool = False) -> Snapshot:
+        return collect(deployment, seal=self._seal, brief=brief)
 
     def _prove_taken(self, running: _Running) -> None:
         if running.before is None or running.deployment is not self.deployment:
@@ -231,7 +231,7 @@ class Experiment:
         if running.before is None:
             return
         with self._step("everything is as it was"):
-            left = differences(portrait(running.before), portrait(self._look(self.deployment)))
+            left = differences(portrait(running.before), portrait(self._look(self.deployment, brief=True)))
             if left:
                 self._attach("what is not as it was", "\n".join(left))
                 message = f"{running.title} was undone, and not everything is as it was:\n" + "\n".join(left)

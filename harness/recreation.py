@@ -58,7 +58,7 @@ def _replace(deployment: Deployment, services: Sequence[str], overlay: Path | No
     if initiator.service in services and responder.service not in services:
         _forget_session(responder)
     for project, own in _by_project(deployment, services):
-        _recreate(project.with_overlay(overlay) if overlay else project, own, whole=whole)
+        _recreate(project, own, overlay, whole=whole)
     if responder.service in services and initiator.service not in services:
         # A handshake that finds nobody is repeated only after 5 s: first the one who is to answer it.
         wait_until(
@@ -82,20 +82,19 @@ def shake_hands_after_absence(deployment: Deployment) -> None:
     web.renew_peer()
 
 
-def _recreate(project: ComposeProject, services: Sequence[str], *, whole: bool) -> None:
+def _recreate(project: ComposeProject, services: Sequence[str], overlay: Path | None, *, whole: bool) -> None:
     """Create services anew, and then whatever lives in their network namespaces.
 
     Not in one go: compose would start the second only when the first is healthy, which one that is broken on
     purpose never is. Nor can anything join the namespace of one that has ended.
     """
-    definitions = project.configuration()["services"]
-    modes = {name: definition.get("network_mode") or "" for name, definition in definitions.items()}
-    owners = [name for name in services if modes[name].removeprefix("service:") not in services]
-    joined = [name for name, mode in modes.items() if mode.removeprefix("service:") in services]
-    project.recreate(*owners)
+    owners = [name for name in services if project.joined.get(name) not in services]
+    joined = [name for name, owner in project.joined.items() if owner in services]
+    changed = project.with_overlay(overlay) if overlay else project
+    changed.recreate(*owners)
     if joined:
         with contextlib.nullcontext() if whole else contextlib.suppress(CommandError):
-            project.recreate(*joined)
+            changed.recreate(*joined)
 
 
 def _forget_session(gateway: Gateway) -> None:

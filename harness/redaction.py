@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import hmac
 import json
@@ -56,6 +57,7 @@ def secrets_in(settings: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield from (form for each in found for form in (each, unquote(each)) if len(form) >= _SHORTEST)
 
 
+@functools.cache
 def _forms(secret: str) -> tuple[str, ...]:
     """A secret as it stands in plain text, in URLs and in JSON."""
     escaped = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))

@@ -1,14 +1,14 @@
 """Collecting evidence: every node looked at, at the same time, changing nothing; see `harness.diagnosis.evidence`.
 
 First all containers are inspected and the gateways' counters read, then the gateways send some datagrams to each other,
-then the applications try their backends, then everything is looked at. Secrets are sealed or removed before
-anything leaves this module.
+then the applications try their backends, then everything is looked at. What is only to be compared with another look
+needs neither the datagrams nor the logs. Secrets are sealed or removed before anything leaves this module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Interface
@@ -18,23 +18,23 @@ from typing import Any
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import sealing, throughput
+from harness import sealing, throughput, trying
 from harness.deployment import Deployment
 from harness.diagnosis import containers
 from harness.diagnosis.containers import Container
 from harness.diagnosis.evidence import HostEvidence, NetworkEvidence, NodeEvidence, Piece, Snapshot
 from harness.diagnosis.roles import Role, role_of
-from harness.diagnosis.settings import backend_ports
 from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
 from harness.errors import DeploymentError, EngineUnavailableError, HarnessError
 from harness.model import CommandResult
-from harness.nodes import PYTHON, Node, health_command
+from harness.nodes import Node, health_command
 from harness.redaction import Sealer
+
+Traffic = dict[str, dict[str, tuple[int, int]]]
+"""Bytes sent and arrived, by direction and size of packet."""
 
 _LOG_LINES = 60
 _REMEMBERED = 600  # seconds for which what happened to a container may explain how it is
-_CONNECT_TIMEOUT = 1.3  # seconds; a first packet that is lost is sent again after one (RFC 6298)
-_ANSWER_TIMEOUT = 1.5  # seconds; an answer takes milliseconds, and a snapshot has to be done within two seconds
 _LOOKS = Path(__file__).parent / "looks"
 _SEEN_INSIDE = (
     *("netns", "sockets", "interfaces", "kernel-routes", "backends", "clock", "udp", "addresses", "links"),
@@ -45,10 +45,11 @@ _SEEN_INSIDE = (
 _SECTION, _STATUS = "\x1e", "\x1f"
 
 
-def collect(deployment: Deployment, *, seal: Sealer | None = None) -> Snapshot:
+def collect(deployment: Deployment, *, seal: Sealer | None = None, brief: bool = False) -> Snapshot:
     """Look at every node of a deployment. What cannot be seen is said, with the reason.
 
-    Snapshots that are given one `seal` can be compared: equal secrets look equal in all of them.
+    Snapshots that are given one `seal` can be compared: equal secrets look equal in all of them. A `brief` one is for
+    nothing else (`harness.diagnosis.comparison`), and cannot be judged.
     """
     return Collector(
         deployment.observed,
@@ -57,7 +58,7 @@ def collect(deployment: Deployment, *, seal: Sealer | None = None) -> Snapshot:
         secrets=deployment.credentials.secrets(),
         planned={name: str(subnet) for name, subnet in deployment.planned_networks.items()},
         seal=seal,
-    ).collect()
+    ).collect(brief=brief)
 
 
 class Collector:
@@ -85,33 +86,56 @@ class Collector:
         self._engines = {node.engine.name: node.engine for node in nodes}
         self._silent: dict[str, str] = {}
 
-    def collect(self) -> Snapshot:
+    def collect(self, *, brief: bool = False) -> Snapshot:
         """Look; raises `HarnessError` only when no engine answers."""
         with ThreadPoolExecutor(max_workers=max(1, 2 * len(self._nodes)), thread_name_prefix="snapshot") as pool:
             self._find_silent(pool)
-            self._attributes = {
-                service: found
-                for service, found in zip(self._nodes, pool.map(self._inspect, self._nodes.values()), strict=True)
-                if found is not None
-            }
-            ids = {str(found["Id"]): service for service, found in self._attributes.items()}
-            self._containers = {
-                service: self._described(service, ids) if service in self._attributes else containers.absent()
-                for service in self._nodes
-            }
-            gateways = self._of(Role.GATEWAY)
-            others = [service for service in self._containers if service not in gateways]
-            list(pool.map(lambda service: self._look(service, "counters", suffix="-before"), gateways))
-            logs = [pool.submit(self._look_from_outside, service) for service in self._nodes]
-            measured = pool.submit(self._measure, gateways)
-            looked = [pool.submit(self._look, service, "common", "container") for service in others]
-            traffic = measured.result()  # what the applications send meanwhile would hide what is lost of it
-            tried = [pool.submit(self._try_backends, service) for service in self._of(Role.APP)]
-            for each in (*tried, *looked, *logs):
-                each.result()
-            list(pool.map(lambda service: self._look(service, "common", "gateway", "counters"), gateways))
+            self._inspect_all(pool)
+            traffic = self._look_briefly(pool) if brief else self._look_thoroughly(pool)
             list(pool.map(self._look_into_stopped, self._nodes))
         return self._sealed(traffic)
+
+    def _inspect_all(self, pool: ThreadPoolExecutor) -> None:
+        self._attributes = {
+            service: found
+            for service, found in zip(self._nodes, pool.map(self._inspect, self._nodes.values()), strict=True)
+            if found is not None
+        }
+        ids = {str(found["Id"]): service for service, found in self._attributes.items()}
+        self._containers = {
+            service: self._described(service, ids) if service in self._attributes else containers.absent()
+            for service in self._nodes
+        }
+
+    def _look_thoroughly(self, pool: ThreadPoolExecutor) -> Traffic:
+        gateways = self._of(Role.GATEWAY)
+        list(pool.map(lambda service: self._look(service, "counters", suffix="-before"), gateways))
+        logs = [pool.submit(self._look_from_outside, service) for service in self._nodes]
+        measured = pool.submit(self._measure, gateways)
+        looked = self._look_into_others(pool)
+        traffic = measured.result()  # what the applications send meanwhile would hide what is lost of it
+        for each in (*self._try_all_backends(pool), *looked, *logs):
+            each.result()
+        for each in self._look_into_gateways(pool):
+            each.result()
+        return traffic
+
+    def _look_briefly(self, pool: ThreadPoolExecutor) -> Traffic:
+        looks = (self._try_all_backends, self._look_into_others, self._look_into_gateways)
+        for each in [future for look in looks for future in look(pool)]:
+            each.result()
+        return {}
+
+    def _look_into_others(self, pool: ThreadPoolExecutor) -> list[Future[None]]:
+        gateways = self._of(Role.GATEWAY)
+        others = [service for service in self._containers if service not in gateways]
+        return [pool.submit(self._look, service, "common", "container") for service in others]
+
+    def _look_into_gateways(self, pool: ThreadPoolExecutor) -> list[Future[None]]:
+        return [pool.submit(self._look, service, "common", "gateway", "counters") for service in self._of(Role.GATEWAY)]
+
+    def _try_all_backends(self, pool: ThreadPoolExecutor) -> list[Future[None]]:
+        return [pool.submit(self._try_backends, service) for service in self._of(Role.APP)]
 
     def _find_silent(self, pool: ThreadPoolExecutor) -> None:
         """Find the engines that do not answer; of one that is alone nothing could be said at all."""
@@ -200,49 +224,12 @@ class Collector:
             return Piece(missing=str(error))
 
     def _try_backends(self, service: str) -> None:
-        if not self._containers[service].running:
-            return
-        settings = {
-            "PROBE_CONNECT_TIMEOUT": str(_CONNECT_TIMEOUT),
-            "PROBE_ANSWER_TIMEOUT": str(_ANSWER_TIMEOUT),
-            "PROBE_FORWARDS": " ".join(self._forwards_of(service)),
-            # resolv.conf(5): an unknown name is asked for once, not for 10 s where no name server answers.
-            "RES_OPTIONS": "timeout:1 attempts:1",
-        }
-        settings |= self._translated(service)
-        code = (_LOOKS / "application.py").read_text(encoding="utf-8")
-        python = ("sh", "-c", PYTHON, code)
-        argv = ["env", *(f"{name}={value}" for name, value in settings.items()), *python]
-        pieces = self._texts[service]
-        try:
-            result = self._peek(service, *argv)
-        except HarnessError as error:
-            pieces["backends"] = Piece(missing=str(error))
-            return
-        fault = None if result.ok else f"exit status {result.exit_status}: {result.stderr.strip()[-300:]}"
-        pieces["backends"] = Piece(text=result.stdout, missing=fault)
+        if self._containers[service].running:
+            gateways = {name: self._containers[name] for name in self._of(Role.GATEWAY)}
+            node, container = self._nodes[service], self._containers[service]
+            self._texts[service]["backends"] = trying.backends(node, self._attributes[service], container, gateways)
 
-    def _translated(self, service: str) -> dict[str, str]:
-        """The documented settings of a container that was told them by other names."""
-        own = self._nodes[service].dialect.settings
-        environment = self._containers[service].environment
-        return {name: environment[name] for name in own if name in environment}
-
-    def _forwards_of(self, service: str) -> list[str]:
-        """What an application behind a gateway may dial at the other end, as ADDRESS:PORT."""
-        if self._containers[service].joined is None:
-            return []
-        ends = {each: self._containers[each].environment for each in self._of(Role.GATEWAY)}
-        own = {str(port) for port in backend_ports(self._containers[service].environment).values()}
-        return [
-            f"{environment.get('WG_ADDRESS', '').partition('/')[0]}:{entry.partition(':')[0]}"
-            for gateway, environment in ends.items()
-            if gateway != self._containers[service].joined
-            for entry in environment.get("WG_FORWARD_PORTS", "").split()
-            if ":tcp:" in entry and entry.partition(":")[0] not in own
-        ]
-
-    def _measure(self, gateways: Sequence[str]) -> dict[str, dict[str, tuple[int, int]]]:
+    def _measure(self, gateways: Sequence[str]) -> Traffic:
         try:
             first, second = (self._end(service) for service in gateways)
             return throughput.measure(first, second)
@@ -278,7 +265,7 @@ class Collector:
                 if found.missing is None:
                     pieces[name] = Piece(text=f"{found.text}\n{text}".strip())
 
-    def _sealed(self, traffic: dict[str, dict[str, tuple[int, int]]]) -> Snapshot:
+    def _sealed(self, traffic: Traffic) -> Snapshot:
         for service in self._of(Role.GATEWAY):
             self._take_keys(service)
         for service, pieces in self._texts.items():

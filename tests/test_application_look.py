@@ -23,6 +23,7 @@ from harness.certificates import Authority
 from .conftest import ROOT
 
 LOOK = ROOT / "harness" / "looks" / "application.py"
+FULL = "used_memory:2000\nmaxmemory:1000\nmaxmemory_policy:noeviction"
 Commands = list[list[str]]
 Answer = Callable[[list[str]], bytes]
 
@@ -34,13 +35,46 @@ def test_all_steps_are_taken() -> None:
     assert seen["reached"] == ["url", "resolve", "connect", "answer", "bulk up"]
     assert "failed" not in seen
     assert commands[:3] == [["AUTH", "celery", "w/rd"], ["SELECT", "3"], ["PING"]]
-    assert commands[3:] == [["INFO", "replication"], ["ECHO", "x" * 4000]]
+    assert commands[3:] == [["INFO"], ["ECHO", "x" * 4000]]
+    assert seen["read_only"] == ""
 
 
-def test_a_replica_is_told() -> None:
-    """A Redis that only repeats another one says so."""
-    with redis_that(lambda words: bulk("role:slave") if words[0] == "INFO" else healthy(words)) as (port, _commands):
-        assert look(f"redis://127.0.0.1:{port}")["read_only"] is True
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        ("role:slave", "INFO says role:slave"),
+        (FULL, "INFO says used_memory:2000 maxmemory:1000 maxmemory_policy:noeviction"),
+        (f"{FULL}\nused_memory:999", ""),
+        (f"{FULL}\nmaxmemory:0", ""),
+        (f"{FULL}\nmaxmemory_policy:allkeys-lru", ""),
+        ("aof_enabled:1\naof_last_write_status:err", "INFO says aof_last_write_status:err"),
+        ("aof_enabled:0\naof_last_write_status:err", ""),
+        ("rdb_last_bgsave_status:err", "INFO says rdb_last_bgsave_status:err, with stop-writes-on-bgsave-error"),
+        ("maxmemory:?\nmaxmemory_policy:noeviction", None),
+    ],
+)
+def test_why_no_writes_are_taken_is_told(info: str, said: str | None) -> None:
+    """A replica, one whose memory is full, one that cannot write to its disk; and none that can help itself."""
+    with redis_that(lambda words: bulk(info.replace("\n", "\r\n")) if words[0] == "INFO" else healthy(words)) as (
+        port,
+        _commands,
+    ):
+        seen = look(f"redis://127.0.0.1:{port}")
+    assert seen["reached"][-1] == "bulk up"
+    assert seen.get("read_only") == said
+
+
+@pytest.mark.parametrize(("setting", "value"), [("stop-writes-on-bgsave-error", "no"), ("save", "")])
+def test_a_failed_save_alone_is_no_reason(setting: str, value: str) -> None:
+    """Redis that does not save, or takes writes all the same, takes them."""
+
+    def answer(words: list[str]) -> bytes:
+        if words[0] == "INFO":
+            return bulk("rdb_last_bgsave_status:err")
+        return b"*2\r\n" + bulk(setting) + bulk(value) if words[-1] == setting else healthy(words)
+
+    with redis_that(answer) as (port, _commands):
+        assert look(f"redis://127.0.0.1:{port}")["read_only"] == ""
 
 
 @pytest.mark.parametrize(
@@ -123,8 +157,10 @@ def healthy(words: list[str]) -> bytes:
     match words:
         case ["PING"]:
             return b"+PONG\r\n"
-        case ["INFO", "replication"]:
-            return bulk("# Replication\r\nrole:master\r\n")
+        case ["INFO"]:
+            return bulk("# Memory\r\nmaxmemory:0\r\n\r\n# Replication\r\nrole:master\r\n")
+        case ["CONFIG", "GET", name]:
+            return b"*2\r\n" + bulk(name) + bulk("yes")
         case ["ECHO", text]:
             return bulk(text)
     return b"+OK\r\n"

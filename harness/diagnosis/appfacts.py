@@ -19,8 +19,8 @@ T = TypeVar("T")
 class Reach:
     """How far an application came with one backend: the steps `reached`, and the one that `failed`, if any.
 
-    `code` is MariaDB's error number, `kind` the client library's name for the error; `read_only` is what the backend
-    says of itself.
+    `code` is MariaDB's error number, `kind` the client library's name for the error; `read_only` is why the
+    backend takes no writes, in its own words, empty where it does.
     """
 
     reached: tuple[str, ...]
@@ -34,7 +34,7 @@ class Reach:
     port: int | None
     setting: str | None
     grants: tuple[str, ...]
-    read_only: bool
+    read_only: str
 
     @property
     def connected(self) -> bool:
@@ -89,5 +89,5 @@ def _reach(entry: Mapping[str, Any]) -> Reach:
         port=entry.get("port"),
         setting=entry.get("setting"),
         grants=tuple(map(str, entry.get("grants", ()))),
-        read_only=bool(entry.get("read_only")),
+        read_only=str(entry.get("read_only", "")),
     )

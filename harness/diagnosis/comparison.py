@@ -53,6 +53,7 @@ def _lines(node: NodeFacts, *, lasting: bool) -> Iterator[tuple[str, str]]:
             for name, reach in node.reaches.items():
                 yield f"{name} reached", " ".join(reach.reached)
                 yield f"{name} grants", "; ".join(reach.grants)
+                yield f"{name} takes writes", str(not reach.read_only)
     except UnseenError as error:
         yield "unseen", str(error)
 

@@ -2,6 +2,7 @@
 
 Takes each backend that the application is told of step by step, as the application does, and prints how far it came.
 Reads only; a connection to MariaDB is always carried through its handshake, so that it never counts as an error.
+It imports little: each of its imports is paid for by every application at every look.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from threading import Thread
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
+
+TYPE_CHECKING = False  # as typing has it, which need not be imported for it
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 CONNECT_TIMEOUT = float(os.environ["PROBE_CONNECT_TIMEOUT"])
 ANSWER_TIMEOUT = float(os.environ["PROBE_ANSWER_TIMEOUT"])
@@ -25,7 +28,7 @@ DEFAULT_DATABASE_PORT, DEFAULT_BROKER_PORT = 3306, 6379
 
 PASSWORD_PLACE = "${REDIS_PASSWORD}"  # noqa: S105 (where the application puts the password)
 
-Report = dict[str, Any]
+Report = dict[str, "Any"]
 
 
 class StepError(Exception):
@@ -90,7 +93,10 @@ def setting(report: Report, name: str) -> str:
 def password(name: str) -> str:
     """A password, from the file that `name`_FILE names, or from the environment."""
     path = os.environ.get(f"{name}_FILE")
-    return Path(path).read_text(encoding="utf-8").rstrip("\r\n") if path else os.environ.get(name, "")
+    if not path:
+        return os.environ.get(name, "")
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 (pathlib is one of those imports)
+        return file.read().rstrip("\r\n")
 
 
 def database(report: Report) -> None:
@@ -119,7 +125,8 @@ def database(report: Report) -> None:
                 return cursor.fetchall()
 
             step(report, "answer", lambda: ask("SELECT 1"))
-            report["read_only"] = bool(int(ask("SELECT @@global.read_only")[0][0]))
+            if int(ask("SELECT @@global.read_only")[0][0]):
+                report["read_only"] = "@@global.read_only is 1"
             # What follows IDENTIFIED is the password's hash.
             report["grants"] = [
                 row[0].partition(" IDENTIFIED")[0] for row in step(report, "grants", lambda: ask("SHOW GRANTS"))
@@ -149,11 +156,19 @@ class Redis:
         encoded = [word.encode() for word in words]
         arguments = b"".join(b"$%d\r\n%b\r\n" % (len(each), each) for each in encoded)
         self._transport.sendall(b"*%d\r\n%b" % (len(encoded), arguments))
+        return self._answer()
+
+    def setting(self, name: str) -> str:
+        """What Redis is told by its configuration; empty where it does not say."""
+        count = int(self.ask("CONFIG", "GET", name))
+        return [self._answer() for _ in range(count)][-1] if count else ""
+
+    def _answer(self) -> str:
         line = self._answers.readline()
         kind, rest = line[:1], line[1:].decode(errors="replace").strip()
         match kind:
-            case b"+" | b":":
-                return rest
+            case b"+" | b":" | b"*":
+                return rest  # of a list its length
             case b"-":
                 raise RedisReplyError(rest)
             case b"$":
@@ -188,11 +203,33 @@ def broker(report: Report) -> None:
             transport = step(report, "tls", lambda: secured(transport, parts))
         redis = Redis(transport)
         step(report, "answer", lambda: greet(redis, parts))
-        with contextlib.suppress(RedisReplyError, OSError):  # the steps tell who may not ask, and who is silent
-            report["read_only"] = "role:slave" in redis.ask("INFO", "replication")
+        # The steps tell who may not ask, and who is silent.
+        with contextlib.suppress(RedisReplyError, OSError, ValueError):
+            report["read_only"] = read_only(redis)
         step(report, "bulk up", lambda: redis.ask("ECHO", "x" * BULK))
     finally:
         transport.close()
+
+
+def read_only(redis: Redis) -> str:
+    """Why Redis takes no writes, in its own words; empty when it does."""
+    lines = (line.partition(":") for line in redis.ask("INFO").splitlines())
+    info = {name: value for name, _, value in lines}
+    if info.get("role") == "slave":
+        return "INFO says role:slave"
+    used, limit, policy = (info.get(name, "") for name in ("used_memory", "maxmemory", "maxmemory_policy"))
+    if policy == "noeviction" and 0 < int(limit) <= int(used):
+        return f"INFO says used_memory:{used} maxmemory:{limit} maxmemory_policy:{policy}"
+    if info.get("aof_enabled") == "1" and info.get("aof_last_write_status") == "err":
+        return "INFO says aof_last_write_status:err"
+    if info.get("rdb_last_bgsave_status") == "err" and refuses_after_failed_save(redis):
+        return "INFO says rdb_last_bgsave_status:err, with stop-writes-on-bgsave-error"
+    return ""
+
+
+def refuses_after_failed_save(redis: Redis) -> bool:
+    """Whether Redis is told to take no writes when it could not save itself to its disk."""
+    return all(redis.setting(name) not in {"", "no"} for name in ("stop-writes-on-bgsave-error", "save"))
 
 
 def greet(redis: Redis, parts: SplitResult) -> str:
@@ -212,18 +249,23 @@ def forward(target: str) -> Callable[[Report], None]:
 
 def main() -> None:
     """Try everything at once."""
-    targets = os.environ.get("PROBE_FORWARDS", "").split()
-    with ThreadPoolExecutor(max_workers=2 + len(targets)) as pool:
-        found = {name: pool.submit(run, steps) for name, steps in {"database": database, "broker": broker}.items()}
-        found |= {target: pool.submit(run, forward(target)) for target in targets}
-        json.dump({name: _result(future.result) for name, future in found.items()}, sys.stdout)
+    steps: dict[str, Callable[[Report], None]] = {"database": database, "broker": broker}
+    steps |= {target: forward(target) for target in os.environ.get("PROBE_FORWARDS", "").split()}
+    found: dict[str, Report] = {}
+    threads = [Thread(target=keep, args=(found, name, each)) for name, each in steps.items()]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    json.dump({name: found[name] for name in steps}, sys.stdout)
 
 
-def _result(result: Callable[[], Report]) -> Report:
+def keep(found: dict[str, Report], name: str, steps: Callable[[Report], None]) -> None:
+    """Take the steps; what stops a probe is reported too."""
     try:
-        return result()
-    except Exception as error:  # noqa: BLE001 (what stops a probe is reported, not raised)
-        return {"reached": [], "failed": "probe", "said": f"{type(error).__name__}: {error}"}
+        found[name] = run(steps)
+    except Exception as error:  # noqa: BLE001 (whatever it is)
+        found[name] = {"reached": [], "failed": "probe", "said": f"{type(error).__name__}: {error}"}
 
 
 main()

@@ -135,15 +135,27 @@ def web_is_told_redis_for_a_host(sample: Sample) -> None:
     sample.fail(WEB, "broker", "resolve", **_UNKNOWN_NAME)
 
 
+@broken("backend-filtered")
+def a_firewall_swallows_what_is_for_mariadb(sample: Sample) -> None:
+    for app in APPS:
+        sample.fail(app, "database", "connect", errno=None, code=None, timed_out=True, said="timed out")
+
+
+@broken("backend-filtered")
+def a_firewall_refuses_what_is_for_redis(sample: Sample) -> None:
+    for app in APPS:
+        sample.fail(app, "broker", "connect", **REFUSED)
+
+
 @broken("backend-read-only")
 def mariadb_takes_no_writes(sample: Sample) -> None:
     for app in APPS:
         with sample.edited(app, "backends") as reaches:
-            reaches["database"]["read_only"] = True
+            reaches["database"]["read_only"] = "@@global.read_only is 1"
 
 
 @broken("backend-read-only")
 def redis_was_made_a_replica(sample: Sample) -> None:
     for app in APPS:
         with sample.edited(app, "backends") as reaches:
-            reaches["broker"]["read_only"] = True
+            reaches["broker"]["read_only"] = "INFO says role:slave"

@@ -11,9 +11,14 @@ from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
 _REMEDIES = {
-    "database": "SET GLOBAL read_only = 0 as root; find who set it (a replica, a backup, a full disk)",
-    "broker": "redis-cli REPLICAOF NO ONE makes it a master again; find who made it a replica",
+    "read_only": "SET GLOBAL read_only = 0 as root; find who set it (a replica, a backup, a full disk)",
+    "role:slave": "redis-cli REPLICAOF NO ONE makes it a master again; find who made it a replica",
+    "maxmemory": "find what fills it (redis-cli --bigkeys), give it more with redis-cli CONFIG SET maxmemory SIZE, or "
+    "let it forget with maxmemory-policy",
+    "status:err": "find why it cannot write to its disk (docker logs {container}: no space, no permission), mend that, "
+    "and then: redis-cli BGSAVE",
 }
+_KINDS = ("database", "broker")
 
 
 def _over(facts: Facts) -> list[NodeFacts]:
@@ -21,23 +26,25 @@ def _over(facts: Facts) -> list[NodeFacts]:
 
 
 def _when(facts: Facts, backend: NodeFacts) -> Iterator[Case]:
-    told = [path for path in facts.paths if path.backend is backend and path.kind in _REMEDIES and _is_told(path)]
+    paths = [path for path in facts.paths if path.backend is backend and path.kind in _KINDS]
+    told = {path.id: said for path in paths if (said := _said(path))}
     if not told:
         return
-    setting = "@@global.read_only is 1" if told[0].kind == "database" else "INFO replication says role:slave"
+    said = next(iter(told.values()))
+    remedy = next((text for word, text in _REMEDIES.items() if word in said), "see what it says of itself")
     yield Case(
         node=backend.service,
-        evidence=tuple(f"{path.id}: {setting}" for path in told),
-        paths=frozenset(path.id for path in told),
-        values={"setting": setting, "remedy": _REMEDIES[told[0].kind]},
+        evidence=tuple(f"{path}: {each}" for path, each in told.items()),
+        paths=frozenset(told),
+        values={"said": said, "remedy": remedy.format(container=backend.evidence.name)},
     )
 
 
-def _is_told(path: Path) -> bool:
+def _said(path: Path) -> str:
     try:
         return path.reach.read_only
     except UnseenError:
-        return False  # another application may have seen it
+        return ""  # another application may have seen it
 
 
 RULES = (
@@ -47,7 +54,7 @@ RULES = (
         hop=Hop.GREETING,
         over=_over,
         when=_when,
-        cause="{node} answers and takes no writes: {setting}",
+        cause="{node} answers and takes no writes: {said}",
         remedy="{remedy}",
     ),
 )
