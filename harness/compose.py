@@ -102,10 +102,14 @@ class ComposeProject(DockerCompose):
         """Make networks, volumes and containers, and start none."""
         self._run_command([*self.compose_command_property, "create", "--pull", "never", "--no-build"])
 
-    def recreate(self, *services: str) -> None:
-        """Make these services' containers anew from the files, start them, and leave all others alone."""
-        argv = ["up", "--detach", "--no-deps", "--force-recreate", "--pull", "never", "--no-build", *services]
-        self._run_command([*self.compose_command_property, *argv])
+    def recreate(self, *services: str, at_once: bool = False) -> None:
+        """Make these services' containers anew from the files, start them, and leave all others alone.
+
+        `at_once`: those that they replace are given no time to end by themselves.
+        """
+        argv = ["up", "--detach", "--no-deps", "--force-recreate", "--pull", "never", "--no-build"]
+        grace = ["--timeout", "0"] if at_once else []
+        self._run_command([*self.compose_command_property, *argv, *grace, *services])
 
     def bring_up(self, *arguments: str) -> None:
         """`docker compose up --detach` with these arguments: all services, and those anew that have to be."""

@@ -96,7 +96,7 @@ def _specifications(gateway: Gateway, rule: NetfilterRule) -> list[str]:
 
 
 def _iptables(gateway: Gateway, table: str, *arguments: str) -> None:
-    gateway.output("iptables", "-w", "-t", table, *arguments)
+    gateway.act("iptables", "-w", "-t", table, *arguments)
 
 
 def insert_rule_from_outside(  # noqa: PLR0913, PLR0917 (what a rule has, and where)
@@ -130,8 +130,8 @@ def keep_tunnel(deployment: Deployment, undo: ExitStack) -> None:
     """
     for gateway in deployment.gateways:  # undone in reverse
         path = f"/run/kept-{os.getpid()}-{next(_numbers)}.conf"
-        undo.callback(gateway.output, "bash", "-c", _RESTORE, "bash", path)
-        gateway.output("bash", "-c", _KEEP, "bash", path)
+        undo.callback(gateway.act, "bash", "-c", _RESTORE, "bash", path)
+        gateway.act("bash", "-c", _KEEP, "bash", path)
 
 
 def add_peer_again(gateway: Gateway, was: str, becomes: str) -> None:
@@ -139,7 +139,7 @@ def add_peer_again(gateway: Gateway, was: str, becomes: str) -> None:
 
     `keep_tunnel` undoes it. What an end still knows of its peer would else blur what the fault does.
     """
-    gateway.output("bash", "-c", _ADD_PEER_AGAIN, "bash", gateway.peer().public_key, was, becomes)
+    gateway.act("bash", "-c", _ADD_PEER_AGAIN, "bash", gateway.peer().public_key, was, becomes)
 
 
 def set_address(undo: ExitStack, gateway: Gateway, wanted: IPv4Interface | None) -> None:
@@ -149,9 +149,9 @@ def set_address(undo: ExitStack, gateway: Gateway, wanted: IPv4Interface | None)
     def make(addresses: set[IPv4Interface]) -> None:
         present = _addresses(gateway)
         for address in present - addresses:
-            gateway.output("ip", "address", "del", str(address), "dev", INTERFACE)
+            gateway.act("ip", "address", "del", str(address), "dev", INTERFACE)
         for address in addresses - present:
-            gateway.output("ip", "address", "add", str(address), "dev", INTERFACE)
+            gateway.act("ip", "address", "add", str(address), "dev", INTERFACE)
 
     undo.callback(make, before)
     make({wanted} if wanted else set())

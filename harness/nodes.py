@@ -91,8 +91,15 @@ class Node:
         """What a command that only looks prints, as `peek`; raises `CommandError` when it fails."""
         return self._printed(self.peek(*argv))
 
+    def act(self, *argv: str) -> str:
+        """What a command prints that changes something in the node's namespaces, as `peek` runs it.
+
+        The container's own limits, such as its capabilities, may not hold for it. Raises `CommandError` when it fails.
+        """
+        return self._printed(self.peek(*argv))
+
     def peek(self, *argv: str, attributes: Mapping[str, Any] | None = None) -> CommandResult:
-        """Run a command that only looks in the node's namespaces, by the cheapest way there is.
+        """Run a command in the node's namespaces, by the cheapest way there is.
 
         `attributes` are the node's `docker inspect`, for whoever has it already.
         """
@@ -203,7 +210,7 @@ class Gateway(Node):
         An end that knows its peer's endpoint then shakes hands at once, instead of after WireGuard's own 15 s. The
         keys stay inside the container. Raises `CommandError` when wg0 has no such peer.
         """
-        self.output("bash", "-c", _RENEW_PEER, "bash", self.peer().public_key)
+        self.act("bash", "-c", _RENEW_PEER, "bash", self.peer().public_key)
 
     def rules(self, table: str | None = None, chain: str | None = None) -> tuple[NetfilterRule, ...]:
         """The netfilter rules with their counters, all or those of one table or chain."""

@@ -18,6 +18,8 @@ from harness.waiting import wait_until
 
 Overlay = Mapping[str, Any] | str
 
+_KEEP_DATA = {"mariadb", "redis"}  # and write it when they end
+
 
 def redeploy(deployment: Deployment, undo: ExitStack, overlay: Overlay, *services: str, alone: bool = False) -> None:
     """Create services anew with a compose overlay laid over the files; the undo creates them as they were.
@@ -29,20 +31,22 @@ def redeploy(deployment: Deployment, undo: ExitStack, overlay: Overlay, *service
     """
     file = _write(deployment, overlay)
     undo.callback(file.unlink, missing_ok=True)
-    undo.callback(recreate, deployment, services)
+    at_once = not _KEEP_DATA & {deployment.node(service).role for service in services}
+    undo.callback(recreate, deployment, services, at_once=at_once)
     if alone:
         for project, own in _by_project(deployment, services):
-            project.with_overlay(file).recreate(*own)
+            project.with_overlay(file).recreate(*own, at_once=at_once)
     else:
-        _replace(deployment, services, file, whole=False)
+        _replace(deployment, services, file, whole=False, at_once=at_once)
 
 
-def recreate(deployment: Deployment, services: Sequence[str]) -> None:
+def recreate(deployment: Deployment, services: Sequence[str], *, at_once: bool = False) -> None:
     """Create services anew as the deployment's own files say, those in their namespaces too.
 
-    Raises `CommandError` or `WaitTimeoutError` when they do not start.
+    `at_once`: those that they replace have nothing to lose, and are given no time to end by themselves. Raises
+    `CommandError` or `WaitTimeoutError` when the new ones do not start.
     """
-    _replace(deployment, services, None, whole=True)
+    _replace(deployment, services, None, whole=True, at_once=at_once)
 
 
 def _by_project(deployment: Deployment, services: Sequence[str]) -> Iterator[tuple[ComposeProject, list[str]]]:
@@ -53,12 +57,16 @@ def _by_project(deployment: Deployment, services: Sequence[str]) -> Iterator[tup
         yield deployment.project(own[0]), own
 
 
-def _replace(deployment: Deployment, services: Sequence[str], overlay: Path | None, *, whole: bool) -> None:
+def _replace(
+    deployment: Deployment, services: Sequence[str], overlay: Path | None, *, whole: bool, at_once: bool
+) -> None:
     initiator, responder = deployment.gateways
     if initiator.service in services and responder.service not in services:
         _forget_session(responder)
     for project, own in _by_project(deployment, services):
-        _recreate(project, own, overlay, whole=whole)
+        _recreate(
+            project.with_overlay(overlay) if overlay else project, project.joined, own, whole=whole, at_once=at_once
+        )
     if responder.service in services and initiator.service not in services:
         # A handshake that finds nobody is repeated only after 5 s: first the one who is to answer it.
         wait_until(
@@ -78,23 +86,22 @@ def shake_hands_after_absence(deployment: Deployment) -> None:
     three questions is thrown away unsent, and the next one comes 5 s later; so the kernel is to ask anew.
     """
     web = deployment.wireguard_web
-    web.output("ip", "neighbour", "flush", "to", str(deployment.plan.next_hop_web))
+    web.act("ip", "neighbour", "flush", "to", str(deployment.plan.next_hop_web))
     web.renew_peer()
 
 
-def _recreate(project: ComposeProject, services: Sequence[str], overlay: Path | None, *, whole: bool) -> None:
+def _recreate(
+    project: ComposeProject, owners_of: Mapping[str, str], services: Sequence[str], *, whole: bool, at_once: bool
+) -> None:
     """Create services anew, and then whatever lives in their network namespaces.
 
     Not in one go: compose would start the second only when the first is healthy, which one that is broken on
     purpose never is. Nor can anything join the namespace of one that has ended.
     """
-    owners = [name for name in services if project.joined.get(name) not in services]
-    joined = [name for name, owner in project.joined.items() if owner in services]
-    changed = project.with_overlay(overlay) if overlay else project
-    changed.recreate(*owners)
-    if joined:
+    project.recreate(*(name for name in services if owners_of.get(name) not in services), at_once=at_once)
+    if joined := [name for name, owner in owners_of.items() if owner in services]:
         with contextlib.nullcontext() if whole else contextlib.suppress(CommandError):
-            changed.recreate(*joined)
+            project.recreate(*joined, at_once=at_once)
 
 
 def _forget_session(gateway: Gateway) -> None:

@@ -28,8 +28,8 @@ class IdlePeer(Fault):
         """Add a peer to the running wg0."""
         gateway = deployment.wireguard_services
         peer = ("wg", "set", INTERFACE, "peer", KeyPair.generate().public)
-        undo.callback(gateway.output, *peer, "remove")
-        gateway.output(*peer, "allowed-ips", f"{deployment.plan.tunnel_services.network[-2]}/32")
+        undo.callback(gateway.act, *peer, "remove")
+        gateway.act(*peer, "allowed-ips", f"{deployment.plan.tunnel_services.network[-2]}/32")
 
 
 CASES: tuple[Fault, ...] = (IdlePeer(),)

@@ -30,8 +30,8 @@ class AnotherKeepalive(Fault):
         gateway = deployment.wireguard_web
         peer = gateway.peer()
         keepalive = ("wg", "set", INTERFACE, "peer", peer.public_key, "persistent-keepalive")
-        undo.callback(gateway.output, *keepalive, str(peer.persistent_keepalive))
-        gateway.output(*keepalive, str(self.seconds))
+        undo.callback(gateway.act, *keepalive, str(peer.persistent_keepalive))
+        gateway.act(*keepalive, str(self.seconds))
 
 
 CASES: tuple[Fault, ...] = (AnotherKeepalive(),)

@@ -53,8 +53,8 @@ def _exchange(deployment: Deployment, old: KeyPair, new: KeyPair) -> None:
     web, services = deployment.gateways
     keepalive = services.environment().get("WG_PERSISTENT_KEEPALIVE", "0")
     endpoint = f"{deployment.plan.underlay_web}:{deployment.plan.wireguard_port}"
-    web.output("bash", "-c", _TAKE_KEY)
-    services.output(
+    web.act("bash", "-c", _TAKE_KEY)
+    services.act(
         "bash",
         "-c",
         _EXCHANGE_PEER,

@@ -33,8 +33,8 @@ class AnotherMtu(Fault):
         """Change the MTU of both running interfaces."""
         for gateway in deployment.gateways:
             (old,) = {address.mtu for address in gateway.addresses() if address.interface == INTERFACE}
-            undo.callback(gateway.output, "ip", "link", "set", INTERFACE, "mtu", str(old))
-            gateway.output("ip", "link", "set", INTERFACE, "mtu", str(self.mtu))
+            undo.callback(gateway.act, "ip", "link", "set", INTERFACE, "mtu", str(old))
+            gateway.act("ip", "link", "set", INTERFACE, "mtu", str(self.mtu))
 
 
 CASES: tuple[Fault, ...] = (AnotherMtu(),)

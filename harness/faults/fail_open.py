@@ -47,23 +47,23 @@ class FailOpen(Fault):
         undo.callback(disruptions.shake_hands_anew, deployment)
         _lead_astray(undo, gateway, interface, str(network[_NOBODY]))
 
-        undo.callback(gateway.output, "ip", "link", "set", INTERFACE, "up")
-        gateway.output("ip", "link", "set", INTERFACE, "down")
+        undo.callback(gateway.act, "ip", "link", "set", INTERFACE, "up")
+        gateway.act("ip", "link", "set", INTERFACE, "down")
 
         for route in gateway.routes():
             if route.kind == "blackhole" and route.destination == str(deployment.plan.tunnel_web.network):
                 blackhole = ("blackhole", route.destination, "metric", str(route.metric))
-                undo.callback(gateway.output, "ip", "route", "replace", *blackhole)
-                gateway.output("ip", "route", "delete", *blackhole)
+                undo.callback(gateway.act, "ip", "route", "replace", *blackhole)
+                gateway.act("ip", "route", "delete", *blackhole)
 
 
 def _lead_astray(undo: ExitStack, gateway: Gateway, interface: str, nobody: str) -> None:
     neighbour = (nobody, "lladdr", _NOBODYS_MAC, "dev", interface)
     undo.callback(gateway.run, "ip", "neighbour", "delete", *neighbour)
-    gateway.output("ip", "neighbour", "replace", *neighbour, "nud", "permanent")
-    for default in gateway.output(*_DEFAULT_ROUTE).splitlines():
-        undo.callback(gateway.output, "ip", "route", "replace", *default.split())
-        gateway.output("ip", "route", "replace", "default", "via", nobody, "dev", interface)
+    gateway.act("ip", "neighbour", "replace", *neighbour, "nud", "permanent")
+    for default in gateway.act(*_DEFAULT_ROUTE).splitlines():
+        undo.callback(gateway.act, "ip", "route", "replace", *default.split())
+        gateway.act("ip", "route", "replace", "default", "via", nobody, "dev", interface)
 
 
 CASES: tuple[Fault, ...] = (FailOpen(),)

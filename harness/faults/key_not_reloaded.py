@@ -38,7 +38,7 @@ class KeyNotReloaded(Fault):
         mutations.keep_tunnel(deployment, undo)
         mutations.rewrite(deployment, undo, keys.WEB_PRIVATE, new.private)
         mutations.rewrite(deployment, undo, keys.WEB_PUBLIC, new.public)
-        deployment.wireguard_web.output("sh", "-c", _TAKE_KEY)
+        deployment.wireguard_web.act("sh", "-c", _TAKE_KEY)
         # The old session would go on for up to 3 minutes.
         shake_hands_anew(deployment)
 

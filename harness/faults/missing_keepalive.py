@@ -48,11 +48,11 @@ class MissingKeepalive(Fault):
         web = deployment.wireguard_web
         peer = web.peer()
         keepalive = ("wg", "set", INTERFACE, "peer", peer.public_key, "persistent-keepalive")
-        undo.callback(web.output, *keepalive, str(peer.persistent_keepalive))
+        undo.callback(web.act, *keepalive, str(peer.persistent_keepalive))
         mutations.set_sysctls(deployment, undo, web, _TIMEOUTS)
         unasked = f"-s {deployment.plan.underlay_services}/32 -p udp -m udp --dport {deployment.plan.wireguard_port}"
         mutations.insert_rule(undo, web, "filter", "INPUT", f"{unasked} -m conntrack --ctstate NEW -j DROP")
-        web.output(*keepalive, "0")
+        web.act(*keepalive, "0")
         # A flow keeps the timeout that its last packet gave it, so one more has to pass, and then none.
         TcpConnect("web", str(deployment.plan.tunnel_services.ip), deployment.plan.mariadb_port).observe(deployment)
         wait_until("web to send nothing for as long as the NAT remembers", lambda: _was_idle(web), bool, within=_IDLE)

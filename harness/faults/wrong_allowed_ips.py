@@ -41,8 +41,8 @@ class WrongAllowedIps(Fault):
         }[self.end]
         peer = gateway.peer()
         change = ("wg", "set", INTERFACE, "peer", peer.public_key, "allowed-ips")
-        undo.callback(gateway.output, *change, ",".join(map(str, peer.allowed_ips)))
-        gateway.output(*change, str(wrong))
+        undo.callback(gateway.act, *change, ",".join(map(str, peer.allowed_ips)))
+        gateway.act(*change, str(wrong))
 
 
 CASES: tuple[Fault, ...] = (WrongAllowedIps(end="web"), WrongAllowedIps(end="services"))
