@@ -9,7 +9,9 @@ import pytest
 
 from harness import cli
 from harness.errors import HarnessError
+from harness.faults import Fault, catalogue
 from harness.score import mutation
+from harness.score.mutants import MUTANTS
 from harness.score.mutation import Run
 
 LOUD = Run(fault="MariaDB is stopped", failed=("test_a::one", "test_a::two"), ran=("test_a::one", "test_a::two"))
@@ -90,6 +92,27 @@ def test_in_brief_a_scenario_that_was_failed_is_asked_last_and_until_one_notices
     assert [len(each.scenarios) for each in mutation._portions({}, [LOUD])] == [0]
 
 
+def test_what_none_has_failed_meets_the_faults_that_it_has_not_met() -> None:
+    """A fault that is noticed by many ends before it has met all; mutants with modules of their own are left out."""
+    every = {name: f"scenarios/{name}" for name in ("test_a::one", "test_b::three", "test_c::0")}
+    own = Run(fault=MUTANTS[0].name, failed=("test_c::0",), ran=("test_c::0",))
+    found = [LOUD, SILENT, own]
+    assert mutation._own_modules(MUTANTS[0])
+    assert mutation._unmet(every, found) == {"MariaDB is stopped": ["scenarios/test_b::three"]}
+    (portion,) = mutation._portions_of(_fault("MariaDB is stopped"), every, found)
+    assert (portion.scenarios, portion.enough) == (["scenarios/test_b::three"], 0)
+    assert mutation._portions_of(_fault("no keepalive behind NAT"), every, found) == []
+    again = Run(fault="MariaDB is stopped", failed=("test_b::three",), ran=("test_b::three",))
+    joined = mutation._joined(found, again)
+    assert [each.fault for each in joined] == [each.fault for each in found]
+    assert joined[0].told == {"test_a::one", "test_a::two", "test_b::three"}
+    assert mutation._unmet(every, joined) == {}
+
+
+def _fault(name: str) -> Fault:
+    return next(each for each in catalogue() if each.name == name)
+
+
 def test_in_brief_a_run_goes_on_with_the_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What was found is read as it was written; a record that is damaged, or of an older kind, is none."""
     monkeypatch.setattr(mutation, "RESULT", tmp_path / "mutation.json")
@@ -98,7 +121,7 @@ def test_in_brief_a_run_goes_on_with_the_record(monkeypatch: pytest.MonkeyPatch,
     mutation.write(runs)
     again = mutation._recorded()
     assert mutation.summed_up(again) == mutation.summed_up(runs)
-    for damaged in ("{", "[]", "{}", '{"ran": [], "faults": {}}', '{"ran": 1, "faults": {}, "in_set_up": {}}'):
+    for damaged in ("{", "[]", "{}", '{"ran": [], "faults": {}}', '{"ran": [], "faults": {"a": []}, "in_set_up": {}}'):
         mutation.RESULT.write_text(damaged, encoding="utf-8")
         assert mutation._recorded() == []
 

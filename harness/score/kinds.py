@@ -12,7 +12,7 @@ from typing import Any
 
 from docker.errors import ImageNotFound
 
-from harness import images, monitoring, preflight, recreation
+from harness import disruptions, images, monitoring, preflight, recreation
 from harness.compose import ComposeProject
 from harness.deployment import Deployment
 from harness.errors import DeploymentError
@@ -91,6 +91,23 @@ class ByHand(Mutant):
             node = deployment.node(gateway)
             undo.callback(node.run, "sh", "-c", self.back)
             node.output("sh", "-c", self.command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BySql(Mutant):
+    """MariaDB's root has given statements, in which {account} is the applications'; `back` undoes them."""
+
+    name: str
+    statements: str
+    back: str
+
+    seen = "nothing, until an application does what it seldom does"
+
+    def apply(self, deployment: Deployment, undo: ExitStack) -> None:
+        """Give them."""
+        account = disruptions.database_account(deployment)
+        undo.callback(disruptions.sql, deployment, self.back.format(account=account))
+        disruptions.sql(deployment, self.statements.format(account=account))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.addresses import SERVICES
 from harness.deployment import Deployment
-from harness.score.kinds import AnotherFile, AnotherImage, ByHand, CarelessHarness, Mutant, Overlaid, SlowAlerts
+from harness.score.kinds import AnotherFile, AnotherImage, ByHand, BySql, CarelessHarness, Mutant, Overlaid, SlowAlerts
 
 _APPS = ("services", "celery", "web")
 _GATEWAYS = ("wireguard-services", "wireguard-web")
@@ -242,6 +242,34 @@ MUTANTS: tuple[Mutant, ...] = (
             "services: {mariadb: {command: !override [mariadbd, --character-set-server=utf8mb4, "
             "--max-allowed-packet=64M]}}"
         ),
+    ),
+    Overlaid(
+        name="a MariaDB that calls itself MySQL",
+        services=("mariadb",),
+        overlay=lambda _deployment: (
+            "services: {mariadb: {command: !override [mariadbd, --character-set-server=utf8mb4, --skip-name-resolve, "
+            "--max-allowed-packet=64M, --version=8.0.36]}}"
+        ),
+    ),
+    BySql(
+        name="a database of another character set",
+        statements="ALTER DATABASE app CHARACTER SET latin1",
+        back="ALTER DATABASE app CHARACTER SET utf8mb4",
+    ),
+    BySql(
+        name="an account that may read everything",
+        statements="GRANT SELECT ON *.* TO {account}",
+        back="REVOKE SELECT ON *.* FROM {account}",
+    ),
+    BySql(
+        name="an account that may not alter",
+        statements="REVOKE ALTER ON app.* FROM {account}",
+        back="GRANT ALTER ON app.* TO {account}",
+    ),
+    BySql(
+        name="a MariaDB that prepares no statements",
+        statements="SET GLOBAL max_prepared_stmt_count = 0",
+        back="SET GLOBAL max_prepared_stmt_count = DEFAULT",
     ),
     Overlaid(name="no preshared key at all", services=_GATEWAYS, overlay=_without_preshared_key),
     Overlaid(

@@ -64,9 +64,9 @@ def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None], 
     """Run the suite with each fault, `jobs` at a time, each on an address plan of its own.
 
     `brief` is a fraction of it: a scenario that a fault has failed is run again only with a fault that nothing else
-    notices, and then until one does; faults in the record of the run before are not run again. `done` is handed what
-    there is whenever a fault is through: the whole takes long. Raises `HarnessError` for a name that is no fault, and
-    for a suite that could not be run.
+    notices, and then until one does; what none has failed in the end meets those that it has not met; faults in the
+    record of the run before are not run again. `done` is handed what there is whenever a fault is through: the whole
+    takes long. Raises `HarnessError` for a name that is no fault, and for a suite that could not be run.
     """
     faults = {fault.name: fault for fault in (*MUTANTS, *catalogue()) if not fault.benign and _LAYOUT in fault.layouts}
     if unknown := [name for name in names if name not in faults]:
@@ -79,11 +79,11 @@ def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None], 
     free = list(range(_FIRST_PLAN, _FIRST_PLAN + jobs))
     running: list[_Suite] = []
     with ExitStack() as undo:
-        while waiting or running:
+        while waiting or running or (waiting := [faults[name] for name in _unmet(every, found) if name in faults]):
             while waiting and free:
                 fault = waiting.pop(0)
-                suite = _Suite(fault, free.pop(0), *(_own_portions(fault) or _portions(every, found)))
-                running.append(undo.enter_context(suite))
+                if portions := _portions_of(fault, every, found):
+                    running.append(undo.enter_context(_Suite(fault, free.pop(0), *portions)))
             pause(_LOOK_EVERY)
             for suite in [each for each in running if each.over]:
                 running.remove(suite)
@@ -92,7 +92,7 @@ def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None], 
                     running.append(undo.enter_context(_Suite(suite.fault, suite.plan, *suite.then)))
                     continue
                 free.append(suite.plan)
-                found.append(result)
+                found = _joined(found, result)
                 done(found)
     return sorted(found, key=lambda each: each.fault)
 
@@ -108,10 +108,46 @@ class _Portion:
     enough: int = _ENOUGH
 
 
-def _own_portions(fault: Fault) -> list[_Portion]:
-    """All of the modules that meet a fault, where those are known."""
-    modules = fault.modules if isinstance(fault, Mutant) else ()
-    return [_Portion(scenarios=modules, enough=0)] if modules else []
+def _portions_of(fault: Fault, every: Mapping[str, str], found: Sequence[Run]) -> list[_Portion]:
+    """What to run with a fault: the first time its own modules or all, then what it has not met; none if that is none.
+
+    Of all it meets as many as are enough, so that what would fail too may not have met it.
+    """
+    if any(each.fault == fault.name for each in found):
+        unmet = _unmet(every, found).get(fault.name)
+        return [_Portion(scenarios=unmet, enough=0)] if unmet else []
+    own = _own_modules(fault)
+    return [_Portion(scenarios=own, enough=0)] if own else _portions(every, found)
+
+
+def _own_modules(fault: Fault | None) -> tuple[str, ...]:
+    """The modules that meet a fault, where those are known."""
+    return fault.modules if isinstance(fault, Mutant) else ()
+
+
+def _unmet(every: Mapping[str, str], found: Sequence[Run]) -> dict[str, list[str]]:
+    """By fault, the scenarios that none has failed and that it has not met."""
+    told = {name for each in found for name in each.told}
+    unmet = {
+        each.fault: [node for name, node in every.items() if name not in told and name not in each.ran]
+        for each in found
+        if not _own_modules(next((mutant for mutant in MUTANTS if mutant.name == each.fault), None))
+    }
+    return {fault: scenarios for fault, scenarios in unmet.items() if scenarios}
+
+
+def _joined(found: Sequence[Run], result: Run) -> list[Run]:
+    """The runs with one more, which is a part of that with the same fault where there is one."""
+    before = next((each for each in found if each.fault == result.fault), None)
+    if before is None:
+        return [*found, result]
+    joined = Run(
+        fault=result.fault,
+        failed=(*before.failed, *result.failed),
+        ran=(*before.ran, *result.ran),
+        in_set_up=(*before.in_set_up, *result.in_set_up),
+    )
+    return [joined if each is before else each for each in found]
 
 
 def _portions(every: Mapping[str, str], found: Sequence[Run]) -> list[_Portion]:
@@ -135,9 +171,9 @@ def _recorded() -> list[Run]:
     """What the run before has found; nothing where there is no record of it, or one that cannot be read."""
     try:
         document = json.loads(RESULT.read_text(encoding="utf-8"))
-        ran, in_set_up = tuple(document["ran"]), document["in_set_up"]
+        ran, in_set_up = document["ran"], document["in_set_up"]
         return [
-            Run(fault=fault, failed=tuple(failed), ran=ran, in_set_up=tuple(in_set_up.get(fault, ())))
+            Run(fault=fault, failed=tuple(failed), ran=tuple(ran[fault]), in_set_up=tuple(in_set_up.get(fault, ())))
             for fault, failed in document["faults"].items()
         ]
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
@@ -215,7 +251,7 @@ def summed_up(runs: Sequence[Run]) -> dict[str, Any]:
         "in_set_up": {each.fault: list(each.in_set_up) for each in runs if each.in_set_up},
         "survivors": [each.fault for each in runs if not each.failed],
         "scenarios": len(ran),
-        "ran": ran,
+        "ran": {each.fault: list(each.ran) for each in runs},
         "never_failed": [name for name in ran if name not in told],
     }
 
