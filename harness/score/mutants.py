@@ -147,6 +147,9 @@ MUTANTS: tuple[Mutant, ...] = (
         script=_STUBBORN_APP,
     ),
     AnotherImage(
+        name="a web that refuses every setting", services=("web",), variable="WEB_IMAGE", script=_STUBBORN_APP
+    ),
+    AnotherImage(
         name="an application that accepts any setting", services=_APPS, variable="SERVICES_IMAGE", script=_CARELESS_APP
     ),
     AnotherImage(
