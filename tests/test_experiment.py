@@ -48,7 +48,9 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(experiment, "_complaints", lambda deployment, _saw: deployment.complaints)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     made = Bench()
-    monkeypatch.setattr(experiment, "collect", lambda _deployment, *, seal: made.sample.snapshot() if seal else None)
+    monkeypatch.setattr(
+        experiment, "collect", lambda _deployment, *, seal, brief: made.sample.snapshot() if seal else brief
+    )
     yield made
     signal.signal(signal.SIGINT, before)
 
