@@ -100,11 +100,12 @@ class Starter:
         self._deadline = Deadline(BRING_UP.seconds)
         began = self._timeline.now
         with ThreadPoolExecutor(max_workers=len(self._ways) + 1, thread_name_prefix="start") as pool:
-            futures = {pool.submit(self._bring, way, began, say) for way in self._ways.values()}
-            futures.add(pool.submit(self._create, create, began, say))
             try:
+                futures = {pool.submit(self._bring, way, began, say) for way in self._ways.values()}
+                futures.add(pool.submit(self._create, create, began, say))
                 self._await(futures, say)
             finally:
+                # Also where a Ctrl-C comes before all have been submitted: those that have would wait for ever.
                 self._stop.set()
 
     def _await(self, futures: set[Future[None]], say: Say) -> None:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pymysql
@@ -121,8 +121,9 @@ class Load:
     @contextlib.contextmanager
     def _running(self, made: dict[str, _Client]) -> Iterator[None]:
         with ThreadPoolExecutor(max_workers=len(made), thread_name_prefix="load") as pool:
-            asking = [pool.submit(self._ask, name, client) for name, client in made.items()]
+            asking: list[Future[None]] = []
             try:
+                asking += [pool.submit(self._ask, name, client) for name, client in made.items()]
                 yield
             finally:
                 self._over.set()

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Thread
+from typing import Any, cast
 
 import pytest
 
 from harness.addresses import AddressPlan
-from harness.bringup import needs_of
+from harness.bringup import Starter, needs_of
 from harness.compose import override
+from harness.engine import Engine
 from harness.nodes import ContainerState, container_state
+from harness.timeline import Timeline
 
 from .conftest import Render
 
@@ -69,3 +73,31 @@ def test_a_container_is_well_when_it_runs_and_its_check_says_so(
     state: ContainerState = container_state(attributes)
     assert state.well is well
     assert str(state) == shown
+
+
+def test_a_ctrl_c_before_all_is_begun_ends_what_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever waits for a container already, when one more cannot be waited for, does not wait for ever."""
+    begun: list[object] = []
+
+    def submit(pool: ThreadPoolExecutor, task: Any, *values: Any) -> Future[Any]:
+        if begun:
+            raise KeyboardInterrupt
+        begun.append(task)
+        return original(pool, task, *values)
+
+    original = ThreadPoolExecutor.submit
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    starter = Starter(cast("Engine", None), {"mariadb": {}, "redis": {}}, "label", {}, Timeline())
+    interrupted: list[bool] = []
+
+    def run() -> None:
+        try:
+            starter.run(lambda: None, lambda _line: None)
+        except KeyboardInterrupt:
+            interrupted.append(True)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout=10)
+    starter._stop.set()  # lets it end where it would not
+    assert interrupted == [True]
