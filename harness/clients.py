@@ -54,9 +54,12 @@ class _Cursor(Cursor):
 
 
 class NotConnected(Exception):  # noqa: N818 (what each client calls an error is its other base)
-    """A client could not connect from where it dialled; `number` is the error's (connect(2))."""
+    """A client could not connect from where it dialled; the cause is what connect(2) said."""
 
-    number: int
+    @property
+    def number(self) -> int:
+        """The cause's number (errno(3))."""
+        return (self.__cause__.errno if isinstance(self.__cause__, OSError) else None) or errno.EIO
 
 
 class MariaDBNotConnected(NotConnected, pymysql.OperationalError):
@@ -85,9 +88,7 @@ class _MariaDBConnection(pymysql.Connection):
                 sock = self._dial(self.host, self.port)
             except OSError as error:
                 said = f"Can't connect to MySQL server on {self.host!r} ({error})"
-                failure = MariaDBNotConnected(CR.CR_CONN_HOST_ERROR, said)
-                failure.number = error.errno or errno.EIO
-                raise failure from error
+                raise MariaDBNotConnected(CR.CR_CONN_HOST_ERROR, said) from error
         super().connect(sock)
 
 
@@ -105,9 +106,7 @@ class _RedisConnection(redis_client.Connection):
         try:
             dialled = self._dial(self.host, self.port)
         except OSError as error:
-            failure = RedisNotConnected(f"Error connecting to {self.host}:{self.port}. {error}")
-            failure.number = error.errno or errno.EIO
-            raise failure from error
+            raise RedisNotConnected(f"Error connecting to {self.host}:{self.port}. {error}") from error
         dialled.settimeout(self.socket_timeout)
         return dialled
 

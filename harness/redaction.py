@@ -57,7 +57,7 @@ def secrets_in(settings: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield from (form for each in found for form in (each, unquote(each)) if len(form) >= _SHORTEST)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)  # more than one deployment has; those of earlier ones are forgotten
 def _forms(secret: str) -> tuple[str, ...]:
     """A secret as it stands in plain text, in URLs and in JSON."""
     escaped = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))

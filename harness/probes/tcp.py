@@ -31,7 +31,7 @@ else:
     with socket.socket() as client:
         client.settimeout(float(os.environ["PROBE_TIMEOUT"]))
         error = client.connect_ex((address, int(os.environ["PROBE_PORT"])))
-        print(json.dumps({"error": error, "detail": ""}))
+        print(json.dumps({"error": error}))
 """
 
 # bash has no time-out of its own; it says what connect(2) does, a line for itself and one for the redirection.
