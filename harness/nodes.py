@@ -140,7 +140,7 @@ class Node:
     def ailment(self) -> str | None:
         """What is wrong with the node now, or None when it is running and its health check passes.
 
-        Docker repeats a health check only every 20 s, so one whose last verdict was bad is run here once more. A
+        Docker repeats a health check only every 25 s, so one whose last verdict was bad is run here once more. A
         container that is not there is an ailment too.
         """
         try:

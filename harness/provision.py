@@ -115,7 +115,7 @@ def _database_health() -> dict[str, Any]:
     nanoseconds = 1_000_000_000
     return {
         "test": ["CMD-SHELL", _DATABASE_CHECK],
-        "interval": 20 * nanoseconds,
+        "interval": 25 * nanoseconds,
         "timeout": 6 * nanoseconds,
         "retries": 3,
         "start_period": 60 * nanoseconds,

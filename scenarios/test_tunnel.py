@@ -97,9 +97,13 @@ def test_web_knows_the_endpoint_of_services(deployment: Deployment) -> None:
 def test_services_has_learnt_the_endpoint_of_web(deployment: Deployment, layout: str) -> None:
     """The services end was told no endpoint and has learnt from the handshake where web's end is."""
     address, _, port = str(deployment.wireguard_services.peer().endpoint).rpartition(":")
-    assert address == str(deployment.plan.underlay_web)
-    own = deployment.wireguard_web.interface().listen_port
-    assert port == str(own) or layout == "prod"  # where the web server's NAT has chosen it
+    if layout == "dev":
+        own = deployment.wireguard_web.interface().listen_port
+        assert (address, port) == (str(deployment.plan.underlay_web), str(own))
+    else:
+        # The web server's NAT has chosen the port. A handshake that comes while the engine publishes WireGuard's port
+        # is handed on by the engine's own proxy, from the server's end of the bridge, and so is that flow for good.
+        assert address in {str(deployment.plan.underlay_web), str(deployment.plan.services_net[1])}
 
 
 def test_exactly_one_end_initiates(deployment: Deployment) -> None:

@@ -16,7 +16,7 @@ from harness.errors import HarnessError
 from harness.waiting import Deadline, pause
 
 NAME = "load"
-_WATCHED = 40  # seconds: two of every container's health checks, which come every 20 s
+_WATCHED = 50  # seconds: two of every container's health checks, which come every 25 s
 _SETTLED = 5  # seconds after which nothing of the start is running any longer
 _BUSY = 10  # seconds
 _CLIENTS = 4

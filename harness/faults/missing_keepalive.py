@@ -19,7 +19,7 @@ _TIMEOUTS = dict.fromkeys(
 )
 """A NAT that forgets after 1 s, where real ones take from 30 s to minutes."""
 _FORGOTTEN = Budget(seconds=1.5, poll=0.1, reason="the conntrack timeout, 1 s, and what the kernel's clock rounds up")
-_IDLE = Budget(seconds=25, reason="web sends nothing by itself but for a health check every 20 s")
+_IDLE = Budget(seconds=30, reason="web sends nothing by itself but for a health check every 25 s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
