@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from harness.foreign import LAYOUT
+from harness.foreign.plan import LAYOUT
 
 _WRITING = frozenset({"scratch", "prefix"})
 """Fixtures by which a scenario writes into the backends, what it has written is gone at its end."""

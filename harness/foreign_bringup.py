@@ -16,7 +16,9 @@ from harness.diagnosis import containers
 from harness.diagnosis.settings import backend_ports, broker_url
 from harness.engine import Engine
 from harness.errors import CommandError, ConfigurationError, HarnessError, ImageError
-from harness.foreign import Foreign, ForeignPlan, see
+from harness.foreign.deployment import Foreign
+from harness.foreign.plan import ForeignPlan
+from harness.foreign.seen import see
 from harness.ownership import LABEL, Run
 from harness.rolemap import RoleMap
 from harness.timeline import Timeline

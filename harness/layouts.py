@@ -12,7 +12,7 @@ from harness.bringup import Starter
 from harness.deployment import Deployment, on_one_engine
 from harness.engine import Engine
 from harness.errors import HarnessError
-from harness.foreign import ForeignPlan
+from harness.foreign.plan import ForeignPlan
 from harness.ownership import LABEL, Run
 from harness.places import ROOT
 from harness.timeline import Timeline

@@ -17,7 +17,7 @@ from harness.bringup import BRING_UP
 from harness.deployment import Deployment
 from harness.engine import Engine, Listed
 from harness.errors import CommandError, DeploymentError, HarnessError, HeldError, PrerequisiteError, WaitTimeoutError
-from harness.foreign import ForeignPlan
+from harness.foreign.plan import ForeignPlan
 from harness.interrupts import held_back
 from harness.model import Budget
 from harness.ownership import LABEL, Liveness, Owner, Run

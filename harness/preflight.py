@@ -22,7 +22,7 @@ from harness import command, images, leases
 from harness.addresses import TUNNEL_WEB, AddressPlan
 from harness.engine import COMPOSE_NETWORK, COMPOSE_NUMBER, COMPOSE_PROJECT, Engine
 from harness.errors import CommandError, ConfigurationError, PrerequisiteError
-from harness.foreign import ForeignPlan
+from harness.foreign.plan import ForeignPlan
 from harness.ownership import LABEL, Run
 
 _MINIMUM_ENGINE = (25, 0)  # the first with `start_interval` for health checks

@@ -14,7 +14,7 @@ from harness.addresses import LAYOUTS
 from harness.diagnosis.judgement import judge
 from harness.experiment import Experiment
 from harness.faults import Fault, catalogue
-from harness.foreign import LAYOUT
+from harness.foreign.plan import LAYOUT
 from harness.snapshot import collect
 
 CATALOGUE = {fault.name: fault for fault in catalogue()}

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from harness import applicability, configured, foreign, rolemap
+from harness import applicability, configured, rolemap
 from harness.applicability import Allowance, Claim
 from harness.errors import ConfigurationError, DeploymentError
+from harness.foreign.plan import ForeignPlan, planned
 
 from .conftest import ROOT
 
@@ -20,10 +21,10 @@ def configuration(compose_cli: None) -> dict[str, Any]:  # noqa: ARG001 (skips w
     return configured.read([EXAMPLE / "compose.yml"], None)
 
 
-def plan(configuration: dict[str, Any]) -> foreign.ForeignPlan:
+def plan(configuration: dict[str, Any]) -> ForeignPlan:
     """What the example takes of its host."""
     files = (EXAMPLE / "compose.yml",)
-    return foreign.plan(configuration, files, None, rolemap.read([str(EXAMPLE / "harness.toml")]))
+    return planned(configuration, files, None, rolemap.read([str(EXAMPLE / "harness.toml")]))
 
 
 def test_a_plan_is_what_the_files_say(configuration: dict[str, Any]) -> None:
@@ -66,7 +67,7 @@ def test_what_the_real_deployment_uses_is_not_touched(
 def test_a_part_that_nobody_plays_is_named(configuration: dict[str, Any]) -> None:
     """Without a map no service has the documented names."""
     with pytest.raises(ConfigurationError, match="--map wireguard-services=SERVICE, services are: cache, ledger"):
-        foreign.plan(configuration, (Path("compose.yml"),), None, rolemap.read([]))
+        planned(configuration, (Path("compose.yml"),), None, rolemap.read([]))
 
 
 @pytest.mark.parametrize(

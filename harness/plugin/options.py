@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import configured, foreign, rolemap
+from harness import configured, rolemap
 from harness import engines as berths
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.engines import Engines
 from harness.errors import ConfigurationError, HarnessError
 from harness.faults import Fault, catalogue
+from harness.foreign.plan import LAYOUT, planned
 from harness.plugin.invocation import say, worker_number
 from harness.score.mutants import MUTANTS
 from harness.sharding import Shard
@@ -120,7 +121,7 @@ def check_yours(config: pytest.Config) -> None:
             "your own deployment has one set of names and addresses, so there can be only one worker: leave -n out"
         )
         raise pytest.UsageError(message)
-    config.option.layout = (foreign.LAYOUT,)
+    config.option.layout = (LAYOUT,)
 
 
 def plans_of(config: pytest.Config, layout: str) -> tuple[AddressPlan, ...]:
@@ -128,7 +129,7 @@ def plans_of(config: pytest.Config, layout: str) -> tuple[AddressPlan, ...]:
 
     It is one only where it was named, and where a deployment is to be found again afterwards.
     """
-    if layout == foreign.LAYOUT:
+    if layout == LAYOUT:
         return (_plan_of_yours(config),)
     number = worker_number(config)
     first = config.getoption("--plan")
@@ -145,7 +146,7 @@ def _plan_of_yours(config: pytest.Config) -> AddressPlan:
     files, environment = tuple(config.getoption("--compose")), config.getoption("--env-file")
     try:
         mapped = rolemap.read(config.getoption("--map"))
-        return foreign.plan(configured.read(files, environment), files, environment, mapped)
+        return planned(configured.read(files, environment), files, environment, mapped)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
 
