@@ -62,10 +62,34 @@ def a_narrower_route_leads_past_the_tunnel(sample: Sample) -> None:
 
 
 @broken("allowed-ips-missing")
+def the_peer_may_have_other_networks(sample: Sample) -> None:
+    without_data(sample)
+    sample.change(FRONT, "dump", "10.100.0.11/32", "10.100.0.64/26,192.168.0.0/16")
+
+
+@broken("allowed-ips-taken")
 def another_peer_took_over_the_address(sample: Sample) -> None:
     """An address belongs to one peer: setting it on another takes it from the first."""
     without_data(sample)
-    sample.change(FRONT, "dump", "10.100.0.11/32", "10.100.0.64/26,192.168.0.0/16")
+    sample.change(FRONT, "dump", "10.100.0.11/32", "(none)")
+    _with_another_peer(sample, FRONT, "10.100.0.11/32")
+
+
+@broken("allowed-ips-taken")
+def another_peer_has_the_address_in_a_narrower_network(sample: Sample) -> None:
+    without_data(sample)
+    sample.change(FRONT, "dump", "10.100.0.11/32", "10.100.0.0/24")
+    _with_another_peer(sample, FRONT, "10.100.0.11/32")
+
+
+@fine
+def another_peer_has_a_wider_network(sample: Sample) -> None:
+    _with_another_peer(sample, FRONT, "10.100.0.0/24")
+
+
+def _with_another_peer(sample: Sample, gateway: str, allowed: str) -> None:
+    stranger = "wg0\t" + "S" * 43 + f"=\t(none)\t(none)\t{allowed}\t0\t0\t0\toff\n"
+    sample.pieces[gateway]["dump"] += stranger
 
 
 @fine

@@ -30,7 +30,7 @@ STOPS_A_CONTAINER = frozenset(
 
 KILLS_A_TUNNEL = STOPS_A_CONTAINER | {
     *("container-down", "interface-missing", "interface-down", "address-missing", "address-duplicated"),
-    *("route-missing", "allowed-ips-missing", "endpoint-wrong", "port-unpublished"),
+    *("route-missing", "allowed-ips-missing", "allowed-ips-taken", "endpoint-wrong", "port-unpublished"),
     *("peer-missing", "link-down", "network-missing", "process-stopped"),
     *("peer-key-mismatch", "preshared-key-mismatch", "key-reused", "key-not-reloaded"),
 }

@@ -1,4 +1,4 @@
-"""A key file was changed, and the running gateway still uses the old key."""
+"""A running gateway uses another key than its file has: one of them was changed, and the other not."""
 
 from __future__ import annotations
 
@@ -54,11 +54,14 @@ def _compared(end: End) -> Iterator[tuple[str, str | None, str, tuple[str, ...]]
 RULES = (
     Rule(
         id="key-not-reloaded",
-        title="A key file was changed and not reloaded",
+        title="The key in use is not the one in the file",
         hop=Hop.KEY,
         over=_over,
         when=_when,
-        cause="{meaning} was changed in the file of {node}, which still uses the old one",
+        cause=(
+            "{meaning} in the file of {node} is not the one in use: the file was changed and not loaded since, or the "
+            "interface by hand"
+        ),
         remedy="docker compose up -d --force-recreate {node}, together with whatever shares its namespace",
     ),
 )
