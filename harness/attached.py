@@ -84,27 +84,26 @@ def named(engine: Engine, names: Sequence[str], mapped: RoleMap = DOCUMENTED) ->
     nodes: dict[str, Node] = {}
     projects: set[str] = set()
     for name in names:
-        found = _of_project(engine, name, mapped)
+        found = _of_project(engine, name, mapped, foreign=True)
         if not found:
             container = _container(engine, name)
             projects.add(container.labels.get(COMPOSE_PROJECT, ""))
-            found = [_node(engine, container, mapped)]
+            found = [_node(engine, container, mapped, foreign=True)]
         else:
             projects.add(name)
         nodes |= {node.name: node for node in found}
     return Attached(nodes=tuple(nodes.values()), project=projects.pop() if len(projects) == 1 else "")
 
 
-def _of_project(engine: Engine, project: str, mapped: RoleMap = DOCUMENTED) -> list[Node]:
-    containers = engine.containers(f"{COMPOSE_PROJECT}={project}")
+def _of_project(engine: Engine, project: str, mapped: RoleMap = DOCUMENTED, *, foreign: bool = False) -> list[Node]:
     return [
-        _node(engine, container, mapped)
-        for container in sorted(containers, key=lambda each: str(each.name))
+        _node(engine, container, mapped, foreign=foreign)
+        for container in sorted(engine.services(project), key=lambda each: str(each.name))
         if not container.labels[COMPOSE_SERVICE].startswith(_OURS_BESIDE)
     ]
 
 
-def _node(engine: Engine, container: Container, mapped: RoleMap) -> Node:
+def _node(engine: Engine, container: Container, mapped: RoleMap, *, foreign: bool) -> Node:
     service = container.labels.get(COMPOSE_SERVICE) or str(container.name)
     role = mapped.role(service)
     dialect = mapped.dialect(role)
@@ -113,7 +112,7 @@ def _node(engine: Engine, container: Container, mapped: RoleMap) -> Node:
         for mount in container.attrs.get("Mounts") or []
     ):
         dialect = replace(dialect, configuration=CONFIGURATION)
-    return Node(engine, service, str(container.name), role=role, dialect=dialect)
+    return Node(engine, service, str(container.name), role=role, dialect=dialect, foreign=foreign)
 
 
 def _container(engine: Engine, name: str) -> Container:

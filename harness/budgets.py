@@ -20,7 +20,7 @@ SETTLE = Budget(seconds=0.5, reason="long enough for several probes of something
 RECOVERY = Budget(
     seconds=60,
     poll=0.1,
-    reason="a restarted MariaDB and the health checks behind it: three checks 10 s apart, and a slow machine",
+    reason="a restarted MariaDB is there within seconds, and so are those that wait for it; a slow machine needs more",
 )
 NO_RECOVERY = Budget(
     seconds=15, poll=0.25, reason="long enough to settle with a fault in it, from which it does not recover by itself"

@@ -19,8 +19,8 @@ from harness import images, interrupts, keys, layouts, leases, lifecycle, orphan
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
-from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError
-from harness.ownership import Run
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError, HeldError
+from harness.ownership import Liveness, Run
 from harness.progress import say
 from harness.timeline import Timeline
 
@@ -180,6 +180,8 @@ def _down(options: argparse.Namespace) -> int:
     if run is None:
         say(f"{plan.project}: nothing is up")
         return 0
+    if not leases.is_kept(engine, run) and run.owner.liveness() is not Liveness.DEAD:
+        raise HeldError(leases.describe_holder(engine, plan.index))  # what was not left up is at work
     lifecycle.remove(engine, run, say=say, graceful=False)  # what a process could still save goes with its volume
     return 0
 

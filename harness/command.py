@@ -18,20 +18,21 @@ from harness.model import CommandResult
 _TAIL_LINES = 15
 
 
-def run(
+def run(  # noqa: PLR0913 (a process has this many sides)
     argv: Sequence[str],
     *,
     timeout: float,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    inherit: bool = True,
     check: bool = True,
 ) -> CommandResult:
-    """Run `argv` and return what it did. `timeout` is in seconds; `env` is added to this process's own.
+    """Run `argv` and return what it did. `timeout` is in seconds; `env` is added to this process's own, if `inherit`.
 
     Raises `CommandError` when the program is not there, when time runs out (its whole process group is ended),
     and, unless `check` is False, when it exits with anything but 0.
     """
-    return stream(argv, timeout=timeout, cwd=cwd, env=env, check=check, on_line=None)
+    return stream(argv, timeout=timeout, cwd=cwd, env=env, inherit=inherit, check=check, on_line=None)
 
 
 def stream(  # noqa: PLR0913 (a process has this many sides)
@@ -40,6 +41,7 @@ def stream(  # noqa: PLR0913 (a process has this many sides)
     timeout: float,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    inherit: bool = True,
     check: bool = True,
     on_line: Callable[[str], None] | None,
 ) -> CommandResult:
@@ -52,7 +54,7 @@ def stream(  # noqa: PLR0913 (a process has this many sides)
         process = subprocess.Popen(
             list(argv),
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**(os.environ if inherit else {}), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if on_line is None else subprocess.STDOUT,

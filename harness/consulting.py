@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
 from harness import attached, configured, layouts, leases, remote, rolemap
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.diagnosis import drift, evidence
@@ -15,7 +18,7 @@ from harness.diagnosis.evidence import Snapshot
 from harness.diagnosis.judgement import Diagnosis, judge
 from harness.diagnosis.prescription import prescription
 from harness.engine import Engine
-from harness.errors import HarnessError
+from harness.errors import EngineUnavailableError, HarnessError
 from harness.production import PROJECT, has_servers
 from harness.snapshot import Collector, collect
 
@@ -109,6 +112,15 @@ def _compared(options: argparse.Namespace) -> Diagnosis:
 
 
 def _look(options: argparse.Namespace) -> Snapshot:
+    """What is seen; raises `HarnessError` also where an engine goes away while it is asked."""
+    try:
+        return _look_at_engines(options)
+    except (DockerException, RequestException) as error:
+        message = f"the Docker engine stopped answering or refused: {error}"
+        raise EngineUnavailableError(message) from error
+
+
+def _look_at_engines(options: argparse.Namespace) -> Snapshot:
     if options.engine and options.attach:
         message = "--attach looks on this machine's engine, --engine on others: give one of them"
         raise HarnessError(message)

@@ -30,6 +30,7 @@ from harness.namespaces import PROC
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
+_ONE_OFF = "com.docker.compose.oneoff"
 COMPOSE_NUMBER = "com.docker.compose.container-number"
 COMPOSE_NETWORK = "com.docker.compose.network"
 
@@ -193,6 +194,11 @@ class Engine:
     def containers(self, *labels: str) -> list[Container]:
         """Every container, running or not, that bears all of `labels` (`NAME` or `NAME=VALUE`)."""
         return list(self.client.containers.list(all=True, filters={"label": list(labels)}, ignore_removed=True))
+
+    def services(self, project: str) -> list[Container]:
+        """A compose project's containers, running or not; those of `docker compose run` are no service's."""
+        found = self.containers(f"{COMPOSE_PROJECT}={project}")
+        return [each for each in found if each.labels.get(_ONE_OFF) != "True"]
 
     def listed(self, *labels: str) -> tuple[Listed, ...]:
         """The same as `containers`, without asking for the details of each."""

@@ -41,6 +41,10 @@ class HeldError(PrerequisiteError):
     """Another run, or a deployment kept on purpose, holds the address plan."""
 
 
+class NotPutInError(HarnessError):
+    """A fault that a whole session was to be run with could not be put in, so the session would tell nothing of it."""
+
+
 class ConfigurationError(HarnessError):
     """The configuration cannot work; found before anything was started."""
 

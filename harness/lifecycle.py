@@ -62,8 +62,9 @@ def deployed(  # noqa: PLR0913 (what a deployment can be asked to be)
         yield deployment
     finally:
         if leases.is_kept(engine, deployment.run):
+            layout = f" LAYOUT={plan.layout}" if plan.layout == "prod" else ""
             on_plan = f' ARGS="--plan {plan.index}"' if plan.index else ""
-            say(f"left up on purpose: {plan.project} (`make down{on_plan}` removes it)")
+            say(f"left up on purpose: {plan.project} (`make down{layout}{on_plan}` removes it)")
         else:  # nobody will miss what was in it: no need to let each process end in its own time
             remove(engine, deployment.run, say=say, graceful=False)
 

@@ -25,6 +25,8 @@ _ENTERED = {"mount": "mnt", "pid": "pid", "net": "net"}  # nsenter(1)'s options,
 _CLONE_NEWNET = 0x40000000  # setns(2), linux/sched.h
 # What Docker gives a container whose image says nothing.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What this machine's dynamic loader would go by, too, while it loads nsenter (ld.so(8)).
+_LOADERS = ("LD_", "GLIBC_TUNABLES")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -45,19 +47,29 @@ def process_of(attributes: Mapping[str, Any], procfs: Path = PROC) -> Path | Non
     return process if str(attributes["Id"]) in groups else None
 
 
-def entering(process: Path, environment: Mapping[str, str], user: str = "") -> list[str]:
+def entering(process: Path, environment: Mapping[str, str], user: str = "") -> tuple[list[str], dict[str, str]]:
     """What stands before a command to run it in the mount, PID and network namespaces of a process (nsenter(1)).
+
+    With it come the variables that the command is to have, and no others. They are not on its line, which everybody
+    on this machine can read, while an environment is its owner's alone (proc(5)).
 
     The PID namespace too, because /proc/self is empty to whoever is not in the one of that /proc, and with it
     /proc/net, where iptables-legacy-save looks for its tables. `user` is as Docker has it: `UID` or `UID:GID` is
-    taken on, so that what a container's user may not read is not read; a name is known inside alone, and root stays.
+    taken on, so that what a container's user may not read is not read; a name is known inside alone (`by_number`).
     """
-    variables = [f"{name}={value}" for name, value in {"PATH": _PATH, **environment}.items()]
+    variables = {"PATH": _PATH, **environment}
+    loaders = [name for name in variables if name.startswith(_LOADERS)]
+    told = ["env", *(f"{name}={variables.pop(name)}" for name in loaders)] if loaders else []
     uid, _, gid = user.partition(":")
     taken_on = ["--setuid", uid, "--setgid", gid or uid] if uid.isdecimal() and (gid or uid).isdecimal() else []
     namespaces = [f"--{option}={process}/ns/{name}" for option, name in _ENTERED.items()]
-    inside = ["nsenter", *namespaces, f"--wd={process}/root", *taken_on]
-    return [*inside, "env", "-i", *variables]
+    program = shutil.which("nsenter") or "nsenter"  # here, whatever PATH is there
+    return [program, *namespaces, f"--wd={process}/root", *taken_on, *told], variables
+
+
+def by_number(user: str) -> bool:
+    """Whether a container's user, as Docker has it, is one that can be taken on from here: a number, or root."""
+    return all(part.isdecimal() for part in user.split(":")) if user else True
 
 
 def dial(process: Path, address: str, port: int, timeout: float) -> socket.socket:

@@ -10,7 +10,7 @@ from typing import Any
 
 from docker.models.containers import Container
 
-from harness import command, namespaces, netfilter, wireguard, witness
+from harness import command, namespaces, netfilter, orphans, wireguard, witness
 from harness.dialects import DOCUMENTED, Dialect
 from harness.engine import Engine
 from harness.errors import CommandError, DeploymentError
@@ -59,17 +59,26 @@ class Node:
     """One container, by the name of its service in the compose file.
 
     `role` is the name of the documented service whose part it plays, and `dialect` how it is told its settings, where
-    a deployment has names of its own.
+    a deployment has names of its own. Of one that is `foreign`, whose image nobody here has built, nothing is run with
+    more rights than the engine gives it.
     """
 
-    def __init__(
-        self, engine: Engine, service: str, name: str, *, role: str = "", dialect: Dialect = DOCUMENTED
+    def __init__(  # noqa: PLR0913 (what a node is known by)
+        self,
+        engine: Engine,
+        service: str,
+        name: str,
+        *,
+        role: str = "",
+        dialect: Dialect = DOCUMENTED,
+        foreign: bool = False,
     ) -> None:
         self.engine = engine
         self.service = service
         self.name = name
         self.role = role or service
         self.dialect = dialect
+        self.foreign = foreign
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -105,11 +114,18 @@ class Node:
         """
         attributes = attributes or self.inspect()
         process = self.process(attributes)
-        if process is None or attributes["State"]["Status"] != "running":
+        user = str(attributes["Config"].get("User") or "")
+        if (
+            self.foreign
+            or process is None
+            or attributes["State"]["Status"] != "running"
+            or not namespaces.by_number(user)
+        ):
             return self.run(*argv)
-        inside = namespaces.entering(process, _variables(attributes), str(attributes["Config"].get("User") or ""))
+        inside, variables = namespaces.entering(process, _variables(attributes), user)
+        variables |= orphans.mark()
         with witness.listening(None):
-            result = command.run([*inside, *argv], timeout=_LOOK_TIMEOUT, check=False)
+            result = command.run([*inside, *argv], timeout=_LOOK_TIMEOUT, env=variables, inherit=False, check=False)
         # Told as the command that anybody can type who wants to see the same.
         witness.tell(f"{self.name}: {' '.join(argv)}", replace(result, argv=("docker", "exec", self.name, *argv)))
         return result

@@ -14,7 +14,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.model import Budget
@@ -59,6 +59,11 @@ class Process:
 def mark_children() -> None:
     """Have every process that this one starts from now on, and those that they start, bear this one's name."""
     os.environ[MARK] = str(Owner.current())
+
+
+def mark() -> dict[str, str]:
+    """The variable by which `mark_children` marks, for a process that is given no other of this one's."""
+    return {MARK: os.environ[MARK]} if MARK in os.environ else {}
 
 
 def processes(*, own: bool = False) -> list[Process]:
@@ -125,7 +130,7 @@ def scratch_folders(*, own: bool = False) -> list[Path]:
     found = []
     for path in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}-*"):
         if named := re.fullmatch(rf"{_SCRATCH}-(\d+)-(\d+)-\w+", path.name):
-            owner = Owner(host=me.host, boot=me.boot, namespace=me.namespace, pid=int(named[1]), started=named[2])
+            owner = replace(me, pid=int(named[1]), started=named[2])
             if own if owner == me else owner.liveness() is Liveness.DEAD:
                 found.append(path)
     return sorted(found)

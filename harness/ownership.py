@@ -35,7 +35,8 @@ class Owner:
     """A process, told apart from every other one, also after its number is used again.
 
     `boot` is the kernel's boot id, `namespace` the PID namespace's inode, `started` the process's start in clock
-    ticks since boot (proc(5), /proc/PID/stat field 22). Where there is no /proc they are empty.
+    ticks since boot (proc(5), /proc/PID/stat field 22). Where there is no /proc they are empty, and so is `machine`
+    where there is no machine-id(5).
     """
 
     host: str
@@ -43,6 +44,7 @@ class Owner:
     namespace: str
     pid: int
     started: str
+    machine: str = ""
 
     @classmethod
     def current(cls) -> Owner:
@@ -53,6 +55,7 @@ class Owner:
             namespace=_namespace(),
             pid=os.getpid(),
             started=_started(os.getpid()),
+            machine=_read(Path("/etc/machine-id")),
         )
 
     @classmethod
@@ -76,8 +79,8 @@ class Owner:
         here = Owner.current()
         if self.host != here.host:
             return Liveness.UNKNOWN
-        if self.boot != here.boot:
-            return Liveness.DEAD
+        if self.boot != here.boot:  # it has been rebooted since, or it is another one of the same name
+            return Liveness.DEAD if self.machine == here.machine else Liveness.UNKNOWN
         if self.namespace != here.namespace:
             return Liveness.UNKNOWN
         try:

@@ -13,7 +13,7 @@ from harness.baseline import Baseline
 from harness.deployment import Deployment
 from harness.engine import Engine
 from harness.engines import Engines
-from harness.errors import HarnessError, PrerequisiteError
+from harness.errors import HarnessError, NotPutInError, PrerequisiteError
 from harness.faults import Fault
 from harness.ownership import Run
 from harness.summary import BringUp
@@ -123,7 +123,12 @@ class Stage:
         raise AssertionError("the last plan is taken or refused")
 
     def _break(self, deployment: Deployment, fault: Fault) -> None:
-        if fault.apply(deployment, self._exit.enter_context(ExitStack())) is not None:
+        try:
+            outcome = fault.apply(deployment, self._exit.enter_context(ExitStack()))
+        except Exception as error:
+            self._impossible = f"the fault {fault.name!r} could not be put in: {error}"
+            raise NotPutInError(self._impossible) from error
+        if outcome is not None:
             self._impossible = f"with the fault {fault.name!r} no deployment comes up"
             raise HarnessError(self._impossible)
 

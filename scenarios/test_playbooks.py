@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from harness import keys, playbooks, provision, traffic
-from harness.budgets import ROTATION
+from harness.budgets import ROTATION, SETTLE
 from harness.experiment import Experiment
 from harness.model import Outcome
 from harness.nodes import container_state
@@ -46,6 +46,17 @@ def test_deploying_again_changes_nothing(production: Production, connection: str
     assert set(played.counts) == {"web", "services"}
     assert load.failed() == ()
     assert started(production) == before
+
+
+@THOROUGH  # it takes one deployment more
+def test_a_gateway_that_somebody_removed_is_made_anew(experiment: Experiment, production: Production) -> None:
+    """Web's gateway is gone, and what lived in its namespace is left in a dead one: a deployment brings all back."""
+    with experiment.disturbance("web's gateway is removed by hand") as undo:
+        undo.callback(provision.settle, production)
+        production.wireguard_web.container.remove(force=True)
+        assert playbooks.play(production, "deploy.yml").changed > 0
+        provision.add_probes(production)
+        experiment.expect(MariaDBQuery("web")).becomes(Outcome.CONNECTED, within=ROTATION)
 
 
 def test_a_trial_run_says_what_would_change_and_changes_nothing(production: Production) -> None:
@@ -186,28 +197,28 @@ def test_verification_names_each_mismatch(experiment: Experiment, production: Pr
     stranger = keys.KeyPair.generate()
     with experiment.disturbance("three keys are wrong") as undo:
         playbooks.keep_vault(production, undo)
-        peer = production.wireguard_services.peer()
-        undo.callback(production.wireguard_services.output, "wg", "set", "wg0", "peer", stranger.public, "remove")
+        gateway = production.wireguard_web
+        undo.callback(gateway.output, "wg", "set", "wg0", "peer", stranger.public, "remove")
         file = production.web_server.site / "secrets" / keys.SERVICES_PUBLIC
         undo.callback(file.write_text, file.read_text())
 
         change_vault(production, {"vault_wg_web_public_key": keys.generate_private()})
         file.write_text(f"{stranger.public}\n")
-        production.wireguard_services.output(
-            "wg", "set", "wg0", "peer", stranger.public, "allowed-ips", "10.100.0.12/32"
-        )
+        gateway.output("wg", "set", "wg0", "peer", stranger.public, "allowed-ips", "10.100.0.12/32")
+        before = gateway.interface().peers
         played = playbooks.play(production, "verify-wireguard-keys.yml", check=False)
-        assert production.wireguard_services.interface().peers[0].public_key in (peer.public_key, stranger.public)
+        assert {peer.public_key for peer in gateway.interface().peers} == {peer.public_key for peer in before}
 
     assert not played.ok
-    for named in ("vault_wg_web_public_key", keys.SERVICES_PUBLIC, "wg0"):
+    strange_peer = "wg0 of wireguard-web has a peer that the vault does not know"
+    for named in ("vault_wg_web_public_key", keys.SERVICES_PUBLIC, strange_peer):
         assert named in played.said, named
     assert played.changed == 0
     assert not [secret for secret in production.credentials.secrets() if secret in played.said]
 
 
 def test_keys_are_rotated_under_traffic(experiment: Experiment, production: Production) -> None:
-    """New keys on both ends: connections live on, a fresh one waits less than 2 s, and deploying changes nothing."""
+    """New keys on both ends: connections live on, a fresh one waits less than 4 s, and deploying changes nothing."""
     old, new = production.credentials.keys, keys.KeySet.generate()
     with experiment.disturbance("all keys are exchanged") as undo:
         undo.callback(playbooks.play, production, "rotate-keys.yml")
@@ -221,6 +232,32 @@ def test_keys_are_rotated_under_traffic(experiment: Experiment, production: Prod
         assert production.wireguard_web.interface().public_key == new.web.public
         assert production.wireguard_web.peer().public_key == new.services.public
         assert playbooks.play(production, "deploy.yml").changed == 0
+
+
+@THOROUGH  # it takes three rotations
+def test_a_rotation_that_one_server_cannot_keep_is_finished_by_the_next(
+    experiment: Experiment, production: Production
+) -> None:
+    """A server's key files cannot be written: the run fails and names it, the tunnel lives, the next makes it last."""
+    old, new = production.credentials.keys, keys.KeySet.generate()
+    server, folder = production.services_server, f"{SITE}/secrets"
+    with experiment.disturbance("services' keys are on a disk that cannot be written to") as undo:
+        undo.callback(playbooks.play, production, "rotate-keys.yml")
+        undo.callback(change_vault, production, playbooks.in_vault(old))
+        undo.callback(server.run, "umount", folder)
+        server.output("mount", "--bind", folder, folder)
+        server.output("mount", "--options", "remount,bind,ro", folder)
+        change_vault(production, playbooks.in_vault(new))
+
+        unfinished = playbooks.play(production, "rotate-keys.yml", check=False)
+        assert not unfinished.ok
+        assert "services: its gateway has the new keys, and its files may have the old ones" in unfinished.said
+        experiment.expect(MariaDBQuery("web")).stays(Outcome.CONNECTED, during=SETTLE)
+
+        server.output("umount", folder)
+        playbooks.play(production, "rotate-keys.yml")
+        experiment.expect(MariaDBQuery("web")).stays(Outcome.CONNECTED, during=SETTLE)
+        assert keys.derive_public(secret(production, "services", keys.SERVICES_PRIVATE)) == new.services.public
 
 
 # --- words -----------------------------------------------------------------------------------------

@@ -176,16 +176,6 @@ def test_nothing_but_wireguard_joins_the_servers(production: Production) -> None
     assert published == {("wireguard-services", 51820)}
 
 
-def test_a_server_routes_nothing_to_its_containers(experiment: Experiment, production: Production) -> None:
-    """By a route made for it, a packet from the web server for Redis itself comes to the services server, and ends."""
-    way = (str(production.plan.redis), "via", str(production.plan.underlay_services))
-    with experiment.disturbance("the web server routes to the services server's containers") as undo:
-        undo.callback(production.web_server.run, "ip", "route", "delete", *way)
-        production.web_server.output("ip", "route", "add", *way)
-        assert not knocks(production.web_server, production.plan.redis, 6379)
-        assert knocks(production.services_server, production.plan.redis, 6379), "the sensor cannot see Redis"
-
-
 def test_files_on_the_servers_are_for_their_owners_alone(production: Production) -> None:
     """Settings and secrets are 0600, their folder 0700, and each server has only what its own profile needs."""
     for server in production.servers:
@@ -237,12 +227,6 @@ def ask_flower(production: Production, password: str) -> Page:
 def scanned(source: Node, address: IPv4Address) -> set[int]:
     """Which TCP ports of an address accept a connection."""
     return set(json.loads(source.output("python3", "-c", SCAN, str(address))))
-
-
-def knocks(source: Node, address: IPv4Address, port: int) -> bool:
-    """Whether a server can connect to an address."""
-    target = f"TCP4:{address}:{port},connect-timeout=1"
-    return source.run("socat", "-u", "OPEN:/dev/null", target).ok
 
 
 def modes_on(server: Server) -> Mapping[str, str]:

@@ -282,6 +282,17 @@ def test_a_rotation_that_was_cut_off_can_be_finished() -> None:
     assert "--limit" in CHECKS.rotation_obstacles([done, due], ["web"])[0]
 
 
+@pytest.mark.parametrize("step", ["keep", "put_back"])
+def test_what_a_rotation_leaves_undone_is_told(step: str) -> None:
+    """The step after the switch may not reach a server, or fail there: neither is passed over."""
+    lost = {"inventory_hostname": "web", "site_step_result": {"unreachable": True, "msg": "no route"}}
+    failed = {"inventory_hostname": "web", "site_step_result": {"failed": True, "msg": "the disk is full"}}
+    done = {"inventory_hostname": "web", "site_step_result": {"changed": True}}
+    assert "(no route)" in CHECKS.rotation_leftover(lost, step)
+    assert "(the disk is full)" in CHECKS.rotation_leftover(failed, step)
+    assert not CHECKS.rotation_leftover(done, step)
+
+
 # --- files on a server ---------------------------------------------------------------------------
 
 OWNER = os.getuid()

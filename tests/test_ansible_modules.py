@@ -49,6 +49,8 @@ class Server:
                 answer = json.dumps({"services": self.services, "secrets": secrets})
             case ["compose", *_, "config", "--hash", "*"]:
                 answer = "".join(f"{name} hash-{name}\n" for name in self.services)
+            case ["compose", *words] if "up" in words:
+                answer = "up\n"
             case ["ps", *_]:
                 answer = "\n".join(each["Id"] for each in self.containers)
             case ["inspect", *_]:
@@ -140,6 +142,24 @@ def test_a_container_that_nobody_deployed_is_made_anew(deployed: Any, server: Se
     assert differing(deployed, server)["web"] == "follows wireguard-web"
 
 
+def test_what_follows_a_missing_gateway_is_made_with_it(deployed: Any, server: Server) -> None:
+    """Web cannot be made in the namespace of a gateway that is not there yet: both are named to Compose at once."""
+    server.containers.remove(server.containers[0])
+    docker = docker_of(deployed, server)
+    deployed.start(docker, deployed.reasons(docker, deployed.SiteFiles(server.params["directory"])))
+    forced = next(words for words in server.asked if "--force-recreate" in words)
+    assert set(forced[forced.index("--force-recreate") + 1 :]) == {"wireguard-web", "web"}
+
+
+def test_what_was_run_once_is_no_service(deployed: Any, server: Server) -> None:
+    """A container of `docker compose run` has the service's name, and is not it, whichever is older."""
+    once = container("nginx", "sha256:n") | {"Id": "id-once", "Name": "/wireguard-prod-nginx-run-0123456789ab"}
+    once["Config"]["Labels"]["com.docker.compose.oneoff"] = "True"
+    server.containers.append(once)
+    assert docker_of(deployed, server).containers()["nginx"]["Id"] == "id-nginx"
+    assert differing(deployed, server) == {}
+
+
 def test_half_made_containers_are_no_containers(deployed: Any, server: Server) -> None:
     """What Compose left when it was cut off is not taken for the service, and is known for removal."""
     server.containers.append(container("nginx", "sha256:n") | {"Id": "id-left", "Name": "/0123456789ab_nginx"})
@@ -191,8 +211,12 @@ def test_a_server_of_the_other_profile_is_refused(survey: Any, server: Server) -
 
 @pytest.mark.parametrize(
     ("versions", "words"),
-    [(("", "2.26.1"), "systemctl start docker"), (("28.0.4", "2.19.9"), r"Compose is 2\.19\.9.*install")],
-    ids=["no engine", "an old Compose"],
+    [
+        (("", "2.26.1"), "systemctl start docker"),
+        (("24.0.9", "2.26.1"), r"engine is 24\.0\.9.*install Docker Engine 25"),
+        (("28.0.4", "2.19.9"), r"Compose is 2\.19\.9.*install"),
+    ],
+    ids=["no engine", "an old engine", "an old Compose"],
 )
 def test_a_server_that_cannot_run_it_is_refused(
     survey: Any, server: Server, versions: tuple[str, str], words: str
@@ -223,8 +247,9 @@ def changed(deployed: Any, site_modules: Any, server: Server) -> Any:
 
 
 def test_what_it_would_go_back_to_is_known(changed: Any, server: Server) -> None:
-    """The last change's name, when the state before it was applied, and which images are others by now."""
-    assert changed.look(server) == {"changed_by": "the change", "applied_at": "then", "replaced_images": []}
+    """The last change's name, when the state before it was applied, what ran, and which images are others by now."""
+    known = {"changed_by": "the change", "applied_at": "then", "profiles": ["web"], "replaced_images": []}
+    assert changed.look(server) == known
     server.images["nginx:1"] = "sha256:other"
     assert changed.look(server)["replaced_images"] == ["nginx:1"]
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from docker.errors import APIError
+from requests.exceptions import ConnectionError as RequestsConnectionError
 
-from harness import cli
+from harness import cli, consulting
 
 from . import test_rules_paths as paths
 from . import test_rules_tunnel as tunnel
@@ -109,6 +111,23 @@ def test_an_engine_that_cannot_be_asked_is_one_sentence(run: Run, words: tuple[s
     assert "Traceback" not in err
     status, out, _ = run("doctor", "--json", *words)
     assert (status, json.loads(out)["status"]) == (2, "unknown")
+
+
+@pytest.mark.parametrize("error", [APIError("half way"), RequestsConnectionError("reset")], ids=["refused", "gone"])
+def test_an_engine_that_goes_away_while_it_is_asked_leaves_it_unknown(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+) -> None:
+    """That is no fault of the deployment: exit status 2, and JSON where it was asked for."""
+
+    def gone(_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(consulting, "_look_at_engines", gone)
+    status, out, _ = run("doctor", "--json")
+    assert (status, json.loads(out)["status"]) == (2, "unknown")
+    status, out, err = run("snapshot", "-o", str(tmp_path / "bundle.json"))
+    assert (status, out) == (2, "")
+    assert "stopped answering" in err
 
 
 def test_engines_and_attached_containers_exclude_each_other(run: Run) -> None:

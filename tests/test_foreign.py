@@ -64,6 +64,38 @@ def test_what_the_real_deployment_uses_is_not_touched(
         plan(configuration)
 
 
+@pytest.mark.parametrize(
+    ("kind", "definition"),
+    [
+        ("services", {"volumes": [{"type": "bind", "source": "/srv/data", "target": "/var/lib/mysql"}]}),
+        ("volumes", {"driver_opts": {"type": "none", "o": "bind", "device": "/srv/data"}}),
+    ],
+)
+def test_a_folder_that_the_real_deployment_may_use_is_not_written_to(
+    configuration: dict[str, Any], kind: str, definition: dict[str, Any]
+) -> None:
+    """A copy would share it: who writes to it is named, and the folder."""
+    name = "ledger"
+    configuration[kind][name] = configuration[kind][name] | definition
+    with pytest.raises(ConfigurationError, match=f"{name} writes to /srv/data"):
+        plan(configuration)
+
+
+def test_a_folder_that_is_only_read_may_be_shared(configuration: dict[str, Any]) -> None:
+    """The example's own gateways have their configuration that way."""
+    mounts = [mount for each in configuration["services"].values() for mount in each.get("volumes", [])]
+    assert any(mount["type"] == "bind" and mount.get("read_only") for mount in mounts)
+    assert plan(configuration).name
+
+
+def test_a_job_that_ends_is_refused(configuration: dict[str, Any]) -> None:
+    """A deployment that waits for one is never wholly up: who waits, and for what, is said before it begins."""
+    names = list(configuration["services"])
+    configuration["services"][names[0]]["depends_on"] = {names[1]: {"condition": "service_completed_successfully"}}
+    with pytest.raises(ConfigurationError, match=f"{names[1]} is a job .* for which {names[0]} waits"):
+        plan(configuration)
+
+
 def test_a_part_that_nobody_plays_is_named(configuration: dict[str, Any]) -> None:
     """Without a map no service has the documented names."""
     with pytest.raises(ConfigurationError, match="--map wireguard-services=SERVICE, services are: cache, ledger"):

@@ -78,9 +78,17 @@ def test_a_number_that_was_used_again_is_dead() -> None:
         ({"host": "another-host", "boot": "another-boot"}, Liveness.UNKNOWN),
         ({"boot": "another-boot"}, Liveness.DEAD),
         ({"boot": "another-boot", "namespace": "pid:[1]"}, Liveness.DEAD),
+        ({"boot": "another-boot", "machine": "another-machine"}, Liveness.UNKNOWN),
         ({"namespace": "pid:[1]"}, Liveness.UNKNOWN),
     ],
-    ids=["other host", "other host rebooted", "before a reboot", "container before a reboot", "other container"],
+    ids=[
+        "other host",
+        "other host rebooted",
+        "before a reboot",
+        "container before a reboot",
+        "other host of this name",
+        "other container",
+    ],
 )
 def test_who_cannot_be_seen_from_here_is_unknown(change: dict[str, Any], liveness: Liveness) -> None:
     """Another machine's or container's process is neither alive nor dead; one from before a reboot is dead."""

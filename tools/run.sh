@@ -71,8 +71,8 @@ cleanup() {
 }
 
 clean_engine() {
-  step sweep "removing what earlier runs left, kept deployments too"
-  sweep --kept
+  step sweep "removing what earlier runs left"
+  harness sweep
 }
 
 # The report is built after a failure too; the exit code is that of the tests, then that of the report.
@@ -180,7 +180,10 @@ main() {
   case $what in
     scenarios | unit | lint | types | up | mutation | catalogue | bench | cleanup) set_up ;;
     merge | gate | flaky | load_images | save_images) set_up ;;
-    test) WITH_BROWSER=yes set_up && what=everything ;;
+    test)
+      WITH_BROWSER=yes set_up
+      what=everything
+      ;;
     report | sweep | score | site) ;;
     down | status | doctor) set -- --layout "$LAYOUT" "$@" ;;
     *) sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && return 64 ;;

@@ -153,6 +153,10 @@ def _is_number(low: int, high: int) -> Callable[[str], bool]:
     return lambda value: value.isdecimal() and low <= int(value) <= high
 
 
+def _is_one_of(*words: str) -> Callable[[str], bool]:
+    return lambda value: value in words
+
+
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 _ENDPOINT = re.compile(_NAME.pattern + r":\d+")
@@ -168,6 +172,8 @@ FORMS: dict[str, tuple[Callable[[str], bool], str]] = {
     "HTTPS_PORT": (_is_number(1, 65535), "a port"),
     "WG_PORT": (_is_number(1, 65535), "a port"),
     "WG_MTU": (_is_number(576, 9000), "a number from 576 to 9000"),
+    "WG_IMPLEMENTATION": (_is_one_of("auto", "kernel", "userspace"), "auto, kernel or userspace"),
+    "WG_IPTABLES": (_is_one_of("auto", "nft", "legacy"), "auto, nft or legacy"),
     "WG_PERSISTENT_KEEPALIVE": (_is_number(1, 65535), "seconds, from 1 (without it the tunnel falls asleep)"),
     "SERVER_NAME": (lambda value: bool(_NAME.fullmatch(value)), "the site's name, such as www.example.org"),
     "SERVICES_BIND_ADDRESS": (_is_address, "an IPv4 address of the server, 127.0.0.1 unless there is a reason"),
@@ -258,6 +264,18 @@ def rotation_report(variables: Mapping[str, Any]) -> str:
     return f"{name} did not switch: {result.get('reason') or result.get('msg') or 'it was not reached'}."
 
 
+def rotation_leftover(variables: Mapping[str, Any], step: str) -> str:
+    """What the step after the switch has left undone on one server; empty if nothing."""
+    name, result = variables["inventory_hostname"], variables.get("site_step_result", {})
+    if not (result.get("unreachable") or result.get("failed")):
+        return ""
+    state = {
+        "keep": "its gateway has the new keys, and its files may have the old ones, which a restart would bring back",
+        "put_back": "its gateway may still have the new keys",
+    }[step]
+    return f"{name}: {state}; run this again ({result.get('msg') or 'it was not reached'})."
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 
@@ -288,6 +306,7 @@ class FilterModule:
             "site_keys_report": keys_report,
             "site_rotation_obstacles": rotation_obstacles,
             "site_rotation_report": rotation_report,
+            "site_rotation_leftover": rotation_leftover,
             "site_services_of": services_of,
             "site_env_file": env_file,
         }

@@ -23,6 +23,10 @@ applied_at:
   description: When the previous state was applied.
   type: str
   returned: always
+profiles:
+  description: The profiles that ran then; empty where that was not written down.
+  type: list
+  returned: always
 replaced_images:
   description: Images whose name means another image by now.
   type: list
@@ -41,7 +45,7 @@ def look(module: AnsibleModule) -> dict[str, object]:
     docker = Docker(module, module.params["directory"], [])
     manifest = site.manifest()
     if not manifest:
-        return {"changed_by": "", "applied_at": "", "replaced_images": []}
+        return {"changed_by": "", "applied_at": "", "profiles": [], "replaced_images": []}
     site.previous_files()  # complains where one is missing
     now = {image: docker.image_id(image) for image in manifest.get("images", {})}
     missing = sorted(image for image, found in now.items() if found is None)
@@ -52,6 +56,7 @@ def look(module: AnsibleModule) -> dict[str, object]:
     return {
         "changed_by": manifest["changed_by"],
         "applied_at": manifest["applied_at"],
+        "profiles": manifest.get("profiles", []),
         "replaced_images": sorted(image for image, found in now.items() if found != manifest["images"][image]),
     }
 

@@ -36,6 +36,10 @@ options:
     type: str
     choices: [switch, keep, put_back]
     required: true
+  untouched:
+    description: With V(put_back), whether the interface had the new keys before, so that there is nothing to take back.
+    type: bool
+    default: false
   private_key:
     description: This end's private key.
     type: str
@@ -60,6 +64,10 @@ switched:
   description: With V(switch), whether the interface has the new keys and there was a handshake.
   type: bool
   returned: with step=switch
+untouched:
+  description: With V(switch), whether the interface had the keys before, from a rotation that was cut off.
+  type: bool
+  returned: with step=switch
 reason:
   description: Why not.
   type: str
@@ -78,7 +86,7 @@ from ansible.module_utils.site_docker import Docker, SiteError
 from ansible.module_utils.site_files import SiteFiles, alone
 from ansible.module_utils.site_gateway import ARGUMENTS, Keys, interface, interface_problems, keys_of
 from ansible.module_utils.site_state import record
-from ansible.module_utils.site_switch import put_back, switch
+from ansible.module_utils.site_switch import has, put_back, switch
 
 
 def keep(docker: Docker, site: SiteFiles, keys: Keys, change: str) -> bool:
@@ -101,12 +109,14 @@ def keep(docker: Docker, site: SiteFiles, keys: Keys, change: str) -> bool:
 
 
 def try_switch(docker: Docker, site: SiteFiles, keys: Keys, budget: float) -> dict[str, object]:
-    """Switch; where no handshake follows, have the interface follow the files again at once."""
+    """Switch; where no handshake follows, have the interface follow the files again at once, unless it had the keys."""
+    untouched = has(docker, keys)
     try:
-        return {"switched": True, "seconds": switch(docker, keys, budget), "changed": True}
+        return {"switched": True, "seconds": switch(docker, keys, budget), "untouched": untouched, "changed": True}
     except SiteError as error:
-        put_back(docker, site, keys.side)
-        return {"switched": False, "reason": str(error), "changed": False}
+        if not untouched:
+            put_back(docker, site, keys.side)
+        return {"switched": False, "reason": str(error), "untouched": untouched, "changed": False}
 
 
 def perform(module: AnsibleModule) -> dict[str, object]:
@@ -118,7 +128,7 @@ def perform(module: AnsibleModule) -> dict[str, object]:
         return try_switch(docker, site, keys_of(module), wanted["budget"])
     if wanted["step"] == "keep":
         return {"changed": keep(docker, site, keys_of(module), wanted["change"])}
-    return {"changed": put_back(docker, site, wanted["side"])}
+    return {"changed": not wanted["untouched"] and put_back(docker, site, wanted["side"])}
 
 
 def main() -> None:
@@ -129,6 +139,7 @@ def main() -> None:
             "budget": {"type": "float", "default": 5.0},
             "change": {"type": "str", "required": True},
             "profiles": {"type": "list", "elements": "str", "required": True},
+            "untouched": {"type": "bool", "default": False},
             "step": {"type": "str", "choices": ["switch", "keep", "put_back"], "required": True},
         },
     )

@@ -82,7 +82,8 @@ def start(docker: Docker, found: dict[str, str]) -> None:
     by_force = [name for name, reason in found.items() if reason not in SEEN_BY_COMPOSE]
     quietly = ("--detach", "--no-build", "--pull", "never")
     if by_force:
-        by_force += [name for name in found if name not in by_force and found[name] != "missing"]
+        # All in one: what follows another cannot be made before it, and Compose keeps to the order.
+        by_force += [name for name in found if name not in by_force]
         status, output, errors = docker.compose("up", *quietly, "--no-deps", "--force-recreate", *by_force)
         if status:
             raise SiteError("Compose could not make " + ", ".join(by_force) + " anew: " + last_line(errors or output))

@@ -8,6 +8,7 @@ from typing import Any
 
 COMPOSE_FILE = "docker-compose.prod.yml"
 PROJECT = "wireguard-prod"
+OLDEST_ENGINE = (25, 0)  # `start_interval`
 OLDEST_COMPOSE = (2, 20)  # `depends_on.restart` and `start_interval`, which the compose file uses
 
 _LOOKS = 5  # a container may go between being listed and being looked at
@@ -33,7 +34,7 @@ class Docker:
     def __init__(self, module: Any, directory: str, profiles: list[str]) -> None:
         self._module = module
         self._directory = directory
-        self._profiles = profiles
+        self.profiles = profiles
         self.half_made: list[str] = []  # ids, known after `containers`
         # To ask Compose costs a tenth of a second of a core, and what is installed stays while a module runs.
         self._services: dict[str, dict[str, Any]] | None = None
@@ -57,20 +58,22 @@ class Docker:
         return output
 
     def check(self) -> None:
-        """SiteError unless an engine answers and Compose is new enough."""
-        status, _, errors = self.run("version", "--format", "{{.Server.Version}}")
+        """SiteError unless an engine answers, and it and Compose are new enough."""
+        status, version, errors = self.run("version", "--format", "{{.Server.Version}}")
         if status:
             raise SiteError(
                 "the Docker engine does not answer (" + last_line(errors) + "): start it, systemctl start docker"
             )
+        if _release(version) < OLDEST_ENGINE:
+            raise SiteError("the Docker engine is " + version.strip() + ": " + INSTALL_DOCKER)
         status, version, _ = self.run("compose", "version", "--short")
-        found = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+        found = _release(version)
         if status or found < OLDEST_COMPOSE:
             raise SiteError("Compose is " + (version.strip() if found else "missing") + ": " + INSTALL_DOCKER)
 
     def compose(self, *arguments: str) -> tuple[int, str, str]:
         """`docker compose` on the installed file, with this server's profiles."""
-        profiles = [word for profile in self._profiles for word in ("--profile", profile)]
+        profiles = [word for profile in self.profiles for word in ("--profile", profile)]
         return self.run(
             "compose", "--project-directory", self._directory, "--file", self._directory + "/" + COMPOSE_FILE,
             *profiles, *arguments,
@@ -98,7 +101,10 @@ class Docker:
         return output
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """The site's containers as `docker inspect` shows them, by service, but for those that are half made."""
+        """The site's containers as `docker inspect` shows them, by service, but for those that are half made.
+
+        Those of `docker compose run` are no service's.
+        """
         self.half_made = []
         mine = "label=com.docker.compose.project=" + PROJECT
         errors = ""
@@ -111,13 +117,23 @@ class Docker:
                 found = json.loads(output)
                 self.half_made = [one["Id"] for one in found if _HALF_MADE.match(one["Name"])]
                 whole = [one for one in found if one["Id"] not in self.half_made]
-                return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in whole}
+                labelled = [(one["Config"]["Labels"], one) for one in whole]
+                return {
+                    labels["com.docker.compose.service"]: one
+                    for labels, one in labelled
+                    if labels.get("com.docker.compose.oneoff") != "True"
+                }
         raise SiteError("the site's containers come and go, so that they cannot be looked at: " + last_line(errors))
 
     def image_id(self, image: str) -> str | None:
         """The id of a local image; None if it is not there."""
         status, output, _ = self.run("image", "inspect", "--format", "{{.Id}}", image)
         return None if status else output.strip()
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version; nothing where it has none."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 def _used_files(service: dict[str, Any], secrets: dict[str, Any]) -> list[str]:

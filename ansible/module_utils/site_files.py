@@ -175,7 +175,12 @@ class SiteFiles:
         manifest = self.manifest()
         if self.is_applied():
             record = self.applied()
-            manifest = {"files": {}, "applied_at": record["applied_at"], "images": record.get("images", {})}
+            manifest = {
+                "files": {},
+                "applied_at": record["applied_at"],
+                "images": record.get("images", {}),
+                "profiles": record.get("profiles", []),
+            }
             partial = self.absolute("." + PREVIOUS + ".new")
             shutil.rmtree(partial, ignore_errors=True)
             copies = SiteFiles(partial)

@@ -63,6 +63,7 @@ def record(docker: Docker, applied_at: str, site: SiteFiles, paths: list[str]) -
     return {
         "applied_at": applied_at,
         "files": {path: site.checksum(path) for path in sorted(paths)},
+        "profiles": docker.profiles,
         "containers": {
             name: {
                 "id": containers[name]["Id"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.module_utils.site_docker import Docker, SiteError, last_line
 from ansible.module_utils.site_files import SiteFiles
-from ansible.module_utils.site_gateway import Keys, gateway, interface
+from ansible.module_utils.site_gateway import Keys, gateway, interface, interface_problems
 
 # Both ends are told within about a tenth of a second of one another, not at once. So the end that has an endpoint asks
 # again until the other knows it: a peer that is added anew shakes hands at once, one that got no answer after 5 s.
@@ -33,7 +33,9 @@ done < <(wg show wg0 dump | tail -n +2)
 ((keepalive)) || [[ -z $endpoint ]] || keepalive=25
 
 now; started=$REPLY added=$REPLY
-add "${removals[@]}"
+# Who waits to be asked and has the keys already, from a rotation that was cut off, keeps its peer: the other end may
+# have shaken hands with it by now, and would have no reason to ask again.
+[[ -n $has_keys && -z $endpoint ]] || add "${removals[@]}"
 until shaken && passes; do
   now
   if ((REPLY - started >= budget)); then exit 75; fi
@@ -60,6 +62,7 @@ def switch(docker: Docker, keys: Keys, budget: float) -> float:
         "peer": keys.peer_public,
         "preshared": keys.preshared,
         "budget": str(int(budget * 1000)),
+        "has_keys": "yes" if has(docker, keys) else "",
     }
     assignments = "".join(name + "='" + value + "'\n" for name, value in values.items())
     status, output, errors = docker.run(
@@ -70,6 +73,12 @@ def switch(docker: Docker, keys: Keys, budget: float) -> float:
     if status:
         raise SiteError("the running interface did not take the keys: " + last_line(errors))
     return int(output) / 1000
+
+
+def has(docker: Docker, keys: Keys) -> bool:
+    """Whether the running interface has these keys, and no other peer."""
+    running = interface(docker, keys.side)
+    return running is not None and not interface_problems(running, keys)
 
 
 def keys_of_files(site: SiteFiles, side: str) -> Keys:

@@ -198,6 +198,7 @@ def planned(
     services = configuration.get("services") or {}
     mapped.require(services)
     _refuse_shared(configuration)
+    _refuse_jobs(services)
     name = str(configuration.get("name") or files[0].resolve().parent.name)
     return ForeignPlan(
         index=_FIRST_INDEX + zlib.crc32(name.encode()) % _INDICES,
@@ -226,6 +227,34 @@ def _refuse_shared(configuration: Mapping[str, Any]) -> None:
                 message = (
                     f"{kind[:-1]} {name} is `{given}` outside of the project, which the test would share with whatever "
                     f"else uses it: lay a file over that gives the test one of its own"
+                )
+                raise ConfigurationError(message)
+    for name, definition in (configuration.get("volumes") or {}).items():
+        if device := ((definition or {}).get("driver_opts") or {}).get("device"):
+            _refuse_folder(f"volume {name}", device)
+    for service, definition in (configuration.get("services") or {}).items():
+        for mount in definition.get("volumes") or []:
+            if mount.get("type") == "bind" and not mount.get("read_only"):
+                _refuse_folder(service, mount.get("source"))
+
+
+def _refuse_folder(what: str, path: object) -> None:
+    message = (
+        f"{what} writes to {path} of this machine, which the real deployment may be using: lay a file over that gives "
+        f"the test a volume of its own there, or has it mounted read-only"
+    )
+    raise ConfigurationError(message)
+
+
+def _refuse_jobs(services: Mapping[str, Any]) -> None:
+    """What comes to its end is neither up nor down, and a deployment with it is never well."""
+    for name, definition in services.items():
+        needs = definition.get("depends_on") or {}
+        for need, how in needs.items():
+            if how.get("condition") == "service_completed_successfully":
+                message = (
+                    f"{need} is a job that comes to its end, for which {name} waits, and only what stays up can be "
+                    f"tested: lay a file over that does without {need}, such as one in which {name} does its work"
                 )
                 raise ConfigurationError(message)
 

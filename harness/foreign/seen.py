@@ -12,7 +12,7 @@ from harness.addresses import SERVICES_PORT, WEB_PORT, WIREGUARD_PORT
 from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject
 from harness.credentials import Credentials
 from harness.diagnosis.settings import PRESHARED_KEY_FILE, PRIVATE_KEY_FILE, backend_ports, broker_url
-from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
+from harness.engine import COMPOSE_SERVICE, Engine
 from harness.errors import DeploymentError
 from harness.foreign.deployment import Foreign
 from harness.foreign.plan import ForeignPlan, Places
@@ -25,9 +25,7 @@ def see(engine: Engine, plan: ForeignPlan, run: Run, project: ComposeProject | N
 
     Raises `DeploymentError` with what of that cannot be seen, and where.
     """
-    containers = {
-        each.labels[COMPOSE_SERVICE]: str(each.name) for each in engine.containers(f"{COMPOSE_PROJECT}={compose_name}")
-    }
+    containers = {each.labels[COMPOSE_SERVICE]: str(each.name) for each in engine.services(compose_name)}
     found = Foreign(
         engine=engine,
         plan=plan,

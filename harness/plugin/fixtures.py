@@ -11,6 +11,7 @@ import pytest
 from harness import reporting, surroundings
 from harness.budgets import NO_RECOVERY, RECOVERY
 from harness.engine import Engine
+from harness.errors import NotPutInError
 from harness.experiment import Experiment
 from harness.plugin.failures import examine, promise
 from harness.plugin.invocation import SCENARIOS, SESSION, STAGES, runs, worker
@@ -43,7 +44,10 @@ def stage(request: pytest.FixtureRequest, pytestconfig: pytest.Config, layout: s
 @pytest.fixture
 def deployment(stage: Stage, pytestconfig: pytest.Config) -> Deployment:
     """The deployment, up and healthy. Tests that only read share it; those that break it use `experiment`."""
-    held = stage.deployment()
+    try:
+        held = stage.deployment()
+    except NotPutInError as error:  # and so what the others make of it says nothing
+        pytest.exit(f"\n{error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
     if pytestconfig.option.allure_report_dir:
         surroundings.write(Path(pytestconfig.option.allure_report_dir), held)
     if stage.timeline is not None:

@@ -6,8 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from docker.errors import DockerException
+from requests.exceptions import RequestException
 
 from harness import applicability, capacity, interrupts, lifecycle, orphans, performance, reporting, residue, summary
+from harness.engine import Engine
 from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
 from harness.plugin.invocation import (
     ENGINE_TESTS,
@@ -128,16 +131,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Whatever way the session ended, nothing that it started and did not keep stays, and no report shows a secret."""
     stages = config.stash.get(STAGES, {}).values()
-    for stage in stages:
-        if stage.current is not None:
-            lifecycle.remove_own(stage.current.engine, say=lambda line: say(config, line))
     secrets = {secret for stage in stages for secret in stage.secrets}
     if secrets and config.option.allure_report_dir:  # all layouts' results are in one folder: it is read once
         reporting.remove_secrets(Path(config.option.allure_report_dir), secrets)
+    for stage in stages:
+        if stage.current is not None:
+            _take_down(config, stage.current.engine)
     for engines in {stage.engines for stage in stages}:  # which all stages share
         engines.close()
     if not worker(config) and (session := config.stash.get(SESSION, None)):
         _see_that_nothing_is_left(session)
+
+
+def _take_down(config: pytest.Config, engine: Engine) -> None:
+    try:
+        lifecycle.remove_own(engine, say=lambda line: say(config, line))
+    except (HarnessError, DockerException, RequestException) as error:
+        say(config, f"could not be taken down: {error}; the next run, or `make sweep`, removes it")
+        if (session := config.stash.get(SESSION, None)) is not None:
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 def _see_that_nothing_is_left(session: pytest.Session) -> None:

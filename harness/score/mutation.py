@@ -180,6 +180,9 @@ def _recorded() -> list[Run]:
         return []
 
 
+_RAN = (0, 1)  # pytest's own: all passed, or some did not
+
+
 class _Suite:
     """The suite at work on a deployment with one fault in it; interrupted, should the block be left before its end."""
 
@@ -215,9 +218,9 @@ class _Suite:
         return not self._process.running
 
     def result(self) -> Run:
-        """What it found; raises `HarnessError` when no scenario was run."""
+        """What it found; raises `HarnessError` when no scenario was run, or not with the fault."""
         found = _read(self.fault.name, self._results)
-        if not found.ran:
+        if not found.ran or self._process.wait(timeout=_CLEARING).exit_status not in _RAN:
             message = f"with the fault {self.fault.name!r} the suite could not be run:\n{self._process.output[-2000:]}"
             raise HarnessError(message)
         say(f"{found.fault}: {len(found.failed)} of {len(found.ran)} scenarios notice it")

@@ -86,6 +86,20 @@ def test_a_fault_of_somebody_elses_is_named(engine: Engine, team: ComposeProject
     assert f"docker start {name}" in roots[0]["remedy"]
 
 
+def test_what_was_run_once_is_not_the_service(engine: Engine, team: ComposeProject, plan: AddressPlan) -> None:
+    """What `docker compose run` has left bears the service's name, comes after it in every list, and is passed over."""
+    web = engine.container(f"{plan.container_prefix}web")
+    labels = {**web.labels, "com.docker.compose.oneoff": "True"}
+    once = engine.client.containers.create(
+        str(web.attrs["Image"]), ["true"], name=f"{plan.container_prefix}web-run-1", labels=labels, network_mode="none"
+    )
+    try:
+        looked = doctor("--attach", team.project, "--json")
+    finally:
+        once.remove(force=True)
+    assert (looked.exit_status, json.loads(looked.stdout)["status"]) == (0, "healthy"), looked
+
+
 def test_some_containers_are_judged_by_their_names(team: ComposeProject, plan: AddressPlan) -> None:
     """Given by name, both gateways and web are enough to judge web's ways."""
     assert team.project

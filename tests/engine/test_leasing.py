@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from harness import command, leases, lifecycle, preflight
+from harness import command, leases, lifecycle, places, preflight
 from harness.addresses import AddressPlan
 from harness.engine import Engine
-from harness.errors import PrerequisiteError
+from harness.errors import EXIT_PREREQUISITE, PrerequisiteError
 from harness.model import Outcome
 from harness.ownership import Run
 from harness.probes.mariadb import MariaDBQuery
@@ -74,6 +75,15 @@ def test_a_named_plan_is_never_exchanged(plans: list[AddressPlan], held: Run) ->
         stage.prepare()
     with pytest.raises(PrerequisiteError, match=f"held by run {held.id}"):
         stage.deployment()
+
+
+def test_down_takes_nothing_away_from_who_is_at_work(engine: Engine, plans: list[AddressPlan], held: Run) -> None:
+    """`down` is for what was left up: of a run that is alive it says whose it is, and exits with 10."""
+    argv = [sys.executable, "-m", "harness", "down", "--plan", str(plans[1].index)]
+    told = command.run(argv, timeout=60, cwd=places.ROOT, check=False)
+    assert told.exit_status == EXIT_PREREQUISITE, told
+    assert f"held by run {held.id}" in told.stderr
+    assert leases.holder(engine, plans[1].index) == held
 
 
 def test_without_any_free_plan_nothing_is_started(plans: list[AddressPlan], foreign: str, held: Run) -> None:
