@@ -65,7 +65,7 @@ class Capture:
 
     def raw(self) -> bytes:
         """The whole capture file: what anybody on the wire could read."""
-        result = self._node.run("base64", self._file, user="0")
+        result = self._node.run("base64", "--wrap=0", self._file, user="0")
         return base64.b64decode(result.stdout)
 
     def _read(self, expression: str) -> list[str]:

@@ -25,6 +25,7 @@ _SECRET_NAME = re.compile(
 )
 _SHORTEST = 6  # characters: what is shorter, such as a 1 that allows an empty password, is part of everything
 _SEAL_LENGTH = 12
+_LINE_ENDS = b"\r\n"
 _URL_SAFE = str.maketrans("+/", "-_")
 
 
@@ -97,13 +98,23 @@ class Eraser:
 
     def from_bytes(self, content: bytes, *, keep_length: bool = False) -> bytes:
         """The content without the secrets; with `keep_length` each byte of them becomes an asterisk."""
+        unbroken = content.translate(None, _LINE_ENDS)
         for form in self._forms:
             if form in content:
                 content = content.replace(form, b"*" * len(form) if keep_length else REMOVED.encode())
+            if form in unbroken:  # as in base64, whose lines end after 76 characters (RFC 2045)
+                content = _broken(form).sub(
+                    lambda found: b"*" * len(found[0]) if keep_length else REMOVED.encode(), content
+                )
         if keep_length:
             return content
         text = content.decode(errors="surrogateescape")
         return without(self._secrets, text).encode(errors="surrogateescape")
+
+
+def _broken(form: bytes) -> re.Pattern[bytes]:
+    """A form of a secret with ends of lines anywhere in it."""
+    return re.compile(b"[\r\n]*".join(re.escape(form[number : number + 1]) for number in range(len(form))))
 
 
 def _encoded(secret: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from harness import capture, clients
+from harness import capture, clients, mutations
 from harness.budgets import CONNECT_TIMEOUT
 from harness.deployment import Deployment
 from harness.experiment import Experiment
@@ -108,6 +108,7 @@ def test_using_a_port_counts_on_its_rule_alone(experiment: Experiment, target: s
 @pytest.mark.parametrize("side", ["web", "services"])
 def test_mariadb_sees_the_gateway_as_its_client(deployment: Deployment, side: str) -> None:
     """Through the tunnel MariaDB sees 10.101.0.3, the services gateway; directly it sees services itself."""
+    through = deployment.wireguard_services.dnat(deployment.plan.mariadb_port).packets
     with clients.mariadb(deployment, side) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT USER()")
         (user,) = cursor.fetchone()
@@ -115,6 +116,8 @@ def test_mariadb_sees_the_gateway_as_its_client(deployment: Deployment, side: st
         (host,) = cursor.fetchone()
     assert user.partition("@")[2] == str(deployment.plan.seen_by_mariadb(side))
     assert host.partition(":")[0] == str(deployment.plan.seen_by_mariadb(side))
+    if side == "web":  # of production's MariaDB both are behind one address
+        assert deployment.wireguard_services.dnat(deployment.plan.mariadb_port).packets > through
 
 
 @pytest.mark.parametrize("side", ["web", "services"])
@@ -157,13 +160,13 @@ def test_declared_port_is_open(deployment: Deployment, target: str) -> None:
     )
 
 
+@pytest.mark.layouts("dev", "yours")  # between servers the packet does not come as far as the gateway
 def test_nothing_enters_from_tunnel_net(experiment: Experiment) -> None:
     """The declared ports are closed on the services gateway's address on tunnel-net, and no DNAT rule counts."""
     deployment = experiment.deployment
-    with web_held(experiment):
+    with web_held(experiment) as undo:
         before = dnat_counters(deployment)
-        for port in declared_ports(deployment).values():
-            assert not knock(deployment.probe_web, deployment.plan.underlay_services, port)
+        expect_closed_on_arrival(undo, deployment, deployment.probe_web, deployment.plan.underlay_services)
         assert moved(before, dnat_counters(deployment)) == {}
 
         assert knock(deployment.probe_web, deployment.plan.tunnel_services.ip, deployment.plan.mariadb_port), (
@@ -175,10 +178,9 @@ def test_nothing_enters_from_tunnel_net(experiment: Experiment) -> None:
 def test_nothing_enters_from_services_net(experiment: Experiment) -> None:
     """The declared ports are closed on the services gateway's address on services-net, and no DNAT rule counts."""
     deployment = experiment.deployment
-    with web_held(experiment):
+    with web_held(experiment) as undo:
         before = dnat_counters(deployment)
-        for port in declared_ports(deployment).values():
-            assert not knock(deployment.probe_services, deployment.plan.wireguard_services, port)
+        expect_closed_on_arrival(undo, deployment, deployment.probe_services, deployment.plan.wireguard_services)
         assert moved(before, dnat_counters(deployment)) == {}
 
         assert knock(deployment.probe_services, deployment.plan.mariadb, deployment.plan.mariadb_port), (
@@ -220,6 +222,19 @@ def expect_dropped_on_arrival(deployment: Deployment) -> None:
     dropped = gateway.unmatched("filter", "FORWARD")
     assert not knock(deployment.probe_web, deployment.plan.mariadb, deployment.plan.mariadb_port)
     assert gateway.unmatched("filter", "FORWARD") > dropped, "the packets never came to the gateway"
+
+
+def expect_closed_on_arrival(
+    undo: contextlib.ExitStack, deployment: Deployment, source: Node, address: IPv4Address
+) -> None:
+    """Knock at each declared port of an address of the services gateway: the packets reach it, and are not let in."""
+    gateway = deployment.wireguard_services
+    for port in declared_ports(deployment).values():
+        match = f"-d {address}/32 -p tcp -m tcp --dport {port}"
+        mutations.insert_rule(undo, gateway, "mangle", "PREROUTING", match)  # it counts, and does nothing else
+        assert not knock(source, address, port)
+        (arrived,) = [rule for rule in gateway.rules("mangle", "PREROUTING") if rule.specification == match]
+        assert arrived.packets > 0, f"nothing for port {port} came to the gateway"
 
 
 @contextlib.contextmanager

@@ -30,6 +30,8 @@ def test_every_line_of_the_logs_is_an_object_when_asked_for(experiment: Experime
         )
         for node in (deployment.celery, deployment.services):
             node.container.restart(timeout=5)
+        for gateway in deployment.gateways:  # the undo creates them anew
+            gateway.container.stop(timeout=5)
         objects = {service: [as_object(line) for line in lines(deployment, service)] for service in services}
     named = {"wireguard-services": "wireguard-gateway", "wireguard-web": "wireguard-gateway"}
     for service, found in objects.items():
@@ -38,6 +40,8 @@ def test_every_line_of_the_logs_is_an_object_when_asked_for(experiment: Experime
         assert all({"time", "service", "level", "message"} <= entry.keys() for entry in found)
         assert {entry["service"] for entry in found} <= {named.get(service, service)}
     assert any("handshake with" in entry["message"] for entry in objects["wireguard-web"])
+    for service in ("wireguard-services", "wireguard-web"):
+        assert any("asked to stop" in entry["message"] for entry in objects[service])
     assert any("Warm shutdown" in entry["message"] for entry in objects["celery"])
 
 

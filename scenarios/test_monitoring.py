@@ -7,14 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import monitoring
-from harness.addresses import SERVICES_PORT, TUNNEL_SERVICES
+from harness import handshakes, monitoring
+from harness.addresses import MARIADB_PORT, REDIS_PORT, SERVICES_PORT, TUNNEL_SERVICES
 from harness.budgets import FORWARDING, TRAFFIC
 from harness.deployment import Deployment
 from harness.errors import CommandError, ParseError
 from harness.experiment import Experiment
+from harness.model import Outcome
 from harness.monitoring import SCRAPED, Monitoring, Watch
 from harness.nodes import Gateway
+from harness.probes.mariadb import MariaDBQuery
 from harness.redaction import without
 from harness.waiting import wait_until, wait_until_or_last
 from harness.wireguard import INTERFACE
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.layouts("dev")
 
 BOTH_ENDS = pytest.mark.parametrize("end", ["wireguard-web", "wireguard-services"])
 DASHBOARD = monitoring.FOLDER / "grafana-dashboard.json"
+STALE = "WireGuardHandshakeStale"
 SYN = 60  # bytes of the first packet of a TCP connection, with the options that Linux sends
 
 _CONNECT = """
@@ -118,13 +121,15 @@ def test_a_forward_counts_each_connection(monitored: Monitoring, experiment: Exp
         assert done.ok, done
         after = monitored.scrape("wireguard-services")
 
-    def grown(what: str, rule: str) -> float:
-        name, labels = f"wireguard_forward_{what}_total", {"port": str(SERVICES_PORT), "rule": rule}
+    def grown(what: str, rule: str, port: int = SERVICES_PORT) -> float:
+        name, labels = f"wireguard_forward_{what}_total", {"port": str(port), "rule": rule}
         return after.one(name, **labels) - before.one(name, **labels)
 
     assert grown("packets", "dnat") == count
     assert grown("bytes", "dnat") == count * SYN
     assert grown("packets", "accept") >= 3 * count  # at least SYN, ACK and FIN of each
+    for other in (MARIADB_PORT, REDIS_PORT):
+        assert grown("packets", "dnat", other) < count  # web's own health check may have used it meanwhile
     assert before.one("wireguard_forward_rule_present", port=str(SERVICES_PORT), rule="dnat") == 1
 
 
@@ -145,7 +150,9 @@ def test_a_connection_through_the_tunnel_is_timed(monitored: Monitoring) -> None
         (str(TUNNEL_SERVICES.ip), port) for port in ("3306", "6379", "8001")
     }
     assert all(sample.value == 1 for sample in tried)
-    assert all(0 < sample.value < 1 for sample in scraped.all("wireguard_probe_duration_seconds"))
+    took = scraped.all("wireguard_probe_duration_seconds")
+    assert {sample.labels["port"] for sample in took} == {"3306", "6379", "8001"}
+    assert all(0 < sample.value < 1 for sample in took)
 
 
 def test_probes_do_not_count_against_the_gateway(monitored: Monitoring) -> None:
@@ -157,7 +164,7 @@ def test_probes_do_not_count_against_the_gateway(monitored: Monitoring) -> None:
     limit, without_names = answer.stdout.split()
     assert int(limit) <= 110, "the sensor: fewer connections than MariaDB forgives prove nothing"
     assert without_names == "1"
-    assert monitored.scrape("wireguard-web").one("wireguard_probe_success", port="3306") == 1
+    assert MariaDBQuery("web").observe(deployment).outcome is Outcome.CONNECTED
 
 
 _MARIADB = (
@@ -224,26 +231,21 @@ def test_the_far_end_of_the_tunnel_cannot_scrape(monitored: Monitoring) -> None:
 def test_a_cut_tunnel_raises_the_alerts_and_they_go_with_it(monitored: Monitoring, experiment: Experiment) -> None:
     """With wg0 down the alerts' own expressions hold, over seconds instead of minutes; with it up none does."""
     gateway = monitored.deployment.wireguard_web
-    wanted = ("WireGuardInterfaceDown", "WireGuardProbeFailing", "WireGuardForwardUnreached", "WireGuardHandshakeStale")
+    wanted = ("WireGuardInterfaceDown", "WireGuardProbeFailing", "WireGuardForwardUnreached", STALE)
     with experiment.disturbance("wg0 of web's gateway is down") as undo:
-        wait_until("no alert", lambda: raised(monitored, wanted, 1e9), lambda seen: not seen, within=SCRAPED)
+        expect_no_alert(monitored, wanted)
         undo.callback(gateway.run, "ip", "link", "set", INTERFACE, "up")
         gateway.output("ip", "link", "set", INTERFACE, "down")
         wait_until(
             "every alert about a cut tunnel",
-            lambda: raised(monitored, wanted, limit=1),
+            lambda: raised(monitored, wanted),
             lambda seen: seen == set(wanted),
             within=SCRAPED,
         )
         scraped = monitored.scrape("wireguard-web")
         assert scraped.one("wireguard_interface_up") == 0
         assert not scraped.all("wireguard_probe_duration_seconds"), "no connection came about, so none took any time"
-    wait_until(
-        "no alert, with the tunnel up again",
-        lambda: raised(monitored, wanted, 1e9),
-        lambda seen: not seen,
-        within=SCRAPED,
-    )
+    expect_no_alert(monitored, wanted)
 
 
 def test_a_lost_rule_is_seen(monitored: Monitoring, experiment: Experiment) -> None:
@@ -329,10 +331,18 @@ def silent_panels(monitored: Monitoring) -> dict[str, str]:
     return silent
 
 
-def raised(monitored: Monitoring, names: tuple[str, ...], limit: float) -> set[str]:
-    """Which alerts' expressions hold now, looking back ten seconds instead of minutes; `limit` is a handshake's age."""
+def expect_no_alert(monitored: Monitoring, names: tuple[str, ...]) -> None:
+    """None of the expressions holds; that of an old handshake is asked when there has been a new one."""
+    others = tuple(name for name in names if name != STALE)
+    wait_until("no alert", lambda: raised(monitored, others), lambda seen: not seen, within=SCRAPED)
+    handshakes.shake_hands(monitored.deployment)
+    wait_until("no old handshake", lambda: raised(monitored, (STALE,)), lambda seen: not seen, within=SCRAPED)
+
+
+def raised(monitored: Monitoring, names: tuple[str, ...]) -> set[str]:
+    """Which alerts' expressions hold now, looking back ten seconds, and six at a handshake, instead of minutes."""
     rules = monitoring.alerts()
-    hurried = {name: rules[name].expression.replace("[3m]", "[10s]").replace("> 180", f"> {limit:g}") for name in names}
+    hurried = {name: rules[name].expression.replace("[3m]", "[10s]").replace("> 180", "> 6") for name in names}
     return {name for name, expression in hurried.items() if monitored.query(expression)}
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from harness import netfilter, places, recreation
 from harness.addresses import REDIS_PORT, SERVICES_PORT
-from harness.budgets import FORWARDING, HANDSHAKE, SETTLE
+from harness.budgets import FORWARDING, HANDSHAKE, REFUSED_HANDSHAKE, SETTLE
 from harness.experiment import Experiment
 from harness.model import Outcome
 from harness.probes.health import HealthVerdict
@@ -64,7 +64,9 @@ def test_what_is_on_loopback_is_closed_to_neighbours(experiment: Experiment, pro
         if there.inner.version() < LOOPBACK_IS_CLOSED:
             assert neighbour_connects(there, services, SERVICES_PORT), "the sensor cannot see what is to be closed"
             type_documented(undo, there, "iptables -t raw")
+        arrived = counted(undo, there, f"-s {NEIGHBOUR}/32 -d {services}/32")
         assert not neighbour_connects(there, services, SERVICES_PORT)
+        assert arrived() > 0, "the packets never came to the services server"
         experiment.expect(MariaDBQuery("web")).stays(Outcome.CONNECTED, during=SETTLE)
         experiment.expect(HealthVerdict("services", "database")).stays(Outcome.CONNECTED, during=SETTLE)
 
@@ -88,6 +90,9 @@ def test_the_documented_rule_lets_in_one_machine(experiment: Experiment, product
         )
         recreation.shake_hands_after_absence(production)
         experiment.expect(MariaDBQuery("web")).becomes(outcome, within=FORWARDING)
+        if let_in == "another machine":
+            experiment.expect(MariaDBQuery("web")).stays(outcome, during=REFUSED_HANDSHAKE)
+            assert dropped(production.services_server, address) > 0, "nothing came to the rule"
         assert (gateway.peer().latest_handshake is not None) is (outcome is Outcome.CONNECTED)
 
 
@@ -127,6 +132,13 @@ def counted(undo: ExitStack, server: Server, match: str) -> Callable[[], int]:
         return own.packets
 
     return packets
+
+
+def dropped(server: Server, let_in: str) -> int:
+    """How many packets the documented rule has dropped that lets in one address."""
+    rules = netfilter.parse_save(server.output(*netfilter.SAVE, "-t", "filter"))
+    (own,) = [each for each in rules if each.chain == "DOCKER-USER" and f"! -s {let_in}/32" in each.specification]
+    return own.packets
 
 
 def type_documented(undo: ExitStack, server: Server, beginning: str, instead: Mapping[str, str] | None = None) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 import pytest
 
-from harness import keys, playbooks, provision, traffic
+from harness import clients, keys, playbooks, provision, traffic
 from harness.budgets import ROTATION, SETTLE
 from harness.experiment import Experiment
 from harness.model import Outcome
@@ -20,6 +21,8 @@ from harness.servers import SITE
 
 pytestmark = [pytest.mark.layouts("prod"), pytest.mark.playbooks]
 THOROUGH = pytest.mark.thorough
+
+ANOTHER_PASSWORD = "another-password-of-flower"  # noqa: S105 (made up)
 
 
 @pytest.fixture
@@ -65,7 +68,11 @@ def test_a_trial_run_says_what_would_change_and_changes_nothing(production: Prod
     with ExitStack() as undo:
         undo.callback(playbooks.write_hosts, production)
         playbooks.write_hosts(production, {"services": {"flower_user": "somebody-else"}})
+        playbooks.keep_vault(production, undo)
+        change_vault(production, {"vault_flower_password": ANOTHER_PASSWORD})
         played = playbooks.play(production, "deploy.yml", "--check", "--diff")
+    assert "somebody-else" in played.said
+    assert ANOTHER_PASSWORD not in played.said
     assert played.counts["services"]["changed"] > 0
     assert played.counts["web"]["changed"] == 0
     assert not [secret for secret in production.credentials.secrets() if secret in played.said]
@@ -224,9 +231,11 @@ def test_keys_are_rotated_under_traffic(experiment: Experiment, production: Prod
         undo.callback(playbooks.play, production, "rotate-keys.yml")
         undo.callback(change_vault, production, playbooks.in_vault(old))
         change_vault(production, playbooks.in_vault(new))
-        with traffic.load(production) as load:
+        with open_connections(production) as identities, traffic.load(production) as load:
+            before = identities()
             playbooks.play(production, "rotate-keys.yml")
             load.everyone_is_answered(within=ROTATION)
+            assert identities() == before, "an open connection was replaced by another"
         with experiment.step(str(load)):
             assert load.longest_silence() < ROTATION.seconds
         assert production.wireguard_web.interface().public_key == new.web.public
@@ -261,6 +270,24 @@ def test_a_rotation_that_one_server_cannot_keep_is_finished_by_the_next(
 
 
 # --- words -----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def open_connections(production: Production) -> Iterator[Callable[[], tuple[int, int]]]:
+    """A connection of web's to each backend, kept open; asked, they say by what number the backend knows them."""
+    patience = clients.TRANSFER_TIMEOUT
+    with (
+        clients.redis(production, "web", timeout=patience, single=True) as redis,
+        clients.mariadb(production, "web", timeout=patience) as mariadb,
+        mariadb.cursor() as cursor,
+    ):
+
+        def identities() -> tuple[int, int]:
+            cursor.execute("SELECT CONNECTION_ID()")
+            (number,) = cursor.fetchone()
+            return redis.client_id(), number
+
+        yield identities
 
 
 def change_vault(production: Production, values: Mapping[str, str]) -> None:

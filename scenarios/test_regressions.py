@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import compose, lifecycle, mutations, preflight
+from harness import compose, layouts, lifecycle, mutations, preflight
 from harness.addresses import (
     MARIADB_PORT,
     REDIS_PORT,
@@ -117,9 +117,10 @@ def original_topology(deployment: Deployment, tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.layouts("dev")  # it is the harness that refuses, and a compose file
 def test_services_net_on_the_tunnels_subnet_is_refused_before_anything_starts(
-    deployment: Deployment, original_topology: AddressPlan
+    deployment: Deployment, original_topology: AddressPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bringing it up stops with both named, and neither a container nor a network was made."""
+    monkeypatch.setattr(layouts, "provide", lambda *_arguments: pytest.fail("it was begun"))
     engine, index = deployment.engine, original_topology.index
     with (
         pytest.raises(ConfigurationError, match=rf"services-net \({TUNNEL_WEB.network}\) overlaps the tunnel"),

@@ -208,3 +208,19 @@ def test_what_is_no_secret_is_left_alone() -> None:
     """Bytes that are no text come through as they are."""
     content = bytes(range(256))
     assert Eraser([KEY, PASSWORD, "", "x"]).from_bytes(content) == content
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("before", range(76))
+def test_base64_in_lines_is_removed_wherever_they_end(before: int, end: str) -> None:
+    """A secret in a longer text, whose base64 has lines of 76 characters: none of it is left on any of them."""
+    wrapped = base64.encodebytes(b"x" * before + PASSWORD.encode() + b"y" * 60).decode().replace("\n", end)
+    cleaned = Eraser([PASSWORD])(wrapped)
+    assert REMOVED in cleaned
+    whole = base64.b64encode(b"x" * (before % 3) + PASSWORD.encode()).decode()
+    core = whole[4 : len(PASSWORD) // 3 * 4 - 4]  # what does not depend on what stands around it
+    unbroken = cleaned.replace(end, "")
+    assert not [start for start in range(len(core) - 8) if core[start : start + 8] in unbroken]
+    kept = Eraser([PASSWORD]).from_bytes(wrapped.encode(), keep_length=True)
+    assert len(kept) == len(wrapped)
+    assert core not in kept.decode().replace(end, "")

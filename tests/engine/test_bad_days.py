@@ -19,6 +19,7 @@ from harness.engine import COMPOSE_NUMBER, COMPOSE_PROJECT, Engine
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PREREQUISITE
 from harness.images import PROBE
 from harness.model import CommandResult
+from harness.ownership import PLAN
 from harness.stage import Stage
 
 from .bystanders import FOREIGN, Bystanders, describe, foreign_network
@@ -167,11 +168,21 @@ def test_the_next_run_sweeps_by_itself(engine: Engine, plan: AddressPlan, tmp_pa
 
 def refused(engine: Engine, plan: AddressPlan, *named: str) -> None:
     """`up` exits with 10, one line names what is in the way and what to do about it, and nothing was made."""
+    began = engine.now()
     answer = finish(harness("up", plan))
     assert answer.exit_status == EXIT_PREREQUISITE, answer
     lines = [line for line in answer.stdout.splitlines() if all(name in line for name in named)]
     assert len(lines) == 1, answer
+    assert made_since(engine, plan, began) == [], answer
     assert things(engine, plan) == NOTHING
+
+
+def made_since(engine: Engine, plan: AddressPlan, began: float) -> list[str]:
+    """The containers of a plan that were made since then, also those that are gone: each run's first is its lease."""
+    filters = {"type": "container", "event": "create", "label": f"{PLAN}={plan.index}"}
+    since, until = int(began), int(engine.now()) + 1
+    events = engine.client.events(since=since, until=until, decode=True, filters=filters)
+    return [str(event["Actor"]["Attributes"]["name"]) for event in events]
 
 
 @pytest.mark.parametrize("which", ["services-net", "tunnel-net"])

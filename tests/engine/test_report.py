@@ -270,7 +270,7 @@ def test_no_secret_is_anywhere(made: Made) -> None:
         for place, content in haystacks.items()
         for number, secret in enumerate(made.secrets)
         for spelling, form in spellings(secret).items()
-        if form in content
+        if form in content or form in content.translate(None, b"\r\n")  # base64 has lines
     }
     assert not found
     assert not [place for place, content in haystacks.items() if TOKEN.encode() in content]

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 from docker.errors import NotFound
+from docker.types import IPAMConfig, IPAMPool
 
 from harness import command, layouts, leases, lifecycle, orphans, places, residue
 from harness.addresses import AddressPlan
@@ -222,10 +222,14 @@ def test_a_rule_is_found(engine: Engine, plan: AddressPlan, name: str) -> None:
 
 def test_rules_of_a_network_that_is_there_are_none(engine: Engine, ended: Run, plan: AddressPlan) -> None:
     """While the network is there nothing about its rules and its bridge is said."""
-    made = engine.client.networks.create(f"left-{ended.id}", labels=replace(ended, owner=ME).labels())
+    pools = IPAMConfig(pool_configs=[IPAMPool(subnet=str(plan.tunnel_net))])
+    made = engine.client.networks.create(f"left-{ended.id}", labels=replace(ended, owner=ME).labels(), ipam=pools)
     try:
         bridge = f"br-{str(made.id)[:12]}"
-        assert IPv4Network(plan.tunnel_net) == plan.tunnel_net
+        saved = command.run(["iptables-save", "-t", "nat"], timeout=TIMEOUT, check=False)
+        if not saved.ok:
+            pytest.skip("rules can be read only by root, on the engine's own machine")
+        assert bridge in saved.stdout, "the engine made no rule for it"
         assert [line for line in residue.look(engine) if bridge in line] == []
     finally:
         made.remove()
