@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -59,16 +59,28 @@ def replace_rule(undo: ExitStack, gateway: Gateway, rule: NetfilterRule, specifi
     _iptables(gateway, rule.table, "-R", rule.chain, str(position), *shlex.split(specification))
 
 
-def insert_rule(undo: ExitStack, gateway: Gateway, table: str, chain: str, specification: str) -> None:
+def insert_rule(undo: ExitStack, node: Node, table: str, chain: str, specification: str) -> None:
     """Insert a rule before all others of its chain; the undo deletes that one."""
     words = shlex.split(specification)
 
     def remove() -> None:
-        if gateway.run("iptables", "-w", "-t", table, "-C", chain, *words).ok:
-            _iptables(gateway, table, "-D", chain, *words)
+        if node.run("iptables", "-w", "-t", table, "-C", chain, *words).ok:
+            _iptables(node, table, "-D", chain, *words)
 
     undo.callback(remove)
-    _iptables(gateway, table, "-I", chain, "1", *words)
+    _iptables(node, table, "-I", chain, "1", *words)
+
+
+def count_arrivals(undo: ExitStack, node: Node, table: str, match: str) -> Callable[[], int]:
+    """Count the packets that come to a node and match, by a rule that does nothing else; the undo deletes it."""
+    insert_rule(undo, node, table, "PREROUTING", match)
+
+    def arrived() -> int:
+        rules = netfilter.parse_save(node.look(*netfilter.SAVE, "-t", table))
+        (own,) = [rule for rule in rules if (rule.chain, rule.specification) == ("PREROUTING", match)]
+        return own.packets
+
+    return arrived
 
 
 def flush_table(undo: ExitStack, gateway: Gateway, table: str) -> None:
@@ -95,8 +107,8 @@ def _specifications(gateway: Gateway, rule: NetfilterRule) -> list[str]:
     return [found.specification for found in gateway.rules(rule.table, rule.chain)]
 
 
-def _iptables(gateway: Gateway, table: str, *arguments: str) -> None:
-    gateway.act("iptables", "-w", "-t", table, *arguments)
+def _iptables(node: Node, table: str, *arguments: str) -> None:
+    node.act("iptables", "-w", "-t", table, *arguments)
 
 
 def insert_rule_from_outside(  # noqa: PLR0913, PLR0917 (what a rule has, and where)

@@ -61,7 +61,7 @@ def entering(process: Path, environment: Mapping[str, str], user: str = "") -> t
     loaders = [name for name in variables if name.startswith(_LOADERS)]
     told = ["env", *(f"{name}={variables.pop(name)}" for name in loaders)] if loaders else []
     uid, _, gid = user.partition(":")
-    taken_on = ["--setuid", uid, "--setgid", gid or uid] if uid.isdecimal() and (gid or uid).isdecimal() else []
+    taken_on = ["--setuid", uid, "--setgid", gid or uid] if user and by_number(user) else []
     namespaces = [f"--{option}={process}/ns/{name}" for option, name in _ENTERED.items()]
     program = shutil.which("nsenter") or "nsenter"  # here, whatever PATH is there
     return [program, *namespaces, f"--wd={process}/root", *taken_on, *told], variables

@@ -6,13 +6,13 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from ipaddress import IPv4Address
 
 import pytest
 
-from harness import netfilter, places, recreation
+from harness import mutations, netfilter, places, recreation
 from harness.addresses import REDIS_PORT, SERVICES_PORT
 from harness.budgets import FORWARDING, HANDSHAKE, REFUSED_HANDSHAKE, SETTLE
 from harness.experiment import Experiment
@@ -50,7 +50,7 @@ def test_a_server_routes_nothing_to_its_containers(experiment: Experiment, produ
     redis, there = production.plan.redis, production.services_server
     with experiment.disturbance("a neighbour routes to the services server's containers") as undo:
         set_beside(undo, there)
-        arrived = counted(undo, there, f"-s {NEIGHBOUR}/32 -d {redis}/32")
+        arrived = mutations.count_arrivals(undo, there, "raw", f"-s {NEIGHBOUR}/32 -d {redis}/32")
         assert not neighbour_connects(there, redis, REDIS_PORT)
         assert arrived() > 0, "the packets never came to the services server"
         assert connects(there, redis, REDIS_PORT), "the sensor cannot see Redis"
@@ -64,7 +64,7 @@ def test_what_is_on_loopback_is_closed_to_neighbours(experiment: Experiment, pro
         if there.inner.version() < LOOPBACK_IS_CLOSED:
             assert neighbour_connects(there, services, SERVICES_PORT), "the sensor cannot see what is to be closed"
             type_documented(undo, there, "iptables -t raw")
-        arrived = counted(undo, there, f"-s {NEIGHBOUR}/32 -d {services}/32")
+        arrived = mutations.count_arrivals(undo, there, "raw", f"-s {NEIGHBOUR}/32 -d {services}/32")
         assert not neighbour_connects(there, services, SERVICES_PORT)
         assert arrived() > 0, "the packets never came to the services server"
         experiment.expect(MariaDBQuery("web")).stays(Outcome.CONNECTED, during=SETTLE)
@@ -119,19 +119,6 @@ def connects(server: Server, address: IPv4Address, port: int) -> bool:
 def knock(address: IPv4Address, port: int) -> tuple[str, ...]:
     """The command that connects, and closes at once."""
     return ("socat", "-u", "OPEN:/dev/null", f"TCP4:{address}:{port},connect-timeout=1")
-
-
-def counted(undo: ExitStack, server: Server, match: str) -> Callable[[], int]:
-    """Counts what arrives at a server from now on, by a rule that does nothing else; the undo deletes it."""
-    undo.callback(server.run, "iptables", "-w", "-t", "raw", "-D", "PREROUTING", *match.split())
-    server.output("iptables", "-w", "-t", "raw", "-I", "PREROUTING", *match.split())
-
-    def packets() -> int:
-        rules = netfilter.parse_save(server.output(*netfilter.SAVE, "-t", "raw"))
-        (own,) = [each for each in rules if each.specification == match]
-        return own.packets
-
-    return packets
 
 
 def dropped(server: Server, let_in: str) -> int:

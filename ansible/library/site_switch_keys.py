@@ -112,11 +112,12 @@ def try_switch(docker: Docker, site: SiteFiles, keys: Keys, budget: float) -> di
     """Switch; where no handshake follows, have the interface follow the files again at once, unless it had the keys."""
     untouched = has(docker, keys)
     try:
-        return {"switched": True, "seconds": switch(docker, keys, budget), "untouched": untouched, "changed": True}
+        seconds = switch(docker, keys, budget, has_keys=untouched)
     except SiteError as error:
         if not untouched:
             put_back(docker, site, keys.side)
         return {"switched": False, "reason": str(error), "untouched": untouched, "changed": False}
+    return {"switched": True, "seconds": seconds, "untouched": untouched, "changed": True}
 
 
 def perform(module: AnsibleModule) -> dict[str, object]:

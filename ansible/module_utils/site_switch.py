@@ -52,9 +52,10 @@ echo "$((REPLY - started))"
 NO_ANSWER = 75
 
 
-def switch(docker: Docker, keys: Keys, budget: float) -> float:
+def switch(docker: Docker, keys: Keys, budget: float, *, has_keys: bool) -> float:
     """Give the running interface these keys; how many seconds it took until the new handshake.
 
+    `has_keys` says whether it has them already, from a rotation that was cut off.
     On the web side a fresh connection has gone through as well. SiteError where the budget, seconds, was not enough.
     """
     values = {
@@ -62,7 +63,7 @@ def switch(docker: Docker, keys: Keys, budget: float) -> float:
         "peer": keys.peer_public,
         "preshared": keys.preshared,
         "budget": str(int(budget * 1000)),
-        "has_keys": "yes" if has(docker, keys) else "",
+        "has_keys": "yes" if has_keys else "",
     }
     assignments = "".join(name + "='" + value + "'\n" for name, value in values.items())
     status, output, errors = docker.run(
@@ -90,12 +91,10 @@ def keys_of_files(site: SiteFiles, side: str) -> Keys:
 def put_back(docker: Docker, site: SiteFiles, side: str) -> bool:
     """Have the running interface follow the files again, with or without the peer; whether it had to be changed."""
     old = keys_of_files(site, side)
-    running = interface(docker, side)
-    has_peer = running and running.public == old.public and set(running.peers) == {old.peer_public}
-    if running and has_peer and running.preshared(old.peer_public) == old.preshared:
+    if has(docker, old):
         return False
     try:
-        switch(docker, old, 3)
+        switch(docker, old, 3, has_keys=False)
     except SiteError:
         running = interface(docker, side)
         if running is None or running.public != old.public:
