@@ -57,14 +57,14 @@ class Workbench:
         """A subnet that is free: no deployment uses it."""
 
     @contextlib.contextmanager
-    def network(self, subnet: IPv4Network | None = None) -> Iterator[str]:
+    def network(self) -> Iterator[str]:
         """A Docker network that leads nowhere, by its name, while the block runs."""
         created = self._engine.client.networks.create(
             f"{self._prefix}-network-{next(_numbers)}",
             driver="bridge",
             internal=True,
             labels=self._labels,
-            ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet or self.subnet))]),
+            ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(self.subnet))]),
         )
         try:
             yield str(created.name)

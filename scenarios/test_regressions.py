@@ -132,24 +132,25 @@ def test_services_net_on_the_tunnels_subnet_is_refused_before_anything_starts(
 
 
 def test_the_gateway_refuses_a_network_on_the_tunnels_subnet(deployment: Deployment) -> None:
-    """A gateway that finds itself attached to 10.100.0.0/24 ends, with a line that names the network and the fix."""
+    """A gateway attached to the subnet of its own tunnel ends, with a line that names the network and the fix."""
     workbench = Workbench(deployment)
     own, peer = KeyPair.generate(), KeyPair.generate()
+    subnet = workbench.subnet  # not 10.100.0.0/24: an engine has a subnet once, and other workers test this too
+    tunnel = f"{subnet[11]}/{subnet.prefixlen}"
     settings = {
-        "WG_ADDRESS": str(TUNNEL_SERVICES),
-        "WG_PEER_ALLOWED_IPS": f"{TUNNEL_WEB.ip}/32",
+        "WG_ADDRESS": tunnel,
+        "WG_PEER_ALLOWED_IPS": f"{subnet[10]}/32",
         "WG_PRIVATE_KEY_FILE": f"{KEYS}/private.key",
         "WG_PEER_PUBLIC_KEY": peer.public,
     }
-    subnet = IPv4Network(TUNNEL_SERVICES.network)
     with (
-        workbench.network(subnet) as network,
+        workbench.network() as network,
         workbench.gateway(settings, {"private.key": own.private}, network=network) as attached,
     ):
         ended = ending(attached)
     assert ended.exit_code not in {0, 137}
     (line,) = ended.stderr.splitlines()
-    for part in ("WG_ADDRESS", str(TUNNEL_SERVICES), f"overlaps {subnet}", "another subnet"):
+    for part in ("WG_ADDRESS", tunnel, f"overlaps {subnet}", "another subnet"):
         assert part in line
 
 
