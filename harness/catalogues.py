@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 import string
 import sys
@@ -96,7 +97,11 @@ def _fault_table(faults: Iterable[Fault]) -> Iterator[str]:
 
 
 def _what_is_done(fault: Fault) -> str:
-    words = [_plain(_first_line(type(fault).__doc__))]
+    told = _first_line(type(fault).__doc__)
+    case: Any = fault  # a dataclass, whose fields tell one case of a fault from another
+    for field in dataclasses.fields(case):
+        told = told.replace(f"`{field.name}`", str(getattr(fault, field.name)))
+    words = [_plain(told)]
     if fault.stage.value == "before up":
         words.append("*Before up.*")
     if fault.layouts != LAYOUTS:

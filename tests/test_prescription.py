@@ -36,7 +36,7 @@ def test_a_root_is_written_with_cause_evidence_and_remedy() -> None:
         "  evidence  wireguard-services: [62:3720] nat PREROUTING -i wg0 -p tcp -m tcp --dport 3306 "
         "-j DNAT --to-destination 10.101.0.77:3306\n"
         "            mariadb: 10.101.0.2, port 3306\n"
-        "  remedy    have WG_FORWARD_PORTS of wireguard-services contain 3306:tcp:10.101.0.2, "
+        "  remedy    see that WG_FORWARD_PORTS of wireguard-services contains 3306:tcp:10.101.0.2, "
         "then: docker compose up -d --force-recreate wireguard-services\n"
         "\n"
     )

@@ -12,7 +12,7 @@ from harness.diagnosis import rules as diagnosis
 from harness.diagnosis.judgement import UNDIAGNOSED
 from harness.diagnosis.rules import BREAKS_A_PATH, Rule, rules
 
-from . import rule_cases, test_rules_paths, test_rules_tunnel, test_rules_way
+from . import rule_cases, test_rules_paths, test_rules_shapes, test_rules_tunnel, test_rules_way
 from .evidence_samples import Sample
 
 # The ids that were published. Ids may be added and are never renamed: people go by them in scripts.
@@ -51,6 +51,7 @@ def test_every_file_of_rules_is_found() -> None:
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.id)
 def test_a_rule_is_the_root_of_some_snapshot_and_not_of_its_neighbour(rule: Rule[object]) -> None:
     """Every rule has a snapshot that makes it the root; the healthy sample and the neighbours never do."""
+    assert test_rules_shapes.MODULES  # which have put their cases there
     modules = (test_rules_tunnel, test_rules_paths, test_rules_way, rule_cases)
     broken = [case for module in modules for case in module.cases.broken]
     assert any(rule.id in case.roots for case in broken), f"no case makes {rule.id} a root"

@@ -40,6 +40,8 @@ harness() { "$PYTHON_IN_VENV" -m harness "$@"; }
 
 set_up() { "$ROOT/tools/setup.sh"; }
 
+set_up_without_engine() { WITHOUT_ENGINE=yes "$ROOT/tools/setup.sh"; }
+
 make_ready() {
   step "$LAYOUT" "preparing images, keys and secrets"
   harness prepare --layout "$LAYOUT"
@@ -178,8 +180,8 @@ main() {
   cd "$ROOT"
   shift || true
   case $what in
-    scenarios | unit | lint | types | up | mutation | catalogue | bench | cleanup) set_up ;;
-    merge | gate | flaky | load_images | save_images) set_up ;;
+    scenarios | up | mutation | bench | cleanup | load_images | save_images) set_up ;;
+    unit | lint | types | catalogue | merge | gate | flaky) set_up_without_engine ;;
     test)
       WITH_BROWSER=yes set_up
       what=everything

@@ -36,6 +36,9 @@ layout_needs_ansible() {
 # Only the tests of the report need one: `make test` asks for it.
 needs_browser() { [[ -n ${WITH_BROWSER:-} ]]; }
 
+# What only reads, such as linters and unit tests, works on machines that have none.
+needs_engine() { [[ -z ${WITHOUT_ENGINE:-} ]]; }
+
 one_at_a_time() {
   if command -v flock >/dev/null; then
     mkdir -p "$ROOT/.harness"
@@ -47,6 +50,8 @@ one_at_a_time() {
   fi
 }
 
+engine_described() { echo "Engine $(engine_version), Compose $(docker compose version --short), "; }
+
 stop_if_missing() {
   if [[ ${#MISSING[@]} -gt 0 ]]; then
     printf 'missing: %s\n' "${MISSING[@]}" >&2
@@ -57,8 +62,10 @@ stop_if_missing() {
 main() {
   cd "$ROOT"
   check_python
-  check_engine
-  check_mmdebstrap
+  if needs_engine; then
+    check_engine
+    check_mmdebstrap
+  fi
   if needs_browser; then check_browser; fi
   stop_if_missing
 
@@ -70,11 +77,11 @@ main() {
     ansible=$!
   fi
   set_up_python
-  set_up_engine
+  if needs_engine; then set_up_engine; fi
   set_up_report_builder
   if needs_browser; then set_up_browser; fi
   [[ -z $ansible ]] || wait "$ansible"
-  step set-up "complete: Engine $(engine_version), Compose $(docker compose version --short), $("$VENV/bin/python" --version)"
+  step set-up "complete: $(if needs_engine; then engine_described; fi)$("$VENV/bin/python" --version)"
 }
 
 main "$@"

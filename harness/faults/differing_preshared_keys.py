@@ -23,7 +23,7 @@ secrets: {{another_preshared_key: {{file: {file}}}}}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DifferingPresharedKeys(Fault):
-    """Services has another preshared key than web, or none (`one_sided`)."""
+    """Services has another preshared key than web, or none at all."""
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 

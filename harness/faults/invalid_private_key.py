@@ -15,7 +15,7 @@ from harness.probes.mariadb import MariaDBQuery
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvalidPrivateKey(Fault):
-    """Of services' private key only the first `kept` characters are there."""
+    """Of services' private key only the first `kept` characters are there, of 44."""
 
     stage: ClassVar[Stage] = Stage.BEFORE_UP
 

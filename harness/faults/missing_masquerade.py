@@ -14,7 +14,7 @@ from harness.probes.mariadb import MariaDBQuery
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingMasquerade(Fault):
-    """MariaDB's MASQUERADE rule is gone, or names the wrong interface (`misplaced`) and so never matches."""
+    """MariaDB's MASQUERADE rule is gone, or names the wrong interface and so never matches."""
 
     misplaced: bool
 

@@ -18,7 +18,7 @@ _NOBODY = 99
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrongEndpoint(Fault):
-    """The endpoint's `part`, its address or its port, is wrong."""
+    """The endpoint's `part` is wrong."""
 
     anywhere: ClassVar[bool] = True
 
