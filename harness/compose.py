@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -79,10 +79,24 @@ class ComposeProject(DockerCompose):
         return loaded
 
     @cached_property
+    def base(self) -> dict[str, Any]:
+        """The configuration, read once: for what nothing changes while a deployment is up."""
+        return self.configuration()
+
+    @cached_property
     def joined(self) -> dict[str, str]:
-        """Whose network namespace a service lives in, for those that have none of their own; read once."""
-        modes = {name: str(each.get("network_mode")) for name, each in self.configuration()["services"].items()}
+        """Whose network namespace a service lives in, for those that have none of their own."""
+        modes = {name: str(each.get("network_mode")) for name, each in self.base["services"].items()}
         return {name: mode.removeprefix("service:") for name, mode in modes.items() if mode.startswith("service:")}
+
+    def repeatable(self, services: Iterable[str]) -> bool:
+        """Whether those services are all that the engine tells of them: compose has put nothing into their containers.
+
+        It does so with secrets and configurations that are no files, and with what is to run after the start.
+        """
+        return all(
+            "file" in definition for service in services for definition in _used(self.base, service).values()
+        ) and not any("post_start" in self.base["services"][service] for service in services)
 
     def with_overlay(self, overlay: Path) -> ComposeProject:
         """The same project with one more compose file laid over it."""
@@ -115,6 +129,19 @@ class ComposeProject(DockerCompose):
         """`docker compose up --detach` with these arguments: all services, and those anew that have to be."""
         argv = ["up", "--detach", "--pull", "never", "--no-build", *arguments]
         self._run_command([*self.compose_command_property, *argv])
+
+
+def is_same(service: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two configurations say the same of a service, and of the secrets and configurations that it uses."""
+    return bool(one["services"][service] == other["services"][service]) and _used(one, service) == _used(other, service)
+
+
+def _used(configuration: Mapping[str, Any], service: str) -> dict[tuple[str, str], Mapping[str, Any]]:
+    return {
+        (kind, each["source"]): configuration[kind][each["source"]]
+        for kind in ("secrets", "configs")
+        for each in configuration["services"][service].get(kind) or ()
+    }
 
 
 def project(

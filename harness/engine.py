@@ -65,6 +65,11 @@ class Listed:
     name: str
     labels: Mapping[str, str]
 
+    @property
+    def one_off(self) -> bool:
+        """Whether `docker compose run` made it, so that it is no service's."""
+        return self.labels.get(_ONE_OFF) == "True"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import compose
+from harness import compose, originals
 from harness.budgets import HANDSHAKE
 from harness.compose import ComposeProject
 from harness.deployment import Deployment
-from harness.errors import CommandError, HarnessError
+from harness.engine import Engine
+from harness.errors import CommandError, DeploymentError, HarnessError
 from harness.nodes import Gateway
+from harness.originals import Original
 from harness.waiting import wait_until
 
 Overlay = Mapping[str, Any] | str
@@ -21,8 +25,34 @@ Overlay = Mapping[str, Any] | str
 _KEEP_DATA = {"mariadb", "redis"}  # and write it when they end
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Host:
+    """Services to be made anew that are on one engine, and those that live in their network namespaces."""
+
+    name: str
+    engine: Engine
+    project: ComposeProject
+    named: tuple[str, ...]
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        return tuple(service for service, owner in self.project.joined.items() if owner in self.named)
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        return tuple(service for service in self.named if service not in self.joined)
+
+    def originals(self) -> dict[str, Original] | None:
+        """What they are now, by service; None where one is not there, or has more in it than the engine tells."""
+        services = {*self.owners, *self.joined}
+        if not self.project.repeatable(services):
+            return None
+        found = originals.read(self.engine, self.project.project, services)
+        return found if found.keys() == services else None
+
+
 def redeploy(deployment: Deployment, undo: ExitStack, overlay: Overlay, *services: str, alone: bool = False) -> None:
-    """Create services anew with a compose overlay laid over the files; the undo creates them as they were.
+    """Create services anew with a compose overlay laid over the files; the undo makes them what they were.
 
     Whatever shares a namespace with them moves along, unless `alone`; the undo always brings it back together. A
     gateway's other end forgets its session with the one that is replaced, so that neither waits to find out.
@@ -32,41 +62,50 @@ def redeploy(deployment: Deployment, undo: ExitStack, overlay: Overlay, *service
     file = _write(deployment, overlay)
     undo.callback(file.unlink, missing_ok=True)
     at_once = not _KEEP_DATA & {deployment.node(service).role for service in services}
-    undo.callback(recreate, deployment, services, at_once=at_once)
+    were = {host.name: host.originals() for host in _hosts(deployment, services)}
+
+    def change(host: _Host) -> None:
+        _change(host, file, were[host.name], alone=alone, at_once=at_once)
+
+    def restore(host: _Host) -> None:
+        if known := were[host.name]:
+            _as_they_were(host, known, at_once=at_once)
+        else:
+            _by_compose(host, at_once=at_once)
+
+    undo.callback(_replace, deployment, services, restore)
     if alone:
-        for project, own in _by_project(deployment, services):
-            project.with_overlay(file).recreate(*own, at_once=at_once)
+        for host in _hosts(deployment, services):
+            change(host)
     else:
-        _replace(deployment, services, file, whole=False, at_once=at_once)
+        _replace(deployment, services, change, whole=False)
 
 
-def recreate(deployment: Deployment, services: Sequence[str], *, at_once: bool = False) -> None:
+def recreate(deployment: Deployment, services: Sequence[str]) -> None:
     """Create services anew as the deployment's own files say, those in their namespaces too.
 
-    `at_once`: those that they replace have nothing to lose, and are given no time to end by themselves. Raises
-    `CommandError` or `WaitTimeoutError` when the new ones do not start.
+    Raises `CommandError` or `WaitTimeoutError` when the new ones do not start.
     """
-    _replace(deployment, services, None, whole=True, at_once=at_once)
+    _replace(deployment, services, _by_compose)
 
 
-def _by_project(deployment: Deployment, services: Sequence[str]) -> Iterator[tuple[ComposeProject, list[str]]]:
+def _hosts(deployment: Deployment, services: Sequence[str]) -> Iterator[_Host]:
     """The services by the host on which they are, in the order in which they are named."""
-    hosts = list(dict.fromkeys(deployment.host(service).name for service in services))
-    for host in hosts:
-        own = [service for service in services if deployment.host(service).name == host]
-        yield deployment.project(own[0]), own
+    for name in dict.fromkeys(deployment.host(service).name for service in services):
+        own = tuple(service for service in services if deployment.host(service).name == name)
+        engine, project = deployment.host(own[0]).engine, deployment.project(own[0])
+        yield _Host(name=name, engine=engine, project=project, named=own)
 
 
 def _replace(
-    deployment: Deployment, services: Sequence[str], overlay: Path | None, *, whole: bool, at_once: bool
+    deployment: Deployment, services: Sequence[str], make: Callable[[_Host], None], *, whole: bool = True
 ) -> None:
+    """Make services anew; `whole`: what is made works."""
     initiator, responder = deployment.gateways
     if initiator.service in services and responder.service not in services:
         _forget_session(responder)
-    for project, own in _by_project(deployment, services):
-        _recreate(
-            project.with_overlay(overlay) if overlay else project, project.joined, own, whole=whole, at_once=at_once
-        )
+    for host in _hosts(deployment, services):
+        make(host)
     if responder.service in services and initiator.service not in services:
         # A handshake that finds nobody is repeated only after 5 s: first the one who is to answer it.
         wait_until(
@@ -90,18 +129,45 @@ def shake_hands_after_absence(deployment: Deployment) -> None:
     web.renew_peer()
 
 
-def _recreate(
-    project: ComposeProject, owners_of: Mapping[str, str], services: Sequence[str], *, whole: bool, at_once: bool
-) -> None:
-    """Create services anew, and then whatever lives in their network namespaces.
+def _by_compose(host: _Host, *, at_once: bool = False) -> None:
+    """As the files say.
 
     Not in one go: compose would start the second only when the first is healthy, which one that is broken on
-    purpose never is. Nor can anything join the namespace of one that has ended.
+    purpose never is.
     """
-    project.recreate(*(name for name in services if owners_of.get(name) not in services), at_once=at_once)
-    if joined := [name for name, owner in owners_of.items() if owner in services]:
-        with contextlib.nullcontext() if whole else contextlib.suppress(CommandError):
-            project.recreate(*joined, at_once=at_once)
+    for group in filter(None, (host.owners, host.joined)):
+        host.project.recreate(*group, at_once=at_once)
+
+
+def _change(host: _Host, overlay: Path, were: dict[str, Original] | None, *, alone: bool, at_once: bool) -> None:
+    """As the files and the overlay say; what that leaves alone is repeated in the namespaces of what it changes."""
+    changed = host.project.with_overlay(overlay)
+    if alone or not host.joined:
+        changed.recreate(*host.named, at_once=at_once)
+        return
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="overlay") as pool:
+        said = pool.submit(changed.configuration)
+        changed.recreate(*host.owners, at_once=at_once)
+    with contextlib.suppress(CommandError, DeploymentError):  # nothing can join the namespace of one that has ended
+        if were and all(compose.is_same(service, host.project.base, said.result()) for service in host.joined):
+            originals.remove(host.engine, host.project.project, host.joined, at_once=at_once)
+            _make(host, host.joined, were)
+        else:
+            changed.recreate(*host.joined, at_once=at_once)
+
+
+def _as_they_were(host: _Host, were: Mapping[str, Original], *, at_once: bool) -> None:
+    originals.remove(host.engine, host.project.project, (*host.owners, *host.joined), at_once=at_once)
+    _make(host, host.owners, were)
+    _make(host, host.joined, were)
+
+
+def _make(host: _Host, services: Sequence[str], were: Mapping[str, Original]) -> None:
+    """Make services what they were, each in the namespace of its owner as that is now."""
+    owner_of = {service: host.project.joined[service] for service in services if service in host.project.joined}
+    now = originals.read(host.engine, host.project.project, set(owner_of.values()))
+    moved = {were[service].joins: now[owner].id for service, owner in owner_of.items() if owner in now}
+    originals.make(host.engine, [were[service] for service in services], moved)
 
 
 def _forget_session(gateway: Gateway) -> None:

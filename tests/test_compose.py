@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -178,3 +179,41 @@ def test_the_docker_command_is_told_the_project(plan: AddressPlan, tmp_path: Pat
     argv = compose.project(plan, tmp_path).compose_command_property
     assert argv[argv.index("--project-name") + 1] == "wireguard-dev"
     assert Path(argv[0]).name == Path(shutil.which("docker") or "docker").name
+
+
+SECRET = {"source": "password", "target": "/run/secrets/password"}
+
+
+def configured(**service: Any) -> dict[str, Any]:
+    """A configuration, as `docker compose config` prints it, of one service that has a secret."""
+    web = {"image": "app:1", "secrets": [SECRET], **service}
+    return {"services": {"web": web}, "secrets": {"password": {"file": "/secrets/password"}}}
+
+
+def test_a_service_is_the_same_with_the_same_secrets() -> None:
+    """Neither another setting nor another file of a secret that it uses goes unnoticed; one of others' does."""
+    one = configured()
+    assert compose.is_same("web", one, configured())
+    assert not compose.is_same("web", one, configured(image="app:2"))
+    assert not compose.is_same("web", one, one | {"secrets": {"password": {"file": "/elsewhere"}}})
+    assert compose.is_same("web", one, one | {"secrets": one["secrets"] | {"other": {"file": "/other"}}})
+
+
+@pytest.mark.parametrize(
+    ("configuration", "repeatable"),
+    [
+        (configured(), True),
+        (configured(secrets=None), True),
+        (configured() | {"secrets": {"password": {"environment": "PASSWORD"}}}, False),
+        (configured(configs=[{"source": "page"}]) | {"configs": {"page": {"content": "text"}}}, False),
+        (configured(post_start=[{"command": ["touch", "started"]}]), False),
+    ],
+    ids=["files", "none", "secret of the environment", "configuration of text", "hook"],
+)
+def test_what_compose_puts_into_a_container_the_engine_does_not_tell(
+    configuration: dict[str, Any], plan: AddressPlan, tmp_path: Path, *, repeatable: bool
+) -> None:
+    """Such a container is made anew by compose; one of which the engine tells all needs no compose."""
+    project = compose.project(plan, tmp_path)
+    project.__dict__["base"] = configuration
+    assert project.repeatable(["web"]) is repeatable

@@ -75,7 +75,8 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} has no DNAT rule that takes port {port} from the tunnel to its backend: {why}",
-        remedy="see that WG_FORWARD_PORTS of {node} contains {entry}, then: docker compose up -d --force-recreate {node}",
+        remedy="see that WG_FORWARD_PORTS of {node} contains {entry}, then: "
+        "docker compose up -d --force-recreate {node}",
         consequence_of=STOPS_A_CONTAINER,
     ),
 )

@@ -1,0 +1,86 @@
+"""What is read of a container is what it can be created with again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.originals import Original
+
+ID = "4f2a" * 16
+OWNER = "9c1b" * 16
+
+
+def inspected(mode: str = "site_default", **changes: Any) -> dict[str, Any]:
+    """What the engine says of a container, as far as it matters."""
+    attributes: dict[str, Any] = {
+        "Id": ID,
+        "Name": "/web",
+        "Config": {
+            "Hostname": ID[:12],
+            "Image": "app:1",
+            "Env": ["A=1"],
+            "ExposedPorts": {"8000/tcp": {}},
+            "Labels": {"com.docker.compose.service": "web"},
+        },
+        "HostConfig": {"NetworkMode": mode, "IpcMode": "private", "PidMode": "", "Binds": None, "Mounts": None},
+        "Mounts": [],
+        "NetworkSettings": {
+            "Networks": {
+                "site_default": {
+                    "IPAMConfig": {"IPv4Address": "10.101.0.5"},
+                    "Aliases": ["web", ID[:12]],
+                    "Links": None,
+                    "IPAddress": "10.101.0.5",
+                    "EndpointID": "e",
+                }
+            }
+        },
+    }
+    return attributes | changes
+
+
+def test_what_the_engine_made_up_is_left_out() -> None:
+    """Its name and alias by its own id, and what came of an endpoint, belong to the old container alone."""
+    original = Original.of(inspected())
+    assert (original.name, original.service) == ("web", "web")
+    assert "Hostname" not in original.body
+    assert original.body["Env"] == ["A=1"]
+    assert original.body["NetworkingConfig"] == {
+        "EndpointsConfig": {"site_default": {"IPAMConfig": {"IPv4Address": "10.101.0.5"}, "Aliases": ["web"]}}
+    }
+
+
+def test_a_name_that_was_given_stays() -> None:
+    """A hostname of somebody's choice is part of how the container was created."""
+    attributes = inspected()
+    attributes["Config"]["Hostname"] = "shop"
+    assert Original.of(attributes).body["Hostname"] == "shop"
+
+
+def test_one_in_anothers_namespace_names_no_port_and_no_host() -> None:
+    """The engine refuses both for such a container, though it reports the image's ports and its owner's name."""
+    attributes = inspected(f"container:{OWNER}", NetworkSettings={"Networks": {}})
+    attributes["Config"]["Hostname"] = "owner"
+    body = Original.of(attributes).body
+    assert "Hostname" not in body
+    assert "ExposedPorts" not in body
+
+
+@pytest.mark.parametrize(
+    ("host", "kept"),
+    [
+        ({"Mounts": None, "Binds": None}, True),
+        ({"Mounts": [{"Type": "volume", "Source": "data", "Target": "/data"}], "Binds": None}, False),
+        ({"Mounts": None, "Binds": ["data:/data:rw"]}, False),
+    ],
+    ids=["anonymous", "mounted", "bound"],
+)
+def test_a_volume_that_only_the_image_asks_for_is_taken_along(host: dict[str, Any], *, kept: bool) -> None:
+    """What is in it would be lost; one that the container was created with is named by that already."""
+    attributes = inspected(Mounts=[{"Type": "volume", "Name": "data", "Destination": "/data"}])
+    attributes["HostConfig"] |= host
+    taken = {"Type": "volume", "Source": "data", "Target": "/data"}
+    mounts = Original.of(attributes).body["HostConfig"]["Mounts"]
+    assert mounts == [*(host["Mounts"] or ()), *([taken] if kept else [])]
