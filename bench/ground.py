@@ -54,7 +54,7 @@ class Ground:
         `overlay` makes one more compose file, as text, from the configuration.
         """
         lifecycle.sweep(self.engine, say=quiet)
-        run = Run.start(self.plan.index)
+        run = Run.start(self.plan.index, layout=self.plan.layout)
         try:
             layouts.prepare_run(self.engine, run)
             configuration = compose.project(self.plan, run.state).configuration()

@@ -291,7 +291,7 @@ class ProdPlan(AddressPlan):
 
     @property
     def host_ports(self) -> tuple[int, ...]:
-        """None: what is published of the servers takes ports that are free."""
+        """None that have to be free: what is published of the servers takes those of a range that are."""
         return ()
 
     @property

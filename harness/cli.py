@@ -180,7 +180,7 @@ def _down(options: argparse.Namespace) -> int:
     if run is None:
         say(f"{plan.project}: nothing is up")
         return 0
-    if not leases.is_kept(engine, run) and run.owner.liveness() is not Liveness.DEAD:
+    if run.layout != plan.layout or (not leases.is_kept(engine, run) and run.owner.liveness() is not Liveness.DEAD):
         raise HeldError(leases.describe_holder(engine, plan.index))  # what was not left up is at work
     lifecycle.remove(engine, run, say=say, graceful=False)  # what a process could still save goes with its volume
     return 0
@@ -189,8 +189,9 @@ def _down(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     engine, plan = Engine.connect(), _plan(options)
     run = leases.holder(engine, plan.index)
-    if run is None:
-        sys.stdout.write(f"{plan.project}: nothing is up\n")
+    if run is None or run.layout != plan.layout:
+        other = f"; {leases.describe_holder(engine, plan.index)}" if run else ""
+        sys.stdout.write(f"{plan.project}: nothing is up{other}\n")
         return EXIT_FAILED
     deployment = layouts.view(engine, plan, run)
     sys.stdout.write("\n".join(_status_lines(deployment)) + "\n")

@@ -259,9 +259,10 @@ class Experiment:
         try:
             with self._step(title):
                 yield undo
-        except Exception:
-            self.chronicle.mark(Moment.FAILURE)
-            self._on_failure()  # while what failed is still there to be seen
+        except BaseException as error:  # pytest's own failures, such as a test that took too long, are no `Exception`
+            if not isinstance(error, KeyboardInterrupt | SystemExit):
+                self.chronicle.mark(Moment.FAILURE)
+                self._on_failure()  # while what failed is still there to be seen
             raise
         finally:
             with held_back(say):
@@ -277,7 +278,7 @@ class Experiment:
             self.prove_health(f"after: {title}")
             self._recovery = time.monotonic() - began
             self.chronicle.mark(Moment.RECOVERY)
-        except Exception as error:
+        except BaseException as error:
             self._mark_broken(f"{title} could not be undone: {error}")
             raise
 

@@ -11,6 +11,8 @@ from types import FrameType
 Say = Callable[[str], None]
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HELD = (*_ENDING, signal.SIGALRM)
+"""What is held back: SIGALRM too, by which pytest-timeout ends a test."""
 _CLEANING = "still cleaning up; a few seconds more"
 
 
@@ -46,11 +48,11 @@ def held_back(say: Say) -> Iterator[None]:
         pressed.append(number)
         say(_CLEANING)
 
-    previous = {number: signal.signal(number, note) for number in _ENDING}
+    previous = {number: signal.signal(number, note) for number in _HELD}
     try:
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
         if pressed:
-            signal.raise_signal(pressed[0])
+            signal.raise_signal(next((number for number in pressed if number in _ENDING), pressed[0]))

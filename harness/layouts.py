@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import compose, credentials, foreign_bringup, images, keys, leases, makeup, orphans, shipping, stock
+from harness import (
+    compose,
+    credentials,
+    foreign_bringup,
+    images,
+    keys,
+    leases,
+    makeup,
+    orphans,
+    places,
+    shipping,
+    stock,
+)
 from harness.addresses import AddressPlan, ProdPlan
 from harness.bringup import Starter
 from harness.deployment import Deployment, on_one_engine
@@ -88,6 +101,15 @@ def _on_one_engine(  # noqa: PLR0913, PLR0917 (what a deployment is made of)
     starter = Starter(engine, definitions, f"{LABEL}={run.id}", pages, timeline)
     starter.run(project.create, lambda line: say(f"{plan.project}: {line}"))
     return on_one_engine(engine, plan, run, project, secrets)
+
+
+def every_secret() -> set[str]:
+    """The secrets of every run that has a folder of state here, those of killed ones too: who made them cannot tell."""
+    found: set[str] = set()
+    for folder in places.STATE.glob("*"):
+        with contextlib.suppress(HarnessError):  # a run that has none, or is just being removed
+            found.update(credentials.read(compose.secrets_directory(folder)).secrets())
+    return found
 
 
 def begin(engine: Engine, run: Run) -> None:

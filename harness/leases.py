@@ -67,9 +67,10 @@ def describe_holder(engine: Engine, plan: int) -> str:
     if run is None:
         return f"address plan {plan} is held by container {lease_name(plan)}, whose labels are not the harness's"
     if is_kept(engine, run):
+        make, pytest = (f" LAYOUT={run.layout}", f" --layout {run.layout}") if run.layout != "dev" else ("", "")
         return (
-            f"address plan {plan} is held by a deployment kept on purpose, up since {run.since} ({run.state}): "
-            "`make down` removes it, `pytest scenarios/ --reuse` tests it"
+            f"address plan {plan} is held by a deployment of {run.layout} kept on purpose, up since {run.since} "
+            f"({run.state}): `make down{make}` removes it, `pytest scenarios/{pytest} --reuse` tests it"
         )
     state = run.owner.liveness()
     advice = "wait for it to end" if state is Liveness.ALIVE else "`python -m harness sweep --force` removes it"

@@ -79,7 +79,7 @@ def bring_up(
     """
     took = Deadline(0)
     timeline = timeline or Timeline()
-    run = Run.start(plan.index)
+    run = Run.start(plan.index, layout=plan.layout)
     files = layouts.files(plan, run)
     with (
         timeline.phase("sweep, checks and configuration"),
@@ -109,13 +109,13 @@ def attach(engine: Engine, plan: AddressPlan, *, say: Say) -> Deployment | None:
     """The kept deployment of a plan, when it is up, healthy, and made of what the files say now; else None.
 
     Where some of its services are not what the files and images say now, these are created anew first.
-    Raises `HeldError` when the plan is held by a run that is not a kept deployment.
+    Raises `HeldError` when the plan is held by a run that is not a kept deployment of this layout.
     """
     run = leases.holder(engine, plan.index)
     if run is None:
         say(f"{plan.project}: nothing is up that could be used again")
         return None
-    if not leases.is_kept(engine, run):
+    if not is_kept(engine, plan):
         if run.owner.liveness() is Liveness.DEAD:
             return None
         raise HeldError(leases.describe_holder(engine, plan.index))
@@ -213,9 +213,9 @@ def forget(run: Run) -> None:
 
 
 def is_kept(engine: Engine, plan: AddressPlan) -> bool:
-    """Whether a deployment that was kept on purpose holds the plan."""
+    """Whether a deployment of that layout that was kept on purpose holds the plan."""
     held = leases.holder(engine, plan.index)
-    return held is not None and leases.is_kept(engine, held)
+    return held is not None and held.layout == plan.layout and leases.is_kept(engine, held)
 
 
 def remove_own(engine: Engine, *, say: Say) -> None:

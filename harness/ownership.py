@@ -20,6 +20,7 @@ OWNER = "wireguard-harness.owner"
 STATE = "wireguard-harness.state"
 SINCE = "wireguard-harness.since"
 PLAN = "wireguard-harness.plan"
+LAYOUT = "wireguard-harness.layout"
 
 
 class Liveness(enum.Enum):
@@ -101,14 +102,22 @@ class Run:
     since: str
     plan: int
     state: Path
+    layout: str = "dev"
 
     @classmethod
-    def start(cls, plan: int, root: Path = places.STATE) -> Run:
+    def start(cls, plan: int, root: Path = places.STATE, *, layout: str = "dev") -> Run:
         """A run that begins now in this process, its state in a directory of its own under `root`."""
         owner = Owner.current()
         now = datetime.now(tz=UTC)
         identity = f"{now:%Y%m%d-%H%M%S}-{owner.pid}-{plan}"
-        return cls(id=identity, owner=owner, since=now.isoformat(timespec="seconds"), plan=plan, state=root / identity)
+        return cls(
+            id=identity,
+            owner=owner,
+            since=now.isoformat(timespec="seconds"),
+            plan=plan,
+            state=root / identity,
+            layout=layout,
+        )
 
     def labels(self) -> dict[str, str]:
         """What every container, network and volume of the run bears."""
@@ -117,6 +126,7 @@ class Run:
             OWNER: str(self.owner),
             SINCE: self.since,
             PLAN: str(self.plan),
+            LAYOUT: self.layout,
             STATE: str(self.state),
         }
 
@@ -132,6 +142,7 @@ class Run:
             since=labels.get(SINCE, ""),
             plan=int(labels[PLAN]),
             state=Path(labels.get(STATE, "")),
+            layout=labels.get(LAYOUT, "dev"),
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ ENGINE_PORT = 2376  # Docker's own for its API with TLS
 _BOOTED = Budget(seconds=60, poll=0.1, reason="an engine on an empty disk is there after 2 s, on a loaded machine 10 s")
 _SHUT_DOWN = 30  # seconds; the engine gives each container 5 s to stop, all at once
 _TLS = "/etc/docker/tls"
+_PORTS, _PORTS_OF_A_PLAN = 20000, 40  # a deployment takes 14 or so; Linux gives away 32768 and up (ip(7))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +196,7 @@ def boot(
     """
     wanted = list(specifications)
     authority = Authority()
-    free = iter(_free_ports(sum(len(each.inside) for each in wanted)))
+    free = iter(free_ports(plan, sum(len(each.inside) for each in wanted)))
     ports = [{f"{port}/tcp": ("127.0.0.1", next(free)) for port in each.inside} for each in wanted]
     with ThreadPoolExecutor(max_workers=len(wanted), thread_name_prefix="boot") as pool:
         return list(pool.map(lambda each, own: _boot(engine, plan, run, authority, each, own, stock), wanted, ports))
@@ -271,13 +272,27 @@ def _write_ssh_key(state: Path) -> None:
     keys.write_file(state / "ssh" / "authorized_keys", public.decode(), mode=0o600)
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody holds now.
+def free_ports(plan: ProdPlan, count: int) -> list[int]:
+    """Ports of the loopback that nobody holds, of those that are this plan's alone.
 
-    They are chosen here and not by the engine, which would choose others whenever a server is started again.
+    They are chosen here and not by the engine, which would choose others whenever a server is started again; and of no
+    range from which anybody is given one unasked, since some time passes until they are taken. Raises `BringUpError`.
     """
-    with ExitStack() as held:
-        sockets = [held.enter_context(closing(socket.socket())) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+    first = _PORTS + _PORTS_OF_A_PLAN * plan.index
+    free = [port for port in range(first, first + _PORTS_OF_A_PLAN) if _is_free(port)]
+    if len(free) < count:
+        message = (
+            f"{plan.project} needs {count} ports of 127.0.0.1 from {first} to {first + _PORTS_OF_A_PLAN - 1}, of which "
+            f"{len(free)} are free: `ss -ltnp` shows who has the others, and --plan N takes another range"
+        )
+        raise BringUpError(message)
+    return free[:count]
+
+
+def _is_free(port: int) -> bool:
+    with closing(socket.socket()) as tried:
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

@@ -34,7 +34,7 @@ def prepare(deployment: Deployment, undo: ExitStack, edit: Callable[[str], str] 
     Raises `HeldError` when somebody holds the plan.
     """
     engine, plan = deployment.engine, spare_plan(deployment)
-    run = Run.start(plan.index)
+    run = Run.start(plan.index, layout=plan.layout)
     undo.callback(lifecycle.remove, engine, run, say=say, graceful=False)
     values = layouts.prepare_run(engine, run)
     shipment = shipping.of_secrets(engine, run)

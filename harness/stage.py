@@ -87,6 +87,7 @@ class Stage:
             self.close(graceful=False)
         if self._deployment is None:
             started = time.monotonic()
+            self.secrets.update(layouts.every_secret())  # before those of a worker that was killed are swept
             try:
                 self._deployment = self._bring_up(self.engines.current())
             except HarnessError as error:

@@ -33,7 +33,12 @@ class Bench:
         self.sample = Sample()
         self.trials: list[Trial] = []
         self.experiment = Experiment(
-            cast("Any", self), self.step, self.broken.append, on_trial=self.trials.append, patience=IMPATIENT
+            cast("Any", self),
+            self.step,
+            self.broken.append,
+            on_trial=self.trials.append,
+            on_failure=lambda: self.steps.append("looked"),
+            patience=IMPATIENT,
         )
 
     @contextlib.contextmanager
@@ -80,6 +85,36 @@ def test_a_failing_scenario_is_undone_too(bench: Bench) -> None:
     assert bench.broken == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGALRM], ids=["pressed", "out of time"])
+def test_mending_is_not_interrupted(bench: Bench, number: signal.Signals) -> None:
+    """What comes while it mends, such as the end of a test's time, acts once all is mended: nothing is broken."""
+
+    def late(_number: int, _frame: object) -> None:
+        raise TimeoutError("over")
+
+    before = signal.signal(number, late)
+    try:
+        with pytest.raises(TimeoutError, match="over"), bench.experiment.disturbance("cut") as undo:  # noqa: PT012 (what is in the block is disturbed)
+            undo.callback(bench.steps.append, "mended")
+            undo.callback(os.kill, os.getpid(), number)
+    finally:
+        signal.signal(number, before)
+    assert bench.steps[-2:] == ["mended", "health, after: cut"]
+    assert bench.broken == []
+
+
+@pytest.mark.parametrize(
+    ("error", "looked"), [(AssertionError, True), (pytest.fail.Exception, True), (KeyboardInterrupt, False)]
+)
+def test_what_failed_is_looked_at_while_it_is_there(bench: Bench, error: type[BaseException], *, looked: bool) -> None:
+    """Also a test that took too long, which pytest ends by an exception of its own; not where somebody ends it."""
+    with pytest.raises(error), bench.experiment.disturbance("cut") as undo:  # noqa: PT012 (what is in the block is disturbed)
+        undo.callback(bench.steps.append, "mended")
+        raise error("over")
+    mended = bench.steps.index("mended")
+    assert ("looked" in bench.steps[:mended]) is looked
+
+
 def test_ctrl_c_is_undone_too(bench: Bench) -> None:
     """Ctrl-C in a scenario undoes what it did; pressing it again while mending does not stop the mending."""
     with pytest.raises(KeyboardInterrupt), bench.experiment.disturbance("cut") as undo:  # noqa: PT012 (what is in the block is disturbed)
@@ -90,8 +125,12 @@ def test_ctrl_c_is_undone_too(bench: Bench) -> None:
     assert bench.broken == []
 
 
-@pytest.mark.parametrize("error", [DeploymentError("gone"), RuntimeError("the engine refused")], ids=["own", "foreign"])
-def test_an_undo_that_fails_marks_the_deployment_broken(bench: Bench, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [DeploymentError("gone"), RuntimeError("the engine refused"), pytest.fail.Exception("Timeout >300.0s")],
+    ids=["own", "foreign", "pytest's"],
+)
+def test_an_undo_that_fails_marks_the_deployment_broken(bench: Bench, error: BaseException) -> None:
     """Whatever kind of error an undo meets, nobody works on that deployment again, and the other undos still run."""
 
     def fail() -> None:

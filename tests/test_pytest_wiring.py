@@ -164,11 +164,13 @@ def test_help_shows_the_options_in_a_group_of_their_own(clone: Path) -> None:
         (("--engines", "tcp://web:2376"), "only SSH reaches; give it as ssh://USER@HOST"),
         (("--engines", "ssh://root@web", "--keep"), "--keep does not go with --engines"),
         (("--engines", "ssh://root@web", "--layout", "dev,prod"), "--engines does not go with the prod layout"),
+        (("--layout", "dev,prod", "--keep"), "--keep is about one deployment"),
+        (("--layout", "dev,prod", "--plan", "0"), "--plan is about one deployment"),
     ],
-    ids=["none", "no context", "unknown scheme", "twice", "no SSH", "kept", "prod"],
+    ids=["none", "no context", "unknown scheme", "twice", "no SSH", "kept", "prod", "two layouts kept", "one plan"],
 )
-def test_engines_that_cannot_be_used_are_wrong_usage(clone: Path, words: tuple[str, ...], said: str) -> None:
-    """What is wrong with them is one sentence, before anything is started."""
+def test_what_cannot_be_had_is_wrong_usage(clone: Path, words: tuple[str, ...], said: str) -> None:
+    """Engines that cannot be used, and options that contradict each other: one sentence, before anything is started."""
     result = pytest_in(clone, "scenarios/", *words)
     assert result.exit_status == pytest.ExitCode.USAGE_ERROR, result
     assert said in result.stderr

@@ -97,6 +97,15 @@ def _engines(words: str) -> tuple[str, ...]:
         raise ArgumentTypeError(str(error)) from error
 
 
+def check_layouts(config: pytest.Config) -> None:
+    """What is about one deployment, where each layout has its own."""
+    given = {"--plan": config.getoption("--plan") is not None}
+    given |= {option: config.getoption(option) for option in ("--keep", "--reuse")}
+    for option, is_given in given.items():
+        if is_given and len(config.getoption("--layout")) > 1:
+            raise pytest.UsageError(f"{option} is about one deployment: give one --layout at a time")
+
+
 def check_yours(config: pytest.Config) -> None:
     """What can be said of somebody's own deployment only where there is one, and what cannot be had with it."""
     if not config.getoption("--compose"):

@@ -9,7 +9,18 @@ import pytest
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import applicability, capacity, interrupts, lifecycle, orphans, performance, reporting, residue, summary
+from harness import (
+    applicability,
+    capacity,
+    interrupts,
+    layouts,
+    lifecycle,
+    orphans,
+    performance,
+    reporting,
+    residue,
+    summary,
+)
 from harness.engine import Engine
 from harness.errors import EXIT_PREREQUISITE, HarnessError, PrerequisiteError
 from harness.plugin.invocation import (
@@ -24,7 +35,7 @@ from harness.plugin.invocation import (
     say,
     worker,
 )
-from harness.plugin.options import check_yours, engines_of, fault_of, plans_of
+from harness.plugin.options import check_layouts, check_yours, engines_of, fault_of, plans_of
 from harness.score import page as scorepage
 from harness.score import record as scoring
 from harness.stage import Stage
@@ -35,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse what does not go together, before anything is started, and begin the folder of results."""
     interrupts.as_keyboard_interrupt(lambda line: say(config, line))
     orphans.mark_children()
+    check_layouts(config)
     check_yours(config)
     config.stash[LEFT_OUT] = []
     engines = engines_of(config)
@@ -132,6 +144,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Whatever way the session ended, nothing that it started and did not keep stays, and no report shows a secret."""
     stages = config.stash.get(STAGES, {}).values()
     secrets = {secret for stage in stages for secret in stage.secrets}
+    if not worker(config):  # a worker that was killed has taken out none
+        secrets |= layouts.every_secret()
     if secrets and config.option.allure_report_dir:  # all layouts' results are in one folder: it is read once
         reporting.remove_secrets(Path(config.option.allure_report_dir), secrets)
     for stage in stages:

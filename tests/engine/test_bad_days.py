@@ -335,6 +335,18 @@ class TestKept:
         assert things(engine, plan) == before
 
     @pytest.mark.usefixtures("raced")
+    @pytest.mark.parametrize("command", ["down", "up", "status"])
+    def test_a_command_for_the_other_layout_leaves_it_alone(
+        self, engine: Engine, plan: AddressPlan, command: str
+    ) -> None:
+        """Both layouts have plan 0: what is about prod's neither removes nor shows dev's, and says what is up."""
+        before = all_running(engine, plan)
+        told = finish([*harness(command, plan), "--layout", "prod"])
+        assert told.exit_status == (EXIT_FAILED if command == "status" else EXIT_PREREQUISITE), told
+        assert "held by a deployment of dev kept on purpose" in told.stdout + told.stderr, told
+        assert things(engine, plan) == before
+
+    @pytest.mark.usefixtures("raced")
     def test_down_removes_it(self, engine: Engine, plan: AddressPlan) -> None:
         """`down` takes all of it away, its secrets too; a second one has nothing to do and says so."""
         all_running(engine, plan)

@@ -84,6 +84,18 @@ def test_looks(deployment):
 )
 """The same without an experiment, which wants to reach what the deployment publishes."""
 
+TELLING = LOOKING.replace(
+    "def test_looks",
+    """def test_tells(deployment):
+    secrets = deployment.credentials.secrets()
+    (FOLDER / "secrets").write_text(" ".join(secrets), encoding="ascii")
+    assert " ".join(secrets) == "something else"
+
+
+def test_looks""",
+)
+"""One that fails before, and shows every secret of its deployment."""
+
 
 @pytest.fixture
 def plan(stage: Stage) -> AddressPlan:
@@ -184,13 +196,17 @@ def in_a_scenario(_engine: Engine, _plan: AddressPlan, folder: Path) -> bool:
 
 
 def test_a_killed_worker_is_cleared_away(engine: Engine, plan: AddressPlan, tmp_path: Path) -> None:
-    """`kill -9` of a worker: its test counts as failed, and at the end of the session its deployment is gone."""
-    argv = [*pytest_on(written(tmp_path, where="scenario"), plan), "-n", "1"]
-    with started(argv, tmp_path) as run:
+    """`kill -9` of a worker: its test counts as failed, its deployment goes, and its secrets from what it wrote."""
+    results = tmp_path / "results"
+    file = written(tmp_path, where="scenario", text=TELLING)
+    with started([*pytest_on(file, plan), "-n", "1", "--alluredir", str(results)], tmp_path) as run:
         reach(run, in_a_scenario, engine, plan, tmp_path)
+        secrets = (tmp_path / "secrets").read_text(encoding="ascii").split()
+        assert all(shown(secret, results) for secret in secrets)
         (worker,) = workers(run)
         os.kill(worker, signal.SIGKILL)
         ended = run.wait(timeout=COMMAND_TIMEOUT)
+    assert [secret for secret in secrets if shown(secret, results)] == []
     assert ended.exit_status == pytest.ExitCode.TESTS_FAILED, ended
     assert "crashed" in ended.stdout, ended
     assert "left behind: " not in ended.stdout, ended
@@ -370,6 +386,11 @@ def written(folder: Path, *, where: str, tests: int = 1, text: str = RUN) -> Pat
     file = folder / "test_run.py"
     file.write_text(text.format(where=where, folder=str(folder), tests=tests), encoding="utf-8")
     return file
+
+
+def shown(text: str, results: Path) -> bool:
+    """Whether a file of the results has it."""
+    return any(text.encode() in file.read_bytes() for file in results.iterdir())
 
 
 def workers(run: Background) -> list[int]:
