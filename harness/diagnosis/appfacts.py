@@ -19,8 +19,8 @@ T = TypeVar("T")
 class Reach:
     """How far an application came with one backend: the steps `reached`, and the one that `failed`, if any.
 
-    `code` is MariaDB's error number, `kind` the client library's name for the error; `read_only` is why the
-    backend takes no writes, in its own words, empty where it does.
+    `address` is what the name `host` was resolved to. `code` is MariaDB's error number, `kind` the client library's
+    name for the error; `read_only` is why the backend takes no writes, in its own words, empty where it does.
     """
 
     reached: tuple[str, ...]
@@ -31,6 +31,7 @@ class Reach:
     kind: str
     said: str
     host: str | None
+    address: str | None
     port: int | None
     setting: str | None
     grants: tuple[str, ...]
@@ -86,6 +87,7 @@ def _reach(entry: Mapping[str, Any]) -> Reach:
         kind=str(entry.get("kind", "")),
         said=str(entry.get("said", "")),
         host=entry.get("host"),
+        address=entry.get("address"),
         port=entry.get("port"),
         setting=entry.get("setting"),
         grants=tuple(map(str, entry.get("grants", ()))),

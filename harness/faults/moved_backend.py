@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness import disruptions
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
@@ -33,6 +34,7 @@ class MovedBackend(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create MariaDB anew without its fixed address; its data stay in their volume."""
         redeploy(deployment, undo, _NO_FIXED_ADDRESS, "mariadb")
+        disruptions.settle(deployment.mariadb)
 
 
 CASES: tuple[Fault, ...] = (MovedBackend(),)

@@ -147,6 +147,24 @@ def a_firewall_refuses_what_is_for_redis(sample: Sample) -> None:
         sample.fail(app, "broker", "connect", **REFUSED)
 
 
+@broken("backend-filtered")
+def a_firewall_swallows_what_is_for_redis_by_its_name(sample: Sample) -> None:
+    for app in (SERVICES, CELERY):
+        sample.tell(app, CELERY_BROKER_URL="redis://redis:6379/0")
+        sample.fail(
+            app,
+            "broker",
+            "connect",
+            host="redis",
+            address="10.101.0.4",
+            errno=None,
+            code=None,
+            timed_out=True,
+            said="timed out",
+        )
+    sample.fail(WEB, "broker", "connect", errno=None, code=None, timed_out=True, said="timed out")
+
+
 @broken("backend-read-only")
 def mariadb_takes_no_writes(sample: Sample) -> None:
     for app in APPS:

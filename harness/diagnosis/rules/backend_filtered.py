@@ -41,7 +41,7 @@ def _is_kept_out(path: Path, backend: NodeFacts) -> bool:
     reach = path.reach
     if reach.failed != "connect" or not (reach.timed_out or reach.errno == errno.ECONNREFUSED):
         return False
-    dialled = [each for each in backend.container.addresses if str(each) == path.host]
+    dialled = [each for each in backend.container.addresses if str(each) in (path.host, reach.address)]
     serving = [each for each in backend.listeners if each.port == path.port]
     return any(each.serves(address) for each in serving for address in dialled)
 
