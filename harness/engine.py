@@ -21,6 +21,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from docker.tls import TLSConfig
 from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 
 from harness import witness
 from harness.errors import CommandError, DeploymentError, EngineUnavailableError, HarnessError
@@ -292,7 +293,7 @@ class Engine:
             created = api.exec_create(container, list(argv), user=user, environment=dict(environment or {}))
             stdout, stderr = self._start(created["Id"])
             status = api.exec_inspect(created["Id"])["ExitCode"]
-        except (APIError, RequestException) as error:
+        except (APIError, RequestException, HTTPError) as error:  # the last where the engine falls silent in the middle
             message = f"cannot run {' '.join(argv)} in {container}: {_reason(error)}"
             raise CommandError(message) from error
         result = CommandResult(

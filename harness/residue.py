@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
 
 from docker.errors import DockerException
 from requests.exceptions import RequestException
@@ -26,12 +27,13 @@ from harness.waiting import wait_until_or_last
 
 Say = Callable[[str], None]
 
-_OURS = tuple(IPv4Network(text) for text in ("10.99.0.0/16", "10.101.0.0/16", "172.20.0.0/14"))
-"""Where the subnets of all address plans lie, and those of the workbench."""
+_OURS = tuple(IPv4Network(text) for text in ("10.99.0.0/16", "10.100.0.0/24", "10.101.0.0/16", "172.20.0.0/14"))
+"""Where the subnets of all address plans lie, those of the workbench, and what a fault puts on the tunnel's subnet."""
 _SUBNET = 24  # the length of their prefixes: a network of whole /16 is somebody else's
 
 _BRIDGE = re.compile(r"\bbr-[0-9a-f]{12}\b")
 _ADDRESS = re.compile(r"(?:-[sd]|--to-destination) (\d+\.\d+\.\d+\.\d+(?:/\d+)?)")
+_CAP_NET_ADMIN = 12  # its number (linux/capability.h)
 _LOOK_TIMEOUT = 10.0  # seconds; both commands take milliseconds
 _GONE = Budget(seconds=5, poll=0.2, reason="what is just being removed, by us or a run beside us, is gone in a moment")
 
@@ -91,7 +93,14 @@ def _on_the_engine(engine: Engine) -> Iterator[str]:
 
 def _is_here(engine: Engine) -> bool:
     """Whether the engine's interfaces and rules are those of this machine, and we may read them."""
-    return engine.is_local and platform.system() == "Linux" and os.geteuid() == 0
+    return engine.is_local and platform.system() == "Linux" and os.geteuid() == 0 and _has_net_admin()
+
+
+def _has_net_admin() -> bool:
+    """Whether this process has CAP_NET_ADMIN, which root in a container often lacks (proc(5), CapEff)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(effective, 16) >> _CAP_NET_ADMIN & 1)
 
 
 def _interfaces(engine: Engine, subnets: list[IPv4Network]) -> Iterator[str]:
@@ -104,6 +113,7 @@ def _interfaces(engine: Engine, subnets: list[IPv4Network]) -> Iterator[str]:
         name = link.get("ifname", "")
         own = [IPv4Interface(f"{each['local']}/{each['prefixlen']}").network for each in link.get("addr_info", ())]
         if _BRIDGE.fullmatch(name) and name not in known and any(_is_ours(subnet, subnets) for subnet in own):
+            # Where the bridge has gone in this moment it fails, and nothing is plugged in.
             plugged = command.run(["ip", "-json", "link", "show", "master", name], timeout=_LOOK_TIMEOUT, check=False)
             for port in json.loads(plugged.stdout or "[]"):
                 yield f"interface {port['ifname']} is left, plugged into {name}: ip link delete {port['ifname']}"
@@ -115,7 +125,7 @@ def _rules(subnets: list[IPv4Network]) -> Iterator[str]:
     if shutil.which("iptables-save") is None:
         return
     table = ""
-    for line in command.run(["iptables-save"], timeout=_LOOK_TIMEOUT, check=False).stdout.splitlines():
+    for line in command.run(["iptables-save"], timeout=_LOOK_TIMEOUT).stdout.splitlines():
         if line.startswith("*"):
             table = line[1:]
         by_engine = _BRIDGE.search(line) and not line.startswith("-A DOCKER-USER ")

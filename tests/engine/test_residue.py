@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -233,6 +234,17 @@ def test_rules_of_a_network_that_is_there_are_none(engine: Engine, ended: Run, p
         assert [line for line in residue.look(engine) if bridge in line] == []
     finally:
         made.remove()
+
+
+def test_rules_that_cannot_be_read_count_as_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the program fails nobody knows what there is, and that is said."""
+    broken = tmp_path / "iptables-save"
+    broken.write_text("#!/bin/sh\necho 'table nat is incompatible' >&2\nexit 1\n", encoding="utf-8")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (line,) = residue.settle(say=lambda _line: None)
+    assert line.startswith("whether anything is left cannot be told: ")
+    assert "table nat is incompatible" in line
 
 
 # --- a whole session --------------------------------------------------------------------------------

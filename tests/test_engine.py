@@ -1,0 +1,55 @@
+"""What becomes of a question that an engine stops answering."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from harness.engine import Engine, client_at
+from harness.errors import CommandError
+
+
+class Faltering(BaseHTTPRequestHandler):
+    """An engine that goes away in the middle of what a command prints."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Create an exec, or begin to answer what it prints."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.endswith("/start"):
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b"\1\0\0\0\0\0\0\x32")  # the head of 50 bytes, which do not come
+            self.close_connection = True
+            return
+        body = b'{"Id": "1"}'
+        self.send_response(201)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_words: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    """Such an engine."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Faltering) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = client_at(f"tcp://127.0.0.1:{server.server_address[1]}")
+        yield Engine(client)
+        client.close()
+        server.shutdown()
+
+
+def test_an_engine_that_goes_away_in_mid_answer_is_one_sentence(engine: Engine) -> None:
+    """What is half an answer is none: `CommandError` says which command of which container."""
+    with pytest.raises(CommandError, match="cannot run wg show in gateway: "):
+        engine.execute("gateway", ["wg", "show"])
