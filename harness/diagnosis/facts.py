@@ -12,6 +12,7 @@ from harness.diagnosis import settings
 from harness.diagnosis.evidence import HostEvidence, Snapshot, UnseenError
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts, Reach
 from harness.diagnosis.roles import Role
+from harness.model import Peer
 
 _NAMES = {"database": ("mariadb", "mysql", "database", "db"), "broker": ("redis", "valkey", "broker")}
 _UP_TO_DATE = 180.0  # seconds; REJECT_AFTER_TIME of WireGuard's paper, section 6.1
@@ -25,6 +26,33 @@ class End:
 
     gateway: GatewayFacts
     other: GatewayFacts
+
+    @property
+    def peer(self) -> Peer | None:
+        """What the gateway has for the other end: the peer with its key in use or, where none is seen, the one told."""
+        key = self._other_key
+        return next((peer for peer in self.gateway.peers if peer.public_key == key), None)
+
+    @property
+    def candidates(self) -> tuple[Peer, ...]:
+        """The gateway's peers that may be meant for the other end: its own; a single one, whose key may be wrong.
+
+        Where nobody knows the other end's key, each may be.
+        """
+        peers = self.gateway.peers
+        if self.peer is not None:
+            return (self.peer,)
+        return peers if len(peers) == 1 or self._other_key is None else ()
+
+    @property
+    def _other_key(self) -> str | None:
+        try:
+            if self.other.interface is not None:
+                return self.other.interface.public_key
+        except UnseenError:
+            pass  # the gateway was told a key, too
+        told = self.gateway.secret_file(settings.PEER_PUBLIC_KEY_FILE)
+        return told.content if told else self.gateway.environment.get("WG_PEER_PUBLIC_KEY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +281,7 @@ class Facts:
             sent, arrived = 0, 0
         if arrived:
             return False
-        return sent > 0 or not self.has_session(end.gateway) or self.is_mute(end)
+        return sent > 0 or not self.has_session(end) or self.is_mute(end)
 
     def is_mute(self, end: End) -> bool:
         """Whether an end that knows where to send got nothing out of its own machine when it was made to."""
@@ -261,13 +289,13 @@ class Facts:
             sent, _ = self.traffic(end)
         except UnseenError:
             return False
-        return sent == 0 and self.has_session(end.gateway) and any(peer.endpoint for peer in end.gateway.peers)
+        return sent == 0 and self.has_session(end) and any(peer.endpoint for peer in end.candidates)
 
-    def has_session(self, gateway: GatewayFacts) -> bool:
-        """Whether a gateway has shaken hands with any peer not longer ago than a session lasts."""
+    def has_session(self, end: End) -> bool:
+        """Whether an end has shaken hands with the other one not longer ago than a session lasts."""
         return any(
-            peer.latest_handshake is not None and gateway.clock - peer.latest_handshake.timestamp() < _UP_TO_DATE
-            for peer in gateway.peers
+            peer.latest_handshake is not None and end.gateway.clock - peer.latest_handshake.timestamp() < _UP_TO_DATE
+            for peer in end.candidates
         )
 
 
