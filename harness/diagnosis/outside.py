@@ -82,8 +82,8 @@ def found_at(facts: Facts, kind: str) -> tuple[str, ...]:
 
 def leads_to(facts: Facts, path: Path) -> str | None:
     """Where the gateway was told to forward a path."""
-    declared = facts.back.declared if facts.back else ()
-    return next((str(forward.destination) for forward in declared if forward.port == path.port), None)
+    destination = facts.forwarded_to(path.port)
+    return str(destination) if destination else None
 
 
 def places(facts: Facts, path: Path) -> tuple[IPv4Address, ...]:
