@@ -82,7 +82,7 @@ def judge(snapshot: Snapshot) -> Diagnosis:
     unseen: list[Unseen] = []
     for rule in rules():
         _apply(rule, facts, found, unseen)
-    findings = _with_roots(facts, found)
+    findings = _with_roots(facts, _merged(found))
     findings += _undiagnosed(facts, findings)
     unknown = _unexplained(facts, findings, unseen)
     ordered = _ordered(findings)
@@ -129,6 +129,17 @@ def _finding(rule: Rule[Any], facts: Facts, case: Case) -> Finding:
         hop=rule.hop,
         paths=paths,
     )
+
+
+def _merged(found: Iterable[Finding]) -> list[Finding]:
+    """What one rule says of one node in the same words is one finding, with the evidence and the paths of all."""
+    together: dict[tuple[object, ...], Finding] = {}
+    for each in found:
+        words = each.rule, each.node, each.severity, each.cause, each.remedy
+        known = together.setdefault(words, each)
+        evidence = tuple(dict.fromkeys((*known.evidence, *each.evidence)))
+        together[words] = replace(known, evidence=evidence, paths=known.paths | each.paths)
+    return list(together.values())
 
 
 def _with_roots(facts: Facts, found: list[Finding]) -> list[Finding]:
