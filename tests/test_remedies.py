@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from harness.diagnosis.containers import CONFIGURED
+from harness.diagnosis.judgement import judge
 from harness.model import Finding
 
-from .evidence_samples import APPS, FRONT, GATEWAYS, Sample
+from . import test_rules_tunnel as tests_of_tunnel
+from .evidence_samples import APPS, BACK, FRONT, GATEWAYS, REDIS, WEB, Sample
 from .rule_cases import tunnel, two_servers
 from .sample_cases import Change
 
@@ -48,6 +51,60 @@ def test_a_backend_in_a_container_is_worked_on_in_that_container() -> None:
     for app in APPS:
         sample.fail(app, "database", "login", code=4151, said="(4151, 'locked')")
     assert root(sample, "account-unusable").remedy.startswith("docker exec mariadb mariadb -e")
+
+
+BOTH_GATEWAYS = [
+    (tests_of_tunnel.the_preshared_keys_differ, " --force-recreate"),
+    (tunnel.large_packets_to_web_vanish, ""),
+]
+
+
+@pytest.mark.parametrize(("change", "forced"), BOTH_GATEWAYS)
+def test_both_gateways_are_created_anew_by_their_own_names(change: Change, forced: str) -> None:
+    """With all that live in their namespaces, such as web and an exporter, and nothing of other names."""
+    sample = Sample()
+    change(sample)
+    sample.pieces["gauge"], sample.missing["gauge"] = dict(sample.pieces[REDIS]), {}
+    sample.containers["gauge"] = sample.containers[WEB] | {"environment": {}}
+    sample.rename(FRONT, "gw-a")
+    sample.rename(BACK, "gw-b")
+    (finding,) = [each for each in sample.diagnosis.findings if each.root]
+    assert finding.remedy.startswith(("set WG_MTU of gw-", "give gw-a and gw-b the same file"))
+    up, services = finding.remedy.partition("then: ")[2].split(" -d", 1)
+    assert (up, services.startswith(forced)) == ("docker compose up", True)
+    assert set(services.removeprefix(forced).split()) == {"gw-a", "gw-b", WEB, "gauge"}
+
+
+@pytest.mark.parametrize(("change", "forced"), BOTH_GATEWAYS)
+def test_each_server_creates_its_own_gateway_anew(change: Change, forced: str) -> None:
+    """A second services' gateway on the web server would help nobody."""
+    sample = Sample()
+    two_servers.each_side_is_on_a_server_of_its_own(sample)
+    change(sample)
+    (finding,) = [each for each in sample.diagnosis.findings if each.root]
+    commands = {
+        "web": f"docker compose up -d{forced} wireguard-web web",
+        "services": f"docker compose up -d{forced} wireguard-services",
+    }
+    here = "web" if finding.node == FRONT else "services"
+    there = "services" if here == "web" else "web"
+    assert finding.remedy.startswith(f"on the server {here}: ")
+    assert finding.remedy.endswith(f"then: {commands[here]}; and on the server {there} likewise: {commands[there]}")
+
+
+def test_a_configuration_says_that_there_is_another_server_and_not_how_it_is_called() -> None:
+    """Compose files part a deployment by profiles; which machine has which they do not say."""
+    sample = Sample()
+    two_servers.each_side_is_on_a_server_of_its_own(sample)
+    tests_of_tunnel.the_preshared_keys_differ(sample)
+    sample.machines.clear()
+    sample.hosts.clear()
+    for container in sample.containers.values():
+        container["status"] = CONFIGURED
+    (finding,) = [each for each in judge(sample.snapshot(static=True)).findings if each.rule.startswith("preshared")]
+    up = "docker compose up -d --force-recreate"
+    own = f"{up} wireguard-web web; and on the other server likewise: {up} wireguard-services"
+    assert finding.remedy.endswith(f"then: {own}")
 
 
 def test_the_rule_that_stops_wireguards_packets_is_named_whoever_else_is_served() -> None:
