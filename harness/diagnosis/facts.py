@@ -9,6 +9,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
 from harness.diagnosis import settings
 from harness.diagnosis.backing import backend_at
+from harness.diagnosis.containers import UNSEEN
 from harness.diagnosis.evidence import HostEvidence, Snapshot, UnseenError
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts
 from harness.diagnosis.roles import Role
@@ -98,15 +99,20 @@ class Facts:
         joined = self.node(app.container.joined)
         if isinstance(joined, GatewayFacts):
             return joined
+        if app.container.joined == UNSEEN:
+            return None
         return self.front if self.uses_tunnel(app) else None
 
     def uses_tunnel(self, app: AppFacts) -> bool:
-        """Whether an application was told of a backend at the other end of the tunnel, or is the one that should be."""
-        behind = self.front is not None and app.container.joined == self.front.service
+        """Whether an application was told of a backend at the other end of the tunnel, or is the one that should be.
+
+        Whoever lives in a namespace that was not looked at does so for the tunnel.
+        """
+        behind = app.container.joined == UNSEEN or (self.front and app.container.joined == self.front.service)
         # Where a network has the tunnel's addresses, which is a fault of its own, the network is meant.
         beside = tuple(self.subnets_of(app))
         return (
-            behind
+            bool(behind)
             or app.documented == "web"
             or any(
                 self.in_tunnel(host) and not any(IPv4Address(host or "") in subnet for subnet in beside)
