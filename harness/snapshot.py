@@ -7,6 +7,7 @@ needs neither the datagrams nor the logs. Secrets are sealed or removed before a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -102,10 +103,23 @@ class Collector:
             if found is not None
         }
         ids = {str(found["Id"]): service for service, found in self._attributes.items()}
+        ids |= self._others(ids)
         self._containers = {
             service: self._described(service, ids) if service in self._attributes else containers.absent()
             for service in self._nodes
         }
+
+    def _others(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """Whose namespace a node shares that is no node itself: as long as the engine has it, it is not gone."""
+        found: dict[str, str] = {}
+        for service, attributes in self._attributes.items():
+            kind, _, owner = str(attributes["HostConfig"]["NetworkMode"]).partition(":")
+            if kind != "container" or owner in ids:
+                continue
+            with contextlib.suppress(DeploymentError):
+                there = self._nodes[service].engine.container(owner)
+                found[owner] = ids.get(str(there.id), containers.UNSEEN)
+        return found
 
     def _look_thoroughly(self, pool: ThreadPoolExecutor) -> Traffic:
         gateways = self._of(Role.GATEWAY)

@@ -155,6 +155,22 @@ def test_every_finding_that_is_no_root_is_explained() -> None:
 # --- the rest of a diagnosis
 
 
+def test_what_is_said_of_a_node_in_the_same_words_is_one_finding() -> None:
+    """With the paths of all that met it, and what each of them was told; what two users lack is two findings."""
+    for other, number in ((None, 1), ("reports", 2)):
+        sample = Sample()
+        if other:
+            sample.tell(WEB, DATABASE_USER=other)
+        for app in (SERVICES, CELERY, WEB):
+            sample.fail(app, "database", "login", code=1044, said="(1044, 'Access denied')")
+        findings = sample.diagnosis.findings
+        assert [finding.rule for finding in findings] == ["grant-missing"] * number
+        assert frozenset().union(*(each.paths for each in findings)) == {
+            f"{app}→database" for app in (SERVICES, CELERY, WEB)
+        }
+        assert sum(len(each.evidence) for each in findings) == len((SERVICES, CELERY, WEB))
+
+
 def test_roots_come_first_and_errors_before_warnings() -> None:
     """Whoever reads only the first finding reads the worst cause."""
     sample = Sample()

@@ -12,6 +12,11 @@ ABSENT = "absent"
 CONFIGURED = "configured"
 """The status of a container that only a compose file knows of."""
 
+GONE = "gone"
+UNSEEN = "a container that was not looked at"
+"""Whose network namespace is shared, where it is none of the deployment's: no container's, or one's of which more is
+not known."""
+
 _JSON_TYPES: Mapping[str, Any] = {
     "str": str,
     "str | None": str | None,
@@ -62,7 +67,8 @@ class PublishedPort:
 class Container:
     """What is known of one container. `joined` is the service whose network namespace it shares.
 
-    `joined` is `gone` where that container is no longer the service's, and None where it has a namespace of its own.
+    `joined` is `GONE` where that container is no longer there, `UNSEEN` where it is and was not looked at, and None
+    where it has a namespace of its own.
     """
 
     id: str
@@ -168,7 +174,8 @@ def placed(network: str, host: str) -> str:
 def inspected(attributes: Mapping[str, Any], project: str, services: Mapping[str, str], engine: str = "") -> Container:
     """A container by its `docker inspect`; `services` gives the service of each container id of the deployment.
 
-    `engine` is the name of its engine, where the deployment has several.
+    Of others that there are, whose namespaces are shared, it gives `UNSEEN`. `engine` is the name of the container's
+    engine, where the deployment has several.
     """
     state, host, config = attributes["State"], attributes["HostConfig"], attributes["Config"]
     mode = str(host["NetworkMode"])
@@ -186,7 +193,7 @@ def inspected(attributes: Mapping[str, Any], project: str, services: Mapping[str
         environment={name: value for name, _, value in pairs},
         command=tuple(map(str, config.get("Cmd") or [])),
         network_mode=mode,
-        joined=services.get(mode.removeprefix("container:"), "gone") if mode.startswith("container:") else None,
+        joined=services.get(mode.removeprefix("container:"), GONE) if mode.startswith("container:") else None,
         attachments=tuple(_attachments(attributes["NetworkSettings"]["Networks"] or {}, project, engine)),
         published=tuple(_bindings(host.get("PortBindings") or {})),
         capabilities=tuple(str(each).removeprefix("CAP_") for each in host.get("CapAdd") or []),

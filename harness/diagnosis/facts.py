@@ -3,60 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
-from typing import TypeVar
 
 from harness.diagnosis import settings
+from harness.diagnosis.backing import backend_at
+from harness.diagnosis.containers import UNSEEN
 from harness.diagnosis.evidence import HostEvidence, Snapshot, UnseenError
-from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts, Reach
+from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts
 from harness.diagnosis.roles import Role
+from harness.diagnosis.ways import End, Path
 
-_NAMES = {"database": ("mariadb", "mysql", "database", "db"), "broker": ("redis", "valkey", "broker")}
+__all__ = ["End", "Facts", "Path"]
+
 _UP_TO_DATE = 180.0  # seconds; REJECT_AFTER_TIME of WireGuard's paper, section 6.1
-
-N = TypeVar("N", bound=NodeFacts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
-    """One end of the tunnel, and the one that it should meet."""
-
-    gateway: GatewayFacts
-    other: GatewayFacts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Path:
-    """The way from an application to a backend. `kind` is `database`, `broker` or `forward`.
-
-    `host` and `port` are what the application dials, None where it was told nothing that can be read; `tunnelled`
-    says that the way leads through the tunnel. `backend` is who should be at its end, None where nobody knows.
-    """
-
-    app: AppFacts
-    kind: str
-    host: str | None
-    port: int
-    tunnelled: bool
-    backend: NodeFacts | None
-    key: str
-
-    @property
-    def id(self) -> str:
-        """The path's name in findings, such as `web→database`."""
-        return f"{self.app.service}→{self.kind if self.kind != 'forward' else self.port}"
-
-    @property
-    def reach(self) -> Reach:
-        """How far the application came."""
-        found = self.app.reaches.get(self.key)
-        if found is None:
-            raise UnseenError(self.app.service, "backends", f"{self.key} was not tried")
-        if found.failed == "probe":  # such as an image without the client library
-            raise UnseenError(self.app.service, "backends", f"{self.key} could not be tried: {found.said}")
-        return found
 
 
 class Facts:
@@ -138,15 +99,20 @@ class Facts:
         joined = self.node(app.container.joined)
         if isinstance(joined, GatewayFacts):
             return joined
+        if app.container.joined == UNSEEN:
+            return None
         return self.front if self.uses_tunnel(app) else None
 
     def uses_tunnel(self, app: AppFacts) -> bool:
-        """Whether an application was told of a backend at the other end of the tunnel, or is the one that should be."""
-        behind = self.front is not None and app.container.joined == self.front.service
+        """Whether an application was told of a backend at the other end of the tunnel, or is the one that should be.
+
+        Whoever lives in a namespace that was not looked at does so for the tunnel.
+        """
+        behind = app.container.joined == UNSEEN or (self.front and app.container.joined == self.front.service)
         # Where a network has the tunnel's addresses, which is a fault of its own, the network is meant.
         beside = tuple(self.subnets_of(app))
         return (
-            behind
+            bool(behind)
             or app.documented == "web"
             or any(
                 self.in_tunnel(host) and not any(IPv4Address(host or "") in subnet for subnet in beside)
@@ -202,25 +168,32 @@ class Facts:
                 yield self._path(app, "forward", str(self.back.wanted_address.ip), forward.port, tunnelled=True)
 
     def _path(self, app: AppFacts, kind: str, host: str | None, port: int, *, tunnelled: bool) -> Path:
-        return Path(
+        path = Path(
             app=app,
             kind=kind,
             host=host,
             port=port,
             tunnelled=tunnelled,
-            backend=self.backend_of(kind, port),
+            backend=None,
             key=kind if kind != "forward" else f"{host}:{port}",
         )
+        return replace(path, backend=self._backend_of(path))
 
-    def backend_of(self, kind: str, port: int) -> NodeFacts | None:
-        """Who should answer at a port: the backend of that kind, or whoever was made for it or listens there."""
-        if kind != "forward":
-            return next((node for node in self.backends if _is_kind(node, kind)), None)
-        published = [app for app in self.apps if any(each.port == port for each in app.container.published)]
+    def _backend_of(self, path: Path) -> NodeFacts | None:
+        """Who should answer at a path's end: the backend of its kind, or whoever was made for the port or has it."""
+        forwarded = self.forwarded_to(path.port)
+        if path.kind != "forward":
+            place = str(forwarded or "") if path.tunnelled else path.host
+            return backend_at(self.backends, path.kind, place, works=path.works)
+        published = [app for app in self.apps if any(each.port == path.port for each in app.container.published)]
         if published:
             return published[0]
-        forward = next((each for each in self.back.declared if each.port == port), None) if self.back else None
-        return next((node for node in self.nodes if forward and forward.destination in node.container.addresses), None)
+        return next((node for node in self.nodes if forwarded in node.container.addresses), None)
+
+    def forwarded_to(self, port: int) -> IPv4Address | None:
+        """Where the gateway was told to send what comes for a port from the tunnel."""
+        declared = self.back.declared if self.back else ()
+        return next((forward.destination for forward in declared if forward.port == port), None)
 
     def paths_through(self, node: NodeFacts) -> frozenset[str]:
         """The ids of all paths that need a node."""
@@ -253,7 +226,7 @@ class Facts:
             sent, arrived = 0, 0
         if arrived:
             return False
-        return sent > 0 or not self.has_session(end.gateway) or self.is_mute(end)
+        return sent > 0 or not self.has_session(end) or self.is_mute(end)
 
     def is_mute(self, end: End) -> bool:
         """Whether an end that knows where to send got nothing out of its own machine when it was made to."""
@@ -261,22 +234,16 @@ class Facts:
             sent, _ = self.traffic(end)
         except UnseenError:
             return False
-        return sent == 0 and self.has_session(end.gateway) and any(peer.endpoint for peer in end.gateway.peers)
+        return sent == 0 and self.has_session(end) and any(peer.endpoint for peer in end.candidates)
 
-    def has_session(self, gateway: GatewayFacts) -> bool:
-        """Whether a gateway has shaken hands with any peer not longer ago than a session lasts."""
+    def has_session(self, end: End) -> bool:
+        """Whether an end has shaken hands with the other one not longer ago than a session lasts."""
         return any(
-            peer.latest_handshake is not None and gateway.clock - peer.latest_handshake.timestamp() < _UP_TO_DATE
-            for peer in gateway.peers
+            peer.latest_handshake is not None and end.gateway.clock - peer.latest_handshake.timestamp() < _UP_TO_DATE
+            for peer in end.candidates
         )
 
 
 def _hosts(app: AppFacts) -> tuple[str | None, ...]:
     url = app.broker_url
     return app.environment.get("DATABASE_HOST"), url.hostname if url else None
-
-
-def _is_kind(node: NodeFacts, kind: str) -> bool:
-    container = node.container
-    words = (node.documented.lower(), container.image.lower().rpartition("/")[2])
-    return any(word.startswith(name) for word in words for name in _NAMES[kind])

@@ -18,6 +18,7 @@ from harness.model import Finding, Hop, Severity
 HEALTHY, FAULTY, UNKNOWN = "healthy", "faulty", "unknown"
 UNDIAGNOSED = "undiagnosed"
 _EVIDENCE = "the evidence"
+_ENDS = 2  # of a tunnel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def judge(snapshot: Snapshot) -> Diagnosis:
     unseen: list[Unseen] = []
     for rule in rules():
         _apply(rule, facts, found, unseen)
-    findings = _with_roots(facts, found)
+    findings = _with_roots(facts, _merged(found))
     findings += _undiagnosed(facts, findings)
     unknown = _unexplained(facts, findings, unseen)
     ordered = _ordered(findings)
@@ -131,6 +132,17 @@ def _finding(rule: Rule[Any], facts: Facts, case: Case) -> Finding:
     )
 
 
+def _merged(found: Iterable[Finding]) -> list[Finding]:
+    """What one rule says of one node in the same words is one finding, with the evidence and the paths of all."""
+    together: dict[tuple[object, ...], Finding] = {}
+    for each in found:
+        words = each.rule, each.node, each.severity, each.cause, each.remedy
+        known = together.setdefault(words, each)
+        evidence = tuple(dict.fromkeys((*known.evidence, *each.evidence)))
+        together[words] = replace(known, evidence=evidence, paths=known.paths | each.paths)
+    return list(together.values())
+
+
 def _with_roots(facts: Facts, found: list[Finding]) -> list[Finding]:
     """Mark what another finding explains, be that itself explained or not."""
     reasons = {rule.id: rule.consequence_of for rule in rules()}
@@ -162,8 +174,10 @@ def _explains(facts: Facts, other: Finding, finding: Finding) -> bool:
     if other.node == finding.node:
         return True
     depth, other_depth = _depth(facts.node(finding.node)), _depth(facts.node(other.node))
-    nearer = other_depth > depth or other_depth == depth == _DEPTHS[Role.GATEWAY]
-    return nearer and bool(finding.paths & other.paths)
+    both_ends = other_depth == depth == _DEPTHS[Role.GATEWAY]
+    if both_ends and not facts.tunnelled:
+        return True  # they have the tunnel in common, also where nobody was looked at who uses it
+    return (other_depth > depth or both_ends) and bool(finding.paths & other.paths)
 
 
 _DEPTHS = {Role.APP: 0, Role.GATEWAY: 1, Role.BACKEND: 2, Role.BESIDE: 3}
@@ -239,8 +253,9 @@ def _unexplained(facts: Facts, findings: Iterable[Finding], unseen: Iterable[Uns
     if facts.silent_hosts:
         failing = [path for path in facts.paths if path.id not in broken and _has_failed(path)]
         lines |= {f"{path.id}: {path.reach}, and a server on its way was not seen": None for path in failing}
-    if len(facts.gateways) == 1:
-        lines[f"the tunnel has two ends, and only {facts.gateways[0].service} was looked at"] = None
+    if len(facts.gateways) < _ENDS:
+        seen = f"only {facts.gateways[0].service}" if facts.gateways else "neither"
+        lines[f"the tunnel has two ends, and {seen} was looked at"] = None
     for node in facts.nodes:
         if node.is_starting and (said := _ailment(node)) and not broken:
             lines[f"{node.service} has only just been started, and is not ready yet: {said}"] = None

@@ -9,7 +9,7 @@ from ipaddress import AddressValueError, IPv4Address
 
 from harness.diagnosis.facts import Facts, Path
 
-_WHAT = {"database": "the database", "broker": "the broker"}
+_KINDS = ("database", "broker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Outside:
     @property
     def node(self) -> str:
         """Its name in findings."""
-        return f"{_WHAT[self.kind]} at {self.host}:{self.port}"
+        return _name(self.kind, self.host, self.port)
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def outsiders(facts: Facts) -> Iterator[Outside]:
     """Each backend outside that applications look for at an address without the tunnel."""
     if facts.snapshot.static:
         return
-    missing = [path for path in facts.paths if path.backend is None and path.kind in _WHAT]
+    missing = [path for path in facts.paths if path.backend is None and path.kind in _KINDS]
     direct = [path for path in missing if not path.tunnelled and _is_address(path.host) and path.app.container.running]
     for kind, host, port in sorted({(path.kind, str(path.host), path.port) for path in direct}):
         if found_at(facts, kind) not in ((), (host,)):
@@ -80,10 +80,17 @@ def found_at(facts: Facts, kind: str) -> tuple[str, ...]:
     return tuple(sorted({place for path in through if _connected(path) and (place := leads_to(facts, path))}))
 
 
+def name_of(facts: Facts, path: Path) -> str:
+    """The name in findings of a path's backend: its service's, or where it is when nobody looked into it."""
+    if path.backend is not None:
+        return path.backend.service
+    return _name(path.kind, (leads_to(facts, path) if path.tunnelled else None) or path.host, path.port)
+
+
 def leads_to(facts: Facts, path: Path) -> str | None:
     """Where the gateway was told to forward a path."""
-    declared = facts.back.declared if facts.back else ()
-    return next((str(forward.destination) for forward in declared if forward.port == path.port), None)
+    destination = facts.forwarded_to(path.port)
+    return str(destination) if destination else None
 
 
 def places(facts: Facts, path: Path) -> tuple[IPv4Address, ...]:
@@ -96,6 +103,10 @@ def places(facts: Facts, path: Path) -> tuple[IPv4Address, ...]:
         if each.kind == path.kind and not each.tunnelled and _is_address(each.host) and _connected(each)
     }
     return tuple(map(IPv4Address, sorted(hosts)))
+
+
+def _name(kind: str, host: str | None, port: int) -> str:
+    return f"the {kind} at {host}:{port}"
 
 
 def _connected(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.evidence_samples import APPS, CELERY, FRONT, MARIADB, REDIS, REFUSED, SERVICES, WEB, Sample, listens
+from tests.evidence_samples import APPS, BACK, CELERY, FRONT, MARIADB, REDIS, REFUSED, SERVICES, WEB, Sample, listens
 
 from . import broken, fine, without_gateway
 
@@ -177,3 +177,54 @@ def redis_was_made_a_replica(sample: Sample) -> None:
     for app in APPS:
         with sample.edited(app, "backends") as reaches:
             reaches["broker"]["read_only"] = "INFO says role:slave"
+
+
+def beside(sample: Sample, name: str, image: str, *, port: int) -> None:
+    """Have one more container on the backends' network, listed before all others, that listens on a port."""
+    own = {name: dict(sample.pieces[REDIS])}
+    attached = sample.containers[REDIS]["attachments"][0] | {"address": "10.101.0.9", "wanted": "10.101.0.9"}
+    sample.pieces = own | sample.pieces
+    sample.missing[name] = {}
+    sample.containers[name] = sample.containers[REDIS] | {"image": image, "attachments": [attached]}
+    sample.change(name, "sockets", listens("00000000", 6379), listens("00000000", port))
+
+
+@fine
+def an_exporter_of_redis_is_no_redis(sample: Sample) -> None:
+    beside(sample, "exporter", "oliver006/redis_exporter:v1.62.0", port=9121)
+
+
+@fine
+def a_redis_that_nobody_dials_is_not_the_broker(sample: Sample) -> None:
+    beside(sample, "sessions", "docker.io/library/redis:7", port=7000)
+    sample.rename(REDIS, "queue")
+
+
+@fine
+def redis_is_outside_and_its_exporter_is_not(sample: Sample) -> None:
+    beside(sample, "redis-exporter", "bitnami/redis-exporter:1", port=9121)
+    _move_outside(sample)
+
+
+@fine
+def redis_is_outside_and_another_one_is_not(sample: Sample) -> None:
+    """Whatever is at the end of ways that all work, it is not the container at another address."""
+    beside(sample, "redis-sessions", "redis:7", port=7000)
+    _move_outside(sample)
+
+
+def _move_outside(sample: Sample) -> None:
+    """Have everybody reach Redis where nobody looked."""
+    sample.drop(REDIS)
+    sample.change(BACK, "rules", "10.101.0.4", "10.101.0.44")
+    sample.tell(BACK, WG_FORWARD_PORTS="3306:tcp:10.101.0.2 6379:tcp:10.101.0.44 8001:tcp:10.101.0.5")
+    for app in (SERVICES, CELERY):
+        sample.tell(app, CELERY_BROKER_URL="redis://10.101.0.44:6379/0")
+
+
+@fine
+def redis_is_dialled_by_a_name_and_listens_out_of_sight(sample: Sample) -> None:
+    """Such as behind a proxy of the same name: everybody is answered."""
+    for app in (SERVICES, CELERY):
+        sample.tell(app, CELERY_BROKER_URL="redis://redis:6379/0")
+    sample.change(REDIS, "sockets", listens("00000000", 6379), listens("0100007F", 6379))

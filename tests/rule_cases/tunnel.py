@@ -122,6 +122,48 @@ def an_endpoint_that_has_roamed_while_the_tunnel_is_alive(sample: Sample) -> Non
     sample.change(BACK, "dump", "172.20.0.2:51820", "192.0.2.9:1024")
 
 
+def with_a_foreign_peer_first(sample: Sample, *gateways: str) -> None:
+    """Have gateways serve a third end as well, which is elsewhere, well, and listed before the other end."""
+    stranger = "wg0\t" + "S" * 43 + f"=\t(none)\t198.51.100.9:51820\t10.99.0.0/24\t{HANDSHAKE}\t1\t1\toff\n"
+    for gateway in gateways:
+        own, _, _ = sample.pieces[gateway]["dump"].partition("\n")
+        sample.change(gateway, "dump", f"{own}\n", f"{own}\n{stranger}")
+
+
+@fine
+def a_foreign_peer_is_served_too(sample: Sample) -> None:
+    with_a_foreign_peer_first(sample, *GATEWAYS)
+
+
+@broken("peer-unreachable")
+def the_underlay_was_cut_and_a_foreign_peer_is_well(sample: Sample) -> None:
+    sample.kill_tunnel()
+    with_a_foreign_peer_first(sample, *GATEWAYS)
+
+
+@broken("peer-unreachable")
+def the_underlay_was_cut_unmeasured_and_a_foreign_peer_is_well(sample: Sample) -> None:
+    """The only sign is that the two have not shaken hands; with somebody else they have."""
+    sample.kill_tunnel()
+    untold(sample, "it was not tried")
+    with_a_foreign_peer_first(sample, *GATEWAYS)
+
+
+@broken("endpoint-wrong")
+def the_other_end_is_looked_for_elsewhere_and_a_foreign_peer_is_well(sample: Sample) -> None:
+    sample.tell(FRONT, WG_PEER_ENDPOINT="172.20.0.77:51820")
+    sample.change(FRONT, "dump", "172.20.0.3:51820", "172.20.0.77:51820")
+    sample.kill_tunnel()
+    with_a_foreign_peer_first(sample, FRONT)
+
+
+@broken("handshake-stale")
+def the_last_handshake_with_the_other_end_is_old_and_that_with_a_foreign_peer_is_not(sample: Sample) -> None:
+    for gateway in GATEWAYS:
+        sample.change(gateway, "dump", f"\t{HANDSHAKE}\t", f"\t{NOW - 181}\t")
+    with_a_foreign_peer_first(sample, *GATEWAYS)
+
+
 @broken("peer-unreachable")
 def the_underlay_was_cut_after_a_while(sample: Sample) -> None:
     sample.kill_tunnel(handshake=NOW - 400)

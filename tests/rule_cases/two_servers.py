@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.diagnosis.evidence import HostEvidence
-from tests.evidence_samples import BACK, CELERY, FRONT, MARIADB, REDIS, REFUSED, SERVICES, WEB, Sample
+from tests.evidence_samples import APPS, BACK, CELERY, FRONT, MARIADB, REDIS, REFUSED, SERVICES, WEB, Sample
 
 from . import broken, fine, untold
 
@@ -41,7 +41,7 @@ def _point(sample: Sample, endpoint: str) -> None:
 
 
 def _cut_database(sample: Sample, **said: object) -> None:
-    for app in (SERVICES, CELERY, WEB):
+    for app in APPS:
         sample.fail(app, "database", "connect", **said)
 
 
@@ -109,8 +109,60 @@ def the_databases_machine_refuses(sample: Sample) -> None:
 @broken("backend-unresponsive")
 def the_database_is_silent(sample: Sample) -> None:
     _part(sample)
-    for app in (SERVICES, CELERY, WEB):
+    for app in APPS:
         sample.fail(app, "database", "login")
+
+
+def _refuse(sample: Sample, code: int) -> None:
+    """Have the database let everybody connect, and then refuse, with a number of MariaDB's."""
+    _part(sample)
+    for app in APPS:
+        sample.fail(app, "database", "login", errno=None, code=code, said=f"({code}, 'in its own words')")
+
+
+@broken("backend-overloaded")
+def the_database_takes_no_more_clients(sample: Sample) -> None:
+    _refuse(sample, 1040)
+
+
+@broken("host-blocked")
+def the_database_has_blocked_the_server(sample: Sample) -> None:
+    _refuse(sample, 1129)
+
+
+@broken("account-unusable")
+def the_account_is_locked(sample: Sample) -> None:
+    _refuse(sample, 4151)
+
+
+@broken("grant-missing")
+def the_user_may_not_use_the_database(sample: Sample) -> None:
+    _refuse(sample, 1044)
+
+
+@broken("backend-read-only")
+def the_database_takes_no_writes(sample: Sample) -> None:
+    _part(sample)
+    for app in APPS:
+        with sample.edited(app, "backends") as reaches:
+            reaches["database"]["read_only"] = "@@global.read_only is 1"
+
+
+@broken("redis-protected-mode")
+def a_redis_outside_is_in_protected_mode(sample: Sample) -> None:
+    _part(sample)
+    sample.drop(REDIS)
+    for app in APPS:
+        sample.fail(app, "broker", "answer", errno=None, code=None, said="DENIED Redis is running in protected mode")
+
+
+@broken("backend-read-only")
+def a_redis_outside_cannot_save(sample: Sample) -> None:
+    _part(sample)
+    sample.drop(REDIS)
+    for app in APPS:
+        with sample.edited(app, "backends") as reaches:
+            reaches["broker"]["read_only"] = f"INFO says aof_last_write_status:err, as {app} sees it"
 
 
 @broken("setting-contradicted")

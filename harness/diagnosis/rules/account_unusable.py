@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.diagnosis.commands import inside
 from harness.diagnosis.facts import Facts, Path
+from harness.diagnosis.outside import name_of
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
@@ -18,17 +20,17 @@ def _over(facts: Facts) -> list[Path]:
     return [path for path in facts.paths if path.kind == "database" and not facts.snapshot.static]
 
 
-def _when(_facts: Facts, path: Path) -> Iterator[Case]:
+def _when(facts: Facts, path: Path) -> Iterator[Case]:
     problem = _PROBLEMS.get(path.reach.code or 0)
     if problem is None:
         return
     said, change = problem
     user = path.app.environment.get("DATABASE_USER", "")
     yield Case(
-        node=path.backend.service if path.backend else path.app.service,
+        node=name_of(facts, path),
         evidence=(f"{path.id}: {path.reach}",),
         paths=frozenset({path.id}),
-        values={"app": path.app.service, "user": user, "problem": said, "change": change, "note": _NOTE},
+        values={"user": user, "problem": said, "shell": inside(path), "change": change, "note": _NOTE},
     )
 
 
@@ -39,7 +41,7 @@ RULES = (
         hop=Hop.CREDENTIALS,
         over=_over,
         when=_when,
-        cause="the account {user} that {app} uses at {node} {problem}",
-        remedy="docker exec {container} mariadb -e \"ALTER USER '{user}'@'%' {change}\" (as root); {note}",
+        cause="the account {user} of {node} {problem}",
+        remedy="{shell} mariadb -e \"ALTER USER '{user}'@'%' {change}\" (as root); {note}",
     ),
 )

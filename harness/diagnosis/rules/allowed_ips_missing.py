@@ -7,7 +7,6 @@ from ipaddress import IPv4Address, IPv4Network
 
 from harness.diagnosis.facts import End, Facts
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
-from harness.diagnosis.settings import PEER_PUBLIC_KEY_FILE
 from harness.model import Hop, Peer
 
 
@@ -31,7 +30,7 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
         peers = end.gateway.peers
         if not peers or _taker(end, wanted.ip):
             return  # without a peer nothing is allowed to nobody
-        allowed = tuple(network for peer in _known(end) or peers for network in peer.allowed_ips)
+        allowed = tuple(network for peer in ((end.peer,) if end.peer else peers) for network in peer.allowed_ips)
         lines = _lines(end)
     if any(wanted.ip in network for network in allowed):
         return
@@ -40,24 +39,15 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
 
 def _when_taken(facts: Facts, end: End) -> Iterator[Case]:  # noqa: ARG001 (what every rule is given)
     wanted = end.other.wanted_address
-    if wanted is None or (taker := _taker(end, wanted.ip)) is None:
+    if wanted is None or end.peer is None or (taker := _taker(end, wanted.ip)) is None:
         return
-    (peer,) = _known(end)
     values = {
         "other": wanted.ip,
         "taker": taker.public_key,
         "taken": _listed(taker.allowed_ips),
-        "peer": peer.public_key,
+        "peer": end.peer.public_key,
     }
     yield Case(node=end.gateway.service, evidence=_lines(end), values=values)
-
-
-def _known(end: End) -> list[Peer]:
-    """The peer that is the other end: by its key in use, or, where that is not seen, by the one that was told."""
-    other = end.other.interface.public_key if end.other.evidence.has("dump") and end.other.interface else None
-    if other is None and (told := end.gateway.secret_file(PEER_PUBLIC_KEY_FILE)):
-        other = told.content
-    return [peer for peer in end.gateway.peers if peer.public_key == other]
 
 
 def _taker(end: End, address: IPv4Address) -> Peer | None:
@@ -65,11 +55,10 @@ def _taker(end: End, address: IPv4Address) -> Peer | None:
     ways = [
         (network.prefixlen, peer) for peer in end.gateway.peers for network in peer.allowed_ips if address in network
     ]
-    known = _known(end)
-    if not ways or not known:
+    if not ways or end.peer is None:
         return None
     _, owner = max(ways, key=lambda way: way[0])
-    return None if owner in known else owner
+    return None if owner == end.peer else owner
 
 
 def _lines(end: End) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
     listening = [each for each in backend.listeners if each.port == port]
     if not addresses or any(each.serves(address) for each in listening for address in addresses):
         return
+    if path.works:
+        return  # whom an application talks to listens, however it comes there
     if not listening and backend.is_starting:
         raise UnseenError(backend.service, "sockets", "it has only just been started, and does not listen yet")
     where = ", ".join(f"{each.address}:{each.port}" for each in listening) or f"nowhere on port {port}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis.facts import Facts, Path
+from harness.diagnosis.outside import name_of
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
@@ -16,11 +17,11 @@ def _over(facts: Facts) -> list[Path]:
     return [path for path in facts.paths if path.kind != "forward" and not facts.snapshot.static]
 
 
-def _when(_facts: Facts, path: Path) -> Iterator[Case]:
+def _when(facts: Facts, path: Path) -> Iterator[Case]:
     reach = path.reach
     if reach.code in _TOO_MANY_CONNECTIONS or any(words in reach.said for words in _REDIS_SAYS):
         yield Case(
-            node=path.backend.service if path.backend else path.app.service,
+            node=name_of(facts, path),
             evidence=(f"{path.id}: {reach}",),
             paths=frozenset({path.id}),
             values={"said": reach.said},

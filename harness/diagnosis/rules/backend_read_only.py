@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from harness.diagnosis.evidence import UnseenError
 from harness.diagnosis.facts import Facts, Path
-from harness.diagnosis.nodefacts import NodeFacts
+from harness.diagnosis.outside import name_of
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
@@ -15,28 +15,32 @@ _REMEDIES = {
     "role:slave": "redis-cli REPLICAOF NO ONE makes it a master again; find who made it a replica",
     "maxmemory": "find what fills it (redis-cli --bigkeys), give it more with redis-cli CONFIG SET maxmemory SIZE, or "
     "let it forget with maxmemory-policy",
-    "status:err": "find why it cannot write to its disk (docker logs {container}: no space, no permission), mend that, "
+    "status:err": "find why it cannot write to its disk ({log}: no space, no permission), mend that, "
     "and then: redis-cli BGSAVE",
 }
 _KINDS = ("database", "broker")
 
 
-def _over(facts: Facts) -> list[NodeFacts]:
-    return [] if facts.snapshot.static else facts.backends
+def _over(facts: Facts) -> list[tuple[Path, ...]]:
+    """The paths to each backend, also to those that nobody looked into."""
+    paths = [path for path in facts.paths if path.kind in _KINDS and not facts.snapshot.static]
+    names = dict.fromkeys(name_of(facts, path) for path in paths)
+    return [tuple(path for path in paths if name_of(facts, path) == name) for name in names]
 
 
-def _when(facts: Facts, backend: NodeFacts) -> Iterator[Case]:
-    paths = [path for path in facts.paths if path.backend is backend and path.kind in _KINDS]
+def _when(facts: Facts, paths: tuple[Path, ...]) -> Iterator[Case]:
     told = {path.id: said for path in paths if (said := _said(path))}
     if not told:
         return
     said = next(iter(told.values()))
     remedy = next((text for word, text in _REMEDIES.items() if word in said), "see what it says of itself")
+    backend = paths[0].backend
+    log = f"docker logs {backend.evidence.name}" if backend else "its log on its own machine"
     yield Case(
-        node=backend.service,
+        node=name_of(facts, paths[0]),
         evidence=tuple(f"{path}: {each}" for path, each in told.items()),
         paths=frozenset(told),
-        values={"said": said, "remedy": remedy.format(container=backend.evidence.name)},
+        values={"said": said, "remedy": remedy.format(log=log)},
     )
 
 

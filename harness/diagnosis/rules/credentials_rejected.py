@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis.facts import Facts, Path
-from harness.diagnosis.outside import leads_to
+from harness.diagnosis.outside import name_of
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
@@ -23,8 +23,7 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
     reach = path.reach
     if reach.code not in _DENIED and not reach.said.startswith(_REDIS_SAYS):
         return
-    place = (leads_to(facts, path) if path.tunnelled else None) or path.host
-    backend = path.backend.service if path.backend else f"the {path.kind} at {place}:{path.port}"
+    backend = name_of(facts, path)
     compared = _same_password(path)
     evidence = [f"{path.id}: {reach}"]
     remedy = f"give {path.app.service} the password that {backend} has ({_setting(path)}), then: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis.facts import Facts, Path
+from harness.diagnosis.outside import name_of
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
@@ -15,7 +16,7 @@ def _over(facts: Facts) -> list[Path]:
     return [path for path in facts.paths if path.kind == "database" and not facts.snapshot.static]
 
 
-def _when(_facts: Facts, path: Path) -> Iterator[Case]:
+def _when(facts: Facts, path: Path) -> Iterator[Case]:
     if path.reach.code != _UNKNOWN_DATABASE:
         return
     name = path.app.environment.get("DATABASE_NAME", "")
@@ -27,7 +28,7 @@ def _when(_facts: Facts, path: Path) -> Iterator[Case]:
         paths=frozenset({path.id}),
         values={
             "name": name,
-            "backend": path.backend.service if path.backend else f"{path.host}:{path.port}",
+            "backend": name_of(facts, path),
             "remedy": _remedy(path.app.service, name, server),
         },
     )

@@ -22,7 +22,7 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
     if not facts.snapshot.static:
         if not end.other.container.running or not (facts.is_dead(end) or facts.is_dead(_turned(end))):
             return  # a peer that has roamed is followed, and where nobody answers at all there is nothing to miss
-        endpoint = next((peer.endpoint for peer in end.gateway.peers if peer.endpoint), told)
+        endpoint = next((peer.endpoint for peer in end.candidates if peer.endpoint), told)
     host, _, number = endpoint.rpartition(":")
     apart = facts.are_apart(end.gateway, end.other)
     own = _listen_port(end.other, static=facts.snapshot.static)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from harness.diagnosis.commands import inside
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.nodefacts import Reach
+from harness.diagnosis.outside import name_of
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
@@ -19,7 +21,7 @@ def _over(facts: Facts) -> list[Path]:
     return [path for path in facts.paths if path.kind == "database" and not facts.snapshot.static]
 
 
-def _when(_facts: Facts, path: Path) -> Iterator[Case]:
+def _when(facts: Facts, path: Path) -> Iterator[Case]:
     reach, database = path.reach, path.app.environment.get("DATABASE_NAME", "")
     lacking = ["access to it"] if reach.code in _DENIED else _lacking(reach, database)
     if not lacking:
@@ -28,10 +30,11 @@ def _when(_facts: Facts, path: Path) -> Iterator[Case]:
         "database": database,
         "lacking": ", ".join(lacking),
         "user": path.app.environment.get("DATABASE_USER", ""),
+        "shell": inside(path),
     }
     said = (f"{path.id}: {reach}",) if reach.failed else ()
     yield Case(
-        node=path.backend.service if path.backend else path.app.service,
+        node=name_of(facts, path),
         evidence=(*said, *reach.grants),
         paths=frozenset({path.id}),
         values=values,
@@ -60,6 +63,6 @@ RULES = (
         over=_over,
         when=_when,
         cause="the user {user} lacks {lacking} on the database {database} of {node}",
-        remedy="docker exec {container} mariadb -e \"GRANT ALL PRIVILEGES ON {database}.* TO '{user}'@'%'\" (as root)",
+        remedy="{shell} mariadb -e \"GRANT ALL PRIVILEGES ON {database}.* TO '{user}'@'%'\" (as root)",
     ),
 )

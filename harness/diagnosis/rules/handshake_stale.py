@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis.facts import End, Facts
-from harness.diagnosis.nodefacts import GatewayFacts
 from harness.diagnosis.rules import KILLS_A_TUNNEL, Case, Rule
 from harness.model import Hop
 
@@ -16,19 +15,21 @@ def _over(facts: Facts) -> tuple[End, ...]:
 
 def _when(facts: Facts, end: End) -> Iterator[Case]:
     gateway = end.gateway
-    if gateway.interface is None or facts.has_session(gateway):
+    if gateway.interface is None or facts.has_session(end):
         return
     evidence = tuple(f"{gateway.service}: {gateway.dump_line(peer.public_key)}" for peer in gateway.peers)
     yield Case(
         node=gateway.service,
         evidence=evidence or (f"{gateway.service}: wg0 has no peer",),
-        values={"age": _age(gateway)},
+        values={"age": _age(end)},
     )
 
 
-def _age(gateway: GatewayFacts) -> str:
-    handshakes = [peer.latest_handshake.timestamp() for peer in gateway.peers if peer.latest_handshake]
-    return f"the last one is {gateway.clock - max(handshakes):.0f} s old" if handshakes else "there has never been one"
+def _age(end: End) -> str:
+    handshakes = [peer.latest_handshake.timestamp() for peer in end.candidates if peer.latest_handshake]
+    if not handshakes:
+        return "there has never been one"
+    return f"the last one is {end.gateway.clock - max(handshakes):.0f} s old"
 
 
 RULES = (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.diagnosis.commands import inside
 from harness.diagnosis.facts import Facts, Path
+from harness.diagnosis.outside import name_of
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
@@ -15,14 +17,14 @@ def _over(facts: Facts) -> list[Path]:
     return [path for path in facts.paths if path.kind == "database" and not facts.snapshot.static]
 
 
-def _when(_facts: Facts, path: Path) -> Iterator[Case]:
+def _when(facts: Facts, path: Path) -> Iterator[Case]:
     problem = _CODES.get(path.reach.code or 0)
     if problem is not None:
         yield Case(
-            node=path.backend.service if path.backend else path.app.service,
+            node=name_of(facts, path),
             evidence=(f"{path.id}: {path.reach}",),
             paths=frozenset({path.id}),
-            values={"problem": problem, "app": path.app.service},
+            values={"problem": problem, "shell": inside(path)},
         )
 
 
@@ -33,9 +35,9 @@ RULES = (
         hop=Hop.GREETING,
         over=_over,
         when=_when,
-        cause="for {node} the host that {app} comes from {problem}",
+        cause="for {node} a host that its clients come from {problem}",
         remedy=(
-            "docker exec {container} mariadb-admin flush-hosts, and start it with --skip-name-resolve; or grant "
+            "{shell} mariadb-admin flush-hosts, and start it with --skip-name-resolve; or grant "
             "the user access from that host"
         ),
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.diagnosis.evidence import UnseenError
 from harness.diagnosis.facts import End, Facts
 from harness.diagnosis.rules import KILLS_A_TUNNEL, Case, Rule
 from harness.model import Hop, Severity
@@ -19,26 +18,12 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
     seconds = int(told) if told.isdecimal() else 0
     line = f"{end.gateway.service}: WG_PERSISTENT_KEEPALIVE={told}"
     if not facts.snapshot.static:
-        peers = _current(end)
-        if not peers:
+        if end.peer is None:
             return
-        seconds = max(peers.values())
-        line = f"{end.gateway.service}: {end.gateway.dump_line(next(iter(peers)))}"
+        seconds = end.peer.persistent_keepalive
+        line = f"{end.gateway.service}: {end.gateway.dump_line(end.peer.public_key)}"
     if seconds == 0:
         yield Case(node=end.gateway.service, evidence=(line,), paths=frozenset(), values={"other": end.other.service})
-
-
-def _current(end: End) -> dict[str, int]:
-    """The keepalive with the peer that is the other end, in seconds."""
-    try:
-        other = end.other.interface
-    except UnseenError:
-        return {}
-    return {
-        peer.public_key: peer.persistent_keepalive
-        for peer in end.gateway.peers
-        if other is not None and peer.public_key == other.public_key
-    }
 
 
 RULES = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.diagnosis.containers import GONE, UNSEEN
+from harness.diagnosis.evidence import UnseenError
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts
 from harness.diagnosis.rules import Case, Rule
@@ -16,8 +18,10 @@ def _over(facts: Facts) -> list[AppFacts]:
 
 def _when(facts: Facts, app: AppFacts) -> Iterator[Case]:
     joined = app.container.joined
-    values = {"gateway": joined if joined != "gone" else "its gateway"}
-    if joined == "gone":
+    values = {"gateway": joined if joined != GONE else "its gateway"}
+    if joined == UNSEEN:
+        raise UnseenError(app.service, "the gateway", f"{app.container.network_mode[:24]}... was not looked at")
+    if joined == GONE:
         told = f"{app.service}: network mode {app.container.network_mode[:24]}..., a container that is no longer there"
         yield Case(node=app.service, evidence=(told,), values=values)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.diagnosis.commands import both_anew
 from harness.diagnosis.facts import End, Facts
 from harness.diagnosis.rules import KILLS_A_TUNNEL, Case, Rule
 from harness.model import Hop
@@ -30,7 +31,7 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
             f"{end.gateway.service}: of {small_sent} bytes in small packets {small_arrived} arrived",
             f"{end.gateway.service}: of {large_sent} bytes in packets of wg0's MTU ({mtu}) {large_arrived} arrived",
         ),
-        values={"mtu": mtu, "other": end.other.service},
+        values={"mtu": mtu, "other": end.other.service, "commands": both_anew(facts, end)},
     )
 
 
@@ -46,8 +47,8 @@ RULES = (
             "more than the way carries"
         ),
         remedy=(
-            "set WG_MTU of both gateways to what the underlay carries less 60 bytes (1280 always passes), then: "
-            "docker compose up -d wireguard-web wireguard-services web"
+            "set WG_MTU of {node} and of {other} to what the underlay carries less 60 bytes (1280 always passes), "
+            "then: {commands}"
         ),
         consequence_of=KILLS_A_TUNNEL | {"peer-unreachable"},
     ),

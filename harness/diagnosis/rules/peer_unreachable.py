@@ -51,7 +51,7 @@ def _tried(facts: Facts, end: End) -> bool:
 def _blocked(end: End) -> Iterator[str]:
     """What either gateway has that keeps WireGuard's own packets from passing from one to the other."""
     try:
-        endpoint = next(peer.endpoint for peer in end.gateway.peers if peer.endpoint)
+        endpoint = next(peer.endpoint for peer in end.candidates if peer.endpoint)
         host, _, port = endpoint.rpartition(":")
         way = end.gateway.way_to(IPv4Address(host), mark=end.gateway.mark)
         if way is None or way.device is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.diagnosis.commands import both_anew
 from harness.diagnosis.containers import ABSENT
 from harness.diagnosis.facts import End, Facts
 from harness.diagnosis.nodefacts import GatewayFacts
@@ -15,7 +16,7 @@ def _over(facts: Facts) -> list[End]:
     return [end for end in facts.ends[:1] if ABSENT not in (end.gateway.container.status, end.other.container.status)]
 
 
-def _when(_facts: Facts, end: End) -> Iterator[Case]:
+def _when(facts: Facts, end: End) -> Iterator[Case]:
     own, other = _preshared(end.gateway, end.other), _preshared(end.other, end.gateway)
     if own is None or other is None or own == other:
         return
@@ -23,7 +24,8 @@ def _when(_facts: Facts, end: End) -> Iterator[Case]:
     without = [service for service, seal in seals.items() if seal == "(none)"]
     problem = f"{without[0]} has no preshared key and the other end has one" if without else "each has another one"
     evidence = tuple(f"{service}: preshared key {seal}" for service, seal in seals.items())
-    yield Case(node=end.gateway.service, evidence=evidence, values={"other": end.other.service, "problem": problem})
+    values = {"other": end.other.service, "problem": problem, "commands": both_anew(facts, end, forced=True)}
+    yield Case(node=end.gateway.service, evidence=evidence, values=values)
 
 
 def _preshared(gateway: GatewayFacts, other: GatewayFacts) -> str | None:
@@ -51,10 +53,7 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} and {other} do not have the same preshared key: {problem}",
-        remedy=(
-            "give both ends the same file (wg genpsk > preshared.key), then: docker compose up -d --force-recreate "
-            "wireguard-web wireguard-services web"
-        ),
+        remedy="give {node} and {other} the same file (wg genpsk > preshared.key), then: {commands}",
         consequence_of=frozenset({"key-not-reloaded", "key-file-invalid"}),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis.facts import Facts, Path
+from harness.diagnosis.outside import name_of
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
@@ -17,9 +18,9 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
     if "protected mode" not in path.reach.said:
         return
     yield Case(
-        node=path.backend.service if path.backend else path.app.service,
+        node=name_of(facts, path),
         evidence=(f"{path.id}: {path.reach}"[:300],),
-        paths=frozenset(each.id for each in facts.paths if each.kind == "broker"),
+        paths=frozenset({path.id}),
     )
 
 

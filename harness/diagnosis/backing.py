@@ -1,0 +1,43 @@
+"""Which container is the database, or the broker, at the end of a way; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import AddressValueError, IPv4Address
+
+from harness.diagnosis.nodefacts import NodeFacts
+
+_DOCUMENTED = {"database": "mariadb", "broker": "redis"}
+_NAMES = {"database": ("mariadb", "mysql", "database", "db"), "broker": ("redis", "valkey", "broker")}
+_ASKS_ONE = "exporter"  # which is called after what it asks, such as redis_exporter
+
+
+def backend_at(nodes: Sequence[NodeFacts], kind: str, place: str | None, *, works: bool) -> NodeFacts | None:
+    """The one of some backends that is of a kind: the documented one, else whoever is at `place`, else any.
+
+    `place` is where the way ends, an address or a name, None where nobody knows. Whose way `works` has somebody at its
+    end: where nobody of them has that address, it is none of them.
+    """
+    alike = [node for node in nodes if _is_kind(node, kind)]
+    there = [node for node in alike if _is_at(node, place)]
+    if works and _is_address(place):
+        alike = there
+    documented = [node for node in alike if node.documented == _DOCUMENTED[kind]]
+    return next(iter([*documented, *there, *alike]), None)
+
+
+def _is_kind(node: NodeFacts, kind: str) -> bool:
+    words = (node.documented.lower(), node.container.image.lower().rpartition("/")[2])
+    return any(word.startswith(name) and _ASKS_ONE not in word for word in words for name in _NAMES[kind])
+
+
+def _is_at(node: NodeFacts, place: str | None) -> bool:
+    return place in (node.service, node.evidence.name, *map(str, node.container.addresses))
+
+
+def _is_address(place: str | None) -> bool:
+    try:
+        IPv4Address(place or "")
+    except AddressValueError:
+        return False
+    return True
