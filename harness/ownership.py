@@ -81,15 +81,16 @@ class Owner:
         if self.host != here.host:
             return Liveness.UNKNOWN
         if self.boot != here.boot:  # it has been rebooted since, or it is another one of the same name
-            return Liveness.DEAD if self.machine == here.machine else Liveness.UNKNOWN
+            return Liveness.DEAD if self.machine and self.machine == here.machine else Liveness.UNKNOWN
         if self.namespace != here.namespace:
             return Liveness.UNKNOWN
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return Liveness.DEAD
-        except PermissionError:
-            pass  # it is there, and somebody else's
+        except PermissionError:  # one is there, and somebody else's
+            if self.started and not _stat(self.pid).exists():  # and hidden from us (proc(5), hidepid)
+                return Liveness.UNKNOWN
         return Liveness.ALIVE if _started(self.pid) == self.started else Liveness.DEAD
 
 
@@ -160,9 +161,13 @@ def _namespace() -> str:
         return ""
 
 
+def _stat(pid: int) -> Path:
+    return Path(f"/proc/{pid}/stat")
+
+
 def _started(pid: int) -> str:
     # The command name, field 2, is in parentheses and may hold spaces: count from its end.
-    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    fields = _read(_stat(pid)).rpartition(")")[2].split()
     if len(fields) <= 19 or fields[0] in "ZX":  # noqa: PLR2004 (field 22 of proc(5); field 3: it has ended)
         return ""
     return fields[19]

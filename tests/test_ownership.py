@@ -90,9 +90,31 @@ def test_a_number_that_was_used_again_is_dead() -> None:
         "other container",
     ],
 )
-def test_who_cannot_be_seen_from_here_is_unknown(change: dict[str, Any], liveness: Liveness) -> None:
+def test_who_cannot_be_seen_from_here_is_unknown(
+    change: dict[str, Any], liveness: Liveness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another machine's or container's process is neither alive nor dead; one from before a reboot is dead."""
-    assert dataclasses.replace(ME, **change).liveness() is liveness
+    here = dataclasses.replace(ME, machine="this-machine")
+    monkeypatch.setattr(Owner, "current", lambda: here)
+    assert dataclasses.replace(here, **change).liveness() is liveness
+
+
+def test_of_two_machines_without_an_id_neither_is_taken_for_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One name and another boot id may be this machine before a reboot, or quite another one."""
+    here = dataclasses.replace(ME, machine="")
+    monkeypatch.setattr(Owner, "current", lambda: here)
+    assert dataclasses.replace(here, boot="another-boot").liveness() is Liveness.UNKNOWN
+
+
+def test_somebody_elses_process_that_is_hidden_is_unknown(monkeypatch: pytest.MonkeyPatch, ended_child: Owner) -> None:
+    """Where /proc shows only one's own processes, one that is there cannot be told from another of its number."""
+    os.waitpid(ended_child.pid, 0)
+
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert ended_child.liveness() is Liveness.UNKNOWN
 
 
 def test_a_process_name_with_parentheses_does_not_mislead(tmp_path: Path) -> None:
