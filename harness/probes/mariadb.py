@@ -1,4 +1,4 @@
-"""A query to MariaDB with PyMySQL, as web (through the tunnel) or as services (directly) makes it."""
+"""Statements to MariaDB with PyMySQL, as web (through the tunnel) or as services (directly) makes them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from harness.errors import HarnessError
 from harness.model import Observation, Outcome
 from harness.probes.tcp import unanswered
 
-_DENIED = {ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR}
+_DENIED = {
+    *(ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR),
+    ER.OPTION_PREVENTS_STATEMENT,  # such as `read_only`
+}
 _NO_ANSWER = {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_GONE_ERROR}
+# A statement that writes, and changes nothing: MariaDB refuses even that one where it is read-only.
+_NO_TABLE = "DROP TABLE IF EXISTS wireguard_harness_wrote_nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,37 +32,55 @@ class MariaDBQuery:
 
     def observe(self, deployment: Deployment) -> Observation:
         """Ask once."""
-        try:
-            with (
-                clients.mariadb(deployment, self.side, password=self.password) as connection,
-                connection.cursor() as cursor,
-            ):
-                cursor.execute("SELECT 1")
-                row = cursor.fetchone()
-        except pymysql.MySQLError as error:
-            return self._failure(deployment, error)
-        except HarnessError as error:
-            return self._observation(deployment, Outcome.INCONCLUSIVE, str(error))
-        outcome = Outcome.CONNECTED if row == (1,) else Outcome.WRONG_SERVICE
-        return self._observation(deployment, outcome, "" if row == (1,) else f"SELECT 1 gave {row!r}")
+        return _observe(deployment, self.side, "MariaDB query", "SELECT 1", gives=(1,), password=self.password)
 
-    def _failure(self, deployment: Deployment, error: pymysql.MySQLError) -> Observation:
-        code, text = (*error.args, "", "")[:2]
-        if code in _DENIED:
-            return self._observation(deployment, Outcome.DENIED, text)
-        if code not in _NO_ANSWER:
-            return self._observation(deployment, Outcome.WRONG_SERVICE, f"{code} {text}")
-        host = clients.mariadb_host(deployment, self.side)
-        return self._observation(
-            deployment, *unanswered(deployment, self.side, host, deployment.plan.mariadb_port, error)
-        )
 
-    def _observation(self, deployment: Deployment, outcome: Outcome, detail: str) -> Observation:
-        return Observation(
-            probe="MariaDB query",
-            source=self.side,
-            destination=f"{clients.mariadb_host(deployment, self.side)}:{deployment.plan.mariadb_port}",
-            outcome=outcome,
-            detail=detail,
-            observed_at=datetime.now(tz=UTC),
-        )
+@dataclass(frozen=True, slots=True)
+class MariaDBWrite:
+    """Have MariaDB accept a statement that writes, from `side`; DENIED where it answers and takes none."""
+
+    side: str
+
+    def observe(self, deployment: Deployment) -> Observation:
+        """Ask once."""
+        return _observe(deployment, self.side, "MariaDB write", _NO_TABLE)
+
+
+def _observe(  # noqa: PLR0913 (a login and a statement)
+    deployment: Deployment,
+    side: str,
+    probe: str,
+    statement: str,
+    *,
+    gives: tuple[int, ...] | None = None,
+    password: str | None = None,
+) -> Observation:
+    try:
+        with clients.mariadb(deployment, side, password=password) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            row = cursor.fetchone()
+        outcome, detail = Outcome.CONNECTED, ""
+        if row != gives:
+            outcome, detail = Outcome.WRONG_SERVICE, f"{statement} gave {row!r}"
+    except pymysql.MySQLError as error:
+        outcome, detail = _failure(deployment, side, error)
+    except HarnessError as error:
+        outcome, detail = Outcome.INCONCLUSIVE, str(error)
+    return Observation(
+        probe=probe,
+        source=side,
+        destination=f"{clients.mariadb_host(deployment, side)}:{deployment.plan.mariadb_port}",
+        outcome=outcome,
+        detail=detail,
+        observed_at=datetime.now(tz=UTC),
+    )
+
+
+def _failure(deployment: Deployment, side: str, error: pymysql.MySQLError) -> tuple[Outcome, str]:
+    code, text = (*error.args, "", "")[:2]
+    if code in _DENIED:
+        return Outcome.DENIED, text
+    if code not in _NO_ANSWER:
+        return Outcome.WRONG_SERVICE, f"{code} {text}"
+    host = clients.mariadb_host(deployment, side)
+    return unanswered(deployment, side, host, deployment.plan.mariadb_port, error)
