@@ -20,6 +20,21 @@ MANY = Run(
     fault="wg0 down", failed=tuple(f"test_c::{n}" for n in range(5)), ran=tuple(f"test_c::{n}" for n in range(5))
 )
 
+OPTIONS = """
+def pytest_addoption(parser):
+    for name in ("--plan", "--with-fault"):
+        parser.addoption(name)
+"""
+SCENARIOS = """
+import pytest
+
+def test_one():
+    assert False
+
+@pytest.mark.skip(reason="not on this machine")
+def test_two(): ...
+"""
+
 JUNIT = """\
 <?xml version="1.0" encoding="utf-8"?>
 <testsuites><testsuite name="pytest" tests="5">
@@ -74,6 +89,7 @@ def test_results_are_read(tmp_path: Path) -> None:
     found = mutation._read("a fault", path)
     assert found.failed == ("test_tunnel::test_ping[web]", "test_redis_access::test_set")
     assert found.ran == ("test_tunnel::test_up", *found.failed)
+    assert found.skipped == ("test_redis_access::test_kernel",)
     assert found.in_set_up == ("test_redis_access::test_set",)
     assert found.told == {"test_tunnel::test_ping[web]"}
 
@@ -109,6 +125,27 @@ def test_what_none_has_failed_meets_the_faults_that_it_has_not_met() -> None:
     assert mutation._unmet(every, joined) == {}
 
 
+def test_in_brief_a_scenario_that_is_always_skipped_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """It has met the fault: nobody asks it again, and a suite of nothing else has been run like any other."""
+    monkeypatch.setattr(mutation, "ROOT", tmp_path)
+    monkeypatch.setattr(mutation, "RESULT", tmp_path / "reports" / "mutation.json")
+    for folder, name, text in (("scenarios", "test_a.py", SCENARIOS), (".", "conftest.py", OPTIONS)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_text(text, encoding="utf-8")
+    (tmp_path / "reports").mkdir()
+    asked = {"failed": ("test_a::test_one",), "ran": ("test_a::test_one",), "skipped": ("test_a::test_two",)}
+    for faults in (["MariaDB is stopped"], ["MariaDB is stopped", "Redis is full"]):
+        assert mutation.run(faults, 1, mutation.write, brief=True) == [Run(fault=fault, **asked) for fault in faults]
+    said = [line.partition("] ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert said == [
+        "MariaDB is stopped: 1 of 1 scenarios notice it",
+        "Redis is full: 0 of 0 scenarios notice it",  # what none has failed yet comes first: it is skipped
+        "Redis is full: 1 of 1 scenarios notice it",
+    ]
+
+
 def _fault(name: str) -> Fault:
     return next(each for each in catalogue() if each.name == name)
 
@@ -117,10 +154,10 @@ def test_in_brief_a_run_goes_on_with_the_record(monkeypatch: pytest.MonkeyPatch,
     """What was found is read as it was written; a record that is damaged, or of an older kind, is none."""
     monkeypatch.setattr(mutation, "RESULT", tmp_path / "mutation.json")
     assert mutation._recorded() == []
-    runs = [replace(LOUD, in_set_up=("test_a::two",)), SILENT]
+    runs = [replace(LOUD, in_set_up=("test_a::two",)), replace(SILENT, skipped=("test_a::two",))]
     mutation.write(runs)
     again = mutation._recorded()
-    assert mutation.summed_up(again) == mutation.summed_up(runs)
+    assert again == runs
     for damaged in ("{", "[]", "{}", '{"ran": [], "faults": {}}', '{"ran": [], "faults": {"a": []}, "in_set_up": {}}'):
         mutation.RESULT.write_text(damaged, encoding="utf-8")
         assert mutation._recorded() == []

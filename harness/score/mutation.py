@@ -46,13 +46,19 @@ class Run:
     """The suite on a deployment with one fault: which scenarios were run, and which of them failed.
 
     Where the deployment does not even come up, every scenario fails, `in_set_up`: that tells of the fault, and nothing
-    of the scenario.
+    of the scenario. What was skipped was not run, and would be skipped again.
     """
 
     fault: str
     failed: tuple[str, ...]
     ran: tuple[str, ...]
     in_set_up: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def met(self) -> tuple[str, ...]:
+        """The scenarios that were asked, whatever they said."""
+        return (*self.ran, *self.skipped)
 
     @property
     def told(self) -> set[str]:
@@ -65,7 +71,7 @@ def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None], 
 
     `brief` is a fraction of it: a scenario that a fault has failed is run again only with a fault that nothing else
     notices, and then until one does; what none has failed in the end meets those that it has not met; faults in the
-    record of the run before are not run again. `done` is handed what there is whenever a fault is through: the whole
+    record of the run before are not run again. `done` is handed what there is whenever a suite is through: the whole
     takes long. Raises `HarnessError` for a name that is no fault, and for a suite that could not be run.
     """
     faults = {fault.name: fault for fault in (*MUTANTS, *catalogue()) if not fault.benign and _LAYOUT in fault.layouts}
@@ -88,12 +94,12 @@ def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None], 
             for suite in [each for each in running if each.over]:
                 running.remove(suite)
                 result = suite.result()
-                if not result.failed and suite.then:
-                    running.append(undo.enter_context(_Suite(suite.fault, suite.plan, *suite.then)))
-                    continue
-                free.append(suite.plan)
                 found = _joined(found, result)
                 done(found)
+                if not result.failed and suite.then:
+                    running.append(undo.enter_context(_Suite(suite.fault, suite.plan, *suite.then)))
+                else:
+                    free.append(suite.plan)
     return sorted(found, key=lambda each: each.fault)
 
 
@@ -129,7 +135,7 @@ def _unmet(every: Mapping[str, str], found: Sequence[Run]) -> dict[str, list[str
     """By fault, the scenarios that none has failed and that it has not met."""
     told = {name for each in found for name in each.told}
     unmet = {
-        each.fault: [node for name, node in every.items() if name not in told and name not in each.ran]
+        each.fault: [node for name, node in every.items() if name not in told and name not in each.met]
         for each in found
         if not _own_modules(next((mutant for mutant in MUTANTS if mutant.name == each.fault), None))
     }
@@ -146,6 +152,7 @@ def _joined(found: Sequence[Run], result: Run) -> list[Run]:
         failed=(*before.failed, *result.failed),
         ran=(*before.ran, *result.ran),
         in_set_up=(*before.in_set_up, *result.in_set_up),
+        skipped=(*before.skipped, *result.skipped),
     )
     return [joined if each is before else each for each in found]
 
@@ -171,9 +178,15 @@ def _recorded() -> list[Run]:
     """What the run before has found; nothing where there is no record of it, or one that cannot be read."""
     try:
         document = json.loads(RESULT.read_text(encoding="utf-8"))
-        ran, in_set_up = document["ran"], document["in_set_up"]
+        ran, in_set_up, skipped = document["ran"], document["in_set_up"], document.get("skipped", {})
         return [
-            Run(fault=fault, failed=tuple(failed), ran=tuple(ran[fault]), in_set_up=tuple(in_set_up.get(fault, ())))
+            Run(
+                fault=fault,
+                failed=tuple(failed),
+                ran=tuple(ran[fault]),
+                in_set_up=tuple(in_set_up.get(fault, ())),
+                skipped=tuple(skipped.get(fault, ())),
+            )
             for fault, failed in document["faults"].items()
         ]
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
@@ -218,9 +231,9 @@ class _Suite:
         return not self._process.running
 
     def result(self) -> Run:
-        """What it found; raises `HarnessError` when no scenario was run, or not with the fault."""
+        """What it found; raises `HarnessError` when no scenario was asked, or not with the fault."""
         found = _read(self.fault.name, self._results)
-        if not found.ran or self._process.wait(timeout=_CLEARING).exit_status not in _RAN:
+        if not found.met or self._process.wait(timeout=_CLEARING).exit_status not in _RAN:
             message = f"with the fault {self.fault.name!r} the suite could not be run:\n{self._process.output[-2000:]}"
             raise HarnessError(message)
         say(f"{found.fault}: {len(found.failed)} of {len(found.ran)} scenarios notice it")
@@ -233,16 +246,18 @@ def _read(fault: str, results: Path) -> Run:
     cases = ET.parse(results).getroot().iter("testcase")  # noqa: S314 (this very run wrote it)
     # Each once: a scenario that fails, and whose end fails too, is there twice.
     ran: dict[str, None] = {}
+    skipped: dict[str, None] = {}
     failed: dict[str, bool] = {}  # and whether by what it says itself
     for case in cases:
         name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
         if case.find("skipped") is not None:
+            skipped[name] = None
             continue
         ran[name] = None
         if case.find("failure") is not None or case.find("error") is not None:
             failed[name] = failed.get(name, False) or case.find("failure") is not None
     in_set_up = tuple(name for name, itself in failed.items() if not itself)
-    return Run(fault=fault, failed=tuple(failed), ran=tuple(ran), in_set_up=in_set_up)
+    return Run(fault=fault, failed=tuple(failed), ran=tuple(ran), in_set_up=in_set_up, skipped=tuple(skipped))
 
 
 def summed_up(runs: Sequence[Run]) -> dict[str, Any]:
@@ -252,6 +267,7 @@ def summed_up(runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "faults": {each.fault: list(each.failed) for each in runs},
         "in_set_up": {each.fault: list(each.in_set_up) for each in runs if each.in_set_up},
+        "skipped": {each.fault: list(each.skipped) for each in runs if each.skipped},
         "survivors": [each.fault for each in runs if not each.failed],
         "scenarios": len(ran),
         "ran": {each.fault: list(each.ran) for each in runs},
