@@ -68,6 +68,23 @@ def test_scenarios_can_be_listed_without_an_engine(clone: Path) -> None:
     assert "test_promise.py::test_a_promise" in result.stdout
 
 
+def test_half_a_line_in_the_doctors_record_is_said(clone: Path) -> None:
+    """A worker that was killed leaves one: the session ends as it would have, and says which file it is."""
+    text = (
+        "import os\nfrom harness.score import record\n"
+        "def pytest_sessionstart(session):\n"
+        "    folder = record.RECORD / os.environ[record._RUN]\n"
+        "    folder.mkdir(parents=True)\n"
+        "    (folder / 'gw0.jsonl').write_text('{')\n"
+    )
+    (clone / "scenarios" / "conftest.py").write_text(text, encoding="utf-8")
+    result = pytest_in(clone, "scenarios/")
+    assert result.exit_status == 10, result  # there is no engine
+    assert "the report has no page of the doctor's score: " in result.stderr
+    assert "gw0.jsonl line 1 is no trial" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
 def test_a_plan_that_is_none_is_wrong_usage(clone: Path) -> None:
     """`--plan 100` is refused by its number before anything is started."""
     result = pytest_in(clone, "scenarios/", "--plan", "100")

@@ -138,6 +138,26 @@ def test_the_score_as_json(record: Path, score: Score) -> None:
     }
 
 
+def test_a_session_reads_its_own_record(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another session of the same clone may have begun after it, and be in the middle of a line."""
+    monkeypatch.setenv(scoring._RUN, "0")
+    scoring.record(RIGHT, "main")
+    (record / "main.jsonl").write_text(WRONG.to_json()[:-9], encoding="utf-8")
+    assert scoring.recorded_now() == [RIGHT]
+    monkeypatch.setenv(scoring._RUN, "2")
+    assert scoring.recorded_now() == []
+
+
+def test_the_newest_records_are_kept(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that begins lets go of those before the last ten."""
+    monkeypatch.setenv(scoring._RUN, "")  # what `begin` sets is undone
+    for number in range(1, 15):
+        (record.parent / f"{number:02}").mkdir()
+    record.rmdir()
+    scoring.begin()
+    assert [run.name for run in sorted(record.parent.iterdir())] == [f"{number:02}" for number in range(5, 15)]
+
+
 def test_no_record_is_no_score(record: Path, score: Score) -> None:
     """Without trials there is nothing to be proud of: exit 2 and one line."""
     for empty in (False, True):

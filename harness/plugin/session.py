@@ -114,21 +114,31 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Sum up how the doctor did, once all workers are done."""
+    """Add pages on the doctor's score and on the bench, once all workers are done."""
     config = session.config
     if worker(config) or config.option.collectonly or not runs(config, SCENARIOS):
         return
     results, layouts = Path(config.option.allure_report_dir), " and ".join(config.getoption("--layout"))
     reporting.tidy(results)
-    if trials := scoring.recorded_now():
+    _add_score(config, results, layouts)
+    _add_performance(config, results, layouts)
+
+
+def _add_score(config: pytest.Config, results: Path, layouts: str) -> None:
+    try:
+        trials = scoring.recorded_now()
+    except ValueError as error:  # a worker that was killed leaves half a line
+        say(config, f"the report has no page of the doctor's score: {error}")
+        return
+    if trials:
         scoring.write(trials)
+        passed = all(trial.right for trial in trials)
         reporting.add_page(
-            results,
-            title="The doctor's score",
-            body=scorepage.page(trials),
-            passed=all(trial.right for trial in trials),
-            layout=layouts,
+            results, title="The doctor's score", body=scorepage.page(trials), passed=passed, layout=layouts
         )
+
+
+def _add_performance(config: pytest.Config, results: Path, layouts: str) -> None:
     try:
         benches = performance.documents()
     except ValueError as error:

@@ -61,6 +61,8 @@ def _jobs(text: str) -> int:
 def begin() -> None:
     """Begin a run's record: what this process and the workers that it starts record belongs together."""
     os.environ[_RUN] = f"{time.time_ns():020}"
+    for old in _runs()[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def record(trial: Trial, worker: str) -> None:
@@ -73,11 +75,23 @@ def record(trial: Trial, worker: str) -> None:
 
 def recorded() -> list[Trial]:
     """All trials of the last run that had any; raises `ValueError` with the file that holds something else."""
-    runs = sorted(RECORD.iterdir()) if RECORD.is_dir() else []
-    for old in runs[:-_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+    runs = _runs()
+    return _trials(runs[-1]) if runs else []
+
+
+def recorded_now() -> list[Trial]:
+    """The trials of this very run, whoever else has begun one since; raises `ValueError` as `recorded` does."""
+    return _trials(RECORD / os.environ[_RUN]) if _RUN in os.environ else []
+
+
+def _runs() -> list[Path]:
+    """The folders of all runs that had a trial, the oldest first."""
+    return sorted(RECORD.iterdir()) if RECORD.is_dir() else []
+
+
+def _trials(run: Path) -> list[Trial]:
     found = []
-    for path in sorted(runs[-1].glob("*.jsonl")) if runs else ():
+    for path in sorted(run.glob("*.jsonl")):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             try:
                 found.append(Trial.from_json(line))
@@ -85,11 +99,6 @@ def recorded() -> list[Trial]:
                 message = f"{path} line {number} is no trial: {error}"
                 raise ValueError(message) from error
     return found
-
-
-def recorded_now() -> list[Trial]:
-    """The trials of this very run."""
-    return recorded() if (RECORD / os.environ.get(_RUN, "none")).is_dir() else []
 
 
 def _score(options: argparse.Namespace) -> int:
