@@ -186,6 +186,16 @@ def test_what_passed_on_retry_is_no_failure_and_is_not_forgotten(left: Left, rep
     }
 
 
+def test_a_skip_takes_the_place_of_no_end_that_was_seen(left: Left, reports: Path) -> None:
+    """It tells nothing about the test: a failure stays one, and a pass after a failure stays a retry."""
+    left("leg", it="failed", other="failed", third="skipped")
+    left("leg", attempt=2, it="skipped", other="passed", third="skipped")
+    left("leg", attempt=3, it="skipped", other="skipped", third="passed")
+    (found,) = merging.outcomes(legs.parts(reports / "legs")).values()
+    other = "scenarios/test_one.py::test_other"
+    assert found == Outcome(tests=3, failed={IT: "path-mtu"}, retried={other: "path-mtu"})
+
+
 def test_a_night_is_kept_once_for_each_run_and_the_oldest_go(tmp_path: Path) -> None:
     """Merging again takes the place of the merge before."""
     file = tmp_path / "history" / "nights.jsonl"
@@ -291,6 +301,22 @@ def test_the_gate_counts_each_leg(left: Left, workflow: Path, monkeypatch: pytes
     monkeypatch.setattr(commands, "MINIMUM_TESTS", {"dev": 3, "prod": 1})
     assert cli.main(["gate"]) == 1
     monkeypatch.setattr(commands, "MINIMUM_TESTS", {"dev": 2, "prod": 1})
+    assert cli.main(["gate"]) == 0
+
+
+def test_a_leg_of_ones_own_that_left_no_test_is_told(
+    left: Left, workflow: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The matrix does not know it, as with `make scenarios LEG=mine`: then one test is expected at least."""
+    for leg, shard in (("dev-kernel", "1of2"), ("dev-kernel", "2of2"), ("prod-valkey", "1of1")):
+        left(leg, shard=shard, it="passed")
+    left("mine")
+    assert cli.main(["merge", "--workflow", str(workflow)]) == 0
+    capsys.readouterr()
+    assert cli.main(["gate"]) == 1
+    assert "leg mine: only 0 tests have ended, and 1 are expected at least\n" in capsys.readouterr().out
+    left("mine", attempt=2, it="passed")
+    assert cli.main(["merge", "--workflow", str(workflow)]) == 0
     assert cli.main(["gate"]) == 0
 
 

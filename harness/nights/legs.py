@@ -55,11 +55,11 @@ class Ends:
     failed: dict[str, str] = field(default_factory=dict)
 
     def then(self, later: Ends) -> Ends:
-        """These, and what was run after them: of a test that ran twice the later end counts."""
-        again = later.passed | later.skipped | later.failed.keys()
+        """These, and what was run after them: of a test that ran twice the later end counts; a skip is no run."""
+        again = later.passed | later.failed.keys()
         return Ends(
             passed=(self.passed - again) | later.passed,
-            skipped=(self.skipped - again) | later.skipped,
+            skipped=(self.skipped - again) | (later.skipped - self.passed - self.failed.keys()),
             failed={test: cause for test, cause in self.failed.items() if test not in again} | later.failed,
         )
 
