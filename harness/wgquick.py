@@ -102,8 +102,8 @@ def _settings(interface: _Section, peer: _Section, path: str) -> Iterator[tuple[
     yield from _known(peer, {"publickey": "WG_PEER_PUBLIC_KEY", "endpoint": "WG_PEER_ENDPOINT"})
     if _last(peer, "presharedkey"):
         yield "WG_PRESHARED_KEY_FILE", f"{path}{PRESHARED_KEY}"
-    if allowed := peer.get("allowedips"):
-        yield "WG_PEER_ALLOWED_IPS", ",".join(entry.replace(" ", "") for entry in allowed)
+    if allowed := ",".join(_ipv4_subnets(peer.get("allowedips", []))):
+        yield "WG_PEER_ALLOWED_IPS", allowed
     keepalive = _last(peer, "persistentkeepalive")
     if keepalive and keepalive != "off":
         yield "WG_PERSISTENT_KEEPALIVE", keepalive
@@ -117,6 +117,14 @@ def _known(section: _Section, names: dict[str, str]) -> Iterator[tuple[str, str]
 
 def _last(section: _Section, name: str) -> str:
     return (section.get(name) or [""])[-1]
+
+
+def _ipv4_subnets(entries: list[str]) -> Iterator[str]:
+    """Those of IPv4, each with its prefix length, which WireGuard lets one leave out of a single address."""
+    for word in ",".join(entries).split(","):
+        subnet = word.strip()
+        if subnet and ":" not in subnet:
+            yield subnet if "/" in subnet else f"{subnet}/32"
 
 
 def _first_ipv4(entries: list[str]) -> IPv4Interface | None:

@@ -12,6 +12,7 @@ from harness import command, keys
 from harness.model import CommandResult, Forward
 
 from .conftest import ROOT
+from .evidence_samples import BACK, FRONT, SERVICES_KEY, Sample
 
 LIBRARY = ROOT / "compose" / "wireguard" / "lib"
 SOURCES = "; ".join(f"source {LIBRARY / name}.sh" for name in ("log", "addresses", "settings"))
@@ -241,6 +242,72 @@ def test_the_gateway_and_the_harness_read_forwards_alike(gateway: dict[str, str]
         assert bash("read_settings", env=gateway | {"WG_FORWARD_PORTS": entry}).exit_status == EX_CONFIG, entry
         with pytest.raises(ValueError, match="PORT:tcp"):
             Forward.parse_all(entry)
+
+
+TAKEN = {
+    "WG_ADDRESS": ("10.100.0.11/24", "10.100.0.11/31"),
+    "WG_PEER_ALLOWED_IPS": ("10.100.0.10/32", "0.0.0.0/0", "10.1.0.9/8, 10.2.0.0/16"),
+    "WG_PEER_ENDPOINT": ("172.20.0.3:51820", "gw.example.org:1", "[fd00::3]:51820", ""),
+    "WG_IMPLEMENTATION": ("auto", "kernel", "userspace", ""),
+    "WG_IPTABLES": ("auto", "nft", "legacy", ""),
+    "WG_LISTEN_PORT": ("1", "65535", ""),
+    "WG_MTU": ("576", "9000", ""),
+    "WG_PERSISTENT_KEEPALIVE": ("0", "25", ""),
+    "WG_HANDSHAKE_MAX_AGE": ("0", "999999999", ""),
+    "WG_FORWARD_PORTS": ("", "53:udp:10.101.0.9 53:tcp:10.101.0.9"),
+}
+REFUSED = {
+    "WG_ADDRESS": (
+        *("10.100.0.11", "10.100.0.11/32", "10.100.0.11/0", "10.100.0.11/024", "10.100.0.11/255.255.255.0"),
+        *("10.100.0.011/24", "fd00::11/64", "x/24"),
+    ),
+    "WG_PEER_ALLOWED_IPS": (
+        *("10.100.0.10", "10.100.0.0/255.255.255.0", ",", "::/0", "10.100.0.10/33", "10.100.0.10/032"),
+        "10.100.0.10/32;",
+    ),
+    "WG_PEER_ENDPOINT": (
+        *("172.20.0.3", "172.20.0.300:51820", ":51820", "a_b:51820", "gw:051820", "gw:0", "gw:65536", "gw-:1"),
+        "10.100.0.10:51820",
+    ),
+    "WG_IMPLEMENTATION": ("go", "Kernel", "wireguard-go", "auto "),
+    "WG_IPTABLES": ("nftables", "iptables-nft", "NFT"),
+    "WG_LISTEN_PORT": ("0", "65536", "051820", "default"),
+    "WG_MTU": ("575", "9001", "01420", "1420 "),
+    "WG_PERSISTENT_KEEPALIVE": ("025", "off", "65536"),
+    "WG_HANDSHAKE_MAX_AGE": ("3m", "0180", "-1", "1000000000", "99999999999", "1+1"),
+    "WG_FORWARD_PORTS": (
+        *("3306", "03306:tcp:10.101.0.2", "0:tcp:10.101.0.2", "1:icmp:10.101.0.2", "1:tcp:db", "1:tcp:10.100.0.2"),
+        "1:tcp:10.101.0.2 1:tcp:10.101.0.3",
+    ),
+    "WG_PEER_PUBLIC_KEY": (SERVICES_KEY,),  # since WG_PEER_PUBLIC_KEY_FILE is set as well
+}
+SETTINGS = [
+    (name, value, table is TAKEN) for table in (TAKEN, REFUSED) for name, values in table.items() for value in values
+]
+
+
+@pytest.mark.parametrize(("name", "value", "taken"), SETTINGS, ids=repr)
+def test_the_gateway_and_the_doctor_refuse_the_same(
+    gateway: dict[str, str], name: str, value: str, *, taken: bool
+) -> None:
+    """What a gateway does not start with the doctor calls malformed, of the same setting; and nothing else."""
+    result = bash("read_settings", env=gateway | {name: value})
+    assert result.exit_status == (0 if taken else EX_CONFIG), result
+    sample = Sample()
+    sample.environment(BACK)[name] = value
+    found = [finding for finding in sample.diagnosis.findings if finding.rule.endswith("setting-malformed")]
+    assert any(finding.node == BACK and name in finding.cause for finding in found) is not taken
+    assert not (found and taken)
+
+
+@pytest.mark.parametrize(("value", "taken"), [(SERVICES_KEY, True), ("short", False), ("A" * 42 + "B=", False)])
+def test_the_gateway_and_the_doctor_refuse_the_same_keys(gateway: dict[str, str], value: str, *, taken: bool) -> None:
+    """A peer's public key that is given as such, without a file."""
+    settings = gateway | {"WG_PEER_PUBLIC_KEY": value, "WG_PEER_PUBLIC_KEY_FILE": ""}
+    assert bash("read_settings", env=settings).exit_status == (0 if taken else EX_CONFIG)
+    sample = Sample()
+    sample.tell(FRONT, WG_PEER_PUBLIC_KEY=value, WG_PEER_PUBLIC_KEY_FILE=None)
+    assert ("setting-malformed" in sample.diagnosis.errors) is not taken
 
 
 def test_the_tunnels_subnet_covers_both_ends() -> None:

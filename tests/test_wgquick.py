@@ -62,6 +62,13 @@ def test_what_is_not_said_is_no_setting() -> None:
     assert told.preshared_key == ""
 
 
+def test_an_allowed_address_alone_is_a_whole_one() -> None:
+    """WireGuard takes it without a prefix length, a gateway's setting is not; and nobody judges IPv6."""
+    told = wgquick.parse("[Interface]\n[Peer]\nAllowedIPs = 10.66.0.1, fd00::1/128\nAllowedIPs = 10.9.0.0/16\n")
+    assert told.settings == {"WG_PEER_ALLOWED_IPS": "10.66.0.1/32,10.9.0.0/16"}
+    assert wgquick.parse("[Interface]\n[Peer]\nAllowedIPs = fd00::/64\n").settings == {}
+
+
 def test_no_secret_is_shown() -> None:
     """Neither the settings nor the representation hold a key that has to stay secret."""
     told = wgquick.parse(CONFIGURATION)

@@ -28,7 +28,11 @@ def _problem(gateway: GatewayFacts) -> str | None:
     except ValueError as error:
         return str(error)
     twice = next((each for each in declared if declared.count(each) > 1), None)
-    return f"{twice[0]}:{twice[1]} is declared twice" if twice else None
+    if twice:
+        return f"{twice[0]}:{twice[1]} is declared twice"
+    tunnel = gateway.wanted_address.network if gateway.wanted_address else None
+    inside = next((forward for forward in gateway.forwards if tunnel and forward.destination in tunnel), None)
+    return f"{inside} leads back into the tunnel, {tunnel}" if inside else None
 
 
 RULES = (

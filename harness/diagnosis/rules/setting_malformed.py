@@ -4,26 +4,63 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from harness.diagnosis.facts import Facts
-from harness.diagnosis.nodefacts import AppFacts, NodeFacts
+from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts
 from harness.diagnosis.roles import Role
 from harness.diagnosis.rules import Case, Rule
+from harness.diagnosis.settings import PEER_PUBLIC_KEY_FILE
 from harness.model import Hop
 
+Check = Callable[[str], None]
+"""Raises `ValueError` with what is wrong with a value."""
+
 _LAST_PORT = 65535
-_HOST_ROUTE = 32
 _SMALLEST_MTU, _LARGEST_MTU = 576, 9000  # what a gateway accepts: below, IPv4 need not pass (RFC 791)
+_LONGEST = 999_999_999  # seconds
 _NUMERIC_ADDRESS = re.compile(r"[0-9.]+")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
+_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")  # 32 bytes in base64: the last character carries four bits
 
 
-def _number(low: int, high: int) -> Callable[[str], None]:
+def _number(low: int, high: int) -> Check:
     def check(value: str) -> None:
-        if not (value.isascii() and value.isdecimal() and low <= int(value) <= high):
+        if not (_NUMBER.fullmatch(value) and low <= int(value) <= high):
             raise ValueError(f"not a number from {low} to {high}")
 
     return check
+
+
+def _one_of(*choices: str) -> Check:
+    def check(value: str) -> None:
+        if value not in choices:
+            raise ValueError(f"not one of {', '.join(choices)}")
+
+    return check
+
+
+def _subnet(shortest: int, longest: int, example: str) -> Check:
+    """An address with a prefix length; other forms of a mask, which Python takes, a gateway does not."""
+
+    def check(value: str) -> None:
+        address, _, length = value.partition("/")
+        try:
+            IPv4Address(address)
+            _number(shortest, longest)(length)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no address with a prefix length, such as {example}") from error
+
+    return check
+
+
+def _subnets(value: str) -> None:
+    entries = value.replace(",", " ").split()
+    if not entries:
+        raise ValueError("no subnet in it, such as 10.100.0.10/32")
+    for entry in entries:
+        _subnet(0, 32, "10.100.0.10/32")(entry)
 
 
 def _host(value: str) -> None:
@@ -33,32 +70,37 @@ def _host(value: str) -> None:
 
 def _endpoint(value: str) -> None:
     host, _, port = value.rpartition(":")
-    _number(1, _LAST_PORT)(port)
-    if not host:
+    if not _NAME.fullmatch(host):
         raise ValueError("not host:port")
+    _number(1, _LAST_PORT)(port)
     _host(host)
 
 
-def _tunnel_address(value: str) -> None:
-    if IPv4Interface(value).network.prefixlen == _HOST_ROUTE:
-        raise ValueError("not an address with the prefix length of the tunnel's subnet, such as 10.100.0.11/24")
+def _key(value: str) -> None:
+    if not _KEY.fullmatch(value):
+        raise ValueError("not a key, which is 32 bytes in base64, as wg pubkey prints it")
 
 
-def _networks(value: str) -> None:
-    for entry in value.replace(",", " ").split():
-        IPv4Network(entry, strict=False)
+def _port(value: str) -> None:
+    if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= _LAST_PORT):
+        raise ValueError(f"not a number from 1 to {_LAST_PORT}")
 
 
-_CHECKS: dict[Role, dict[str, Callable[[str], None]]] = {
+# Those of a gateway are its own, as compose/wireguard/lib/settings.sh makes them before it starts.
+_CHECKS: dict[Role, dict[str, Check]] = {
     Role.GATEWAY: {
-        "WG_ADDRESS": _tunnel_address,
+        "WG_ADDRESS": _subnet(1, 31, "10.100.0.11/24"),
         "WG_LISTEN_PORT": _number(1, _LAST_PORT),
+        "WG_PEER_PUBLIC_KEY": _key,
         "WG_PEER_ENDPOINT": _endpoint,
-        "WG_PEER_ALLOWED_IPS": _networks,
+        "WG_PEER_ALLOWED_IPS": _subnets,
         "WG_PERSISTENT_KEEPALIVE": _number(0, _LAST_PORT),
         "WG_MTU": _number(_SMALLEST_MTU, _LARGEST_MTU),
+        "WG_IMPLEMENTATION": _one_of("auto", "kernel", "userspace"),
+        "WG_IPTABLES": _one_of("auto", "nft", "legacy"),
+        "WG_HANDSHAKE_MAX_AGE": _number(0, _LONGEST),
     },
-    Role.APP: {"DATABASE_PORT": _number(1, _LAST_PORT), "DATABASE_HOST": _host},
+    Role.APP: {"DATABASE_PORT": _port, "DATABASE_HOST": _host},
 }
 
 
@@ -75,10 +117,31 @@ def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
             check(value)
         except ValueError as error:
             yield _case(node, name, value, str(error))
+    if isinstance(node, GatewayFacts):
+        yield from _contradictions(node)
     if isinstance(node, AppFacts) and node.broker_url is None:
         for name in ("CELERY_BROKER_URL", "REDIS_URL"):
             if value := node.environment.get(name):
                 yield _case(node, name, value, "not redis://[:PASSWORD@]HOST[:PORT][/DB]")
+
+
+def _contradictions(gateway: GatewayFacts) -> Iterator[Case]:
+    """What a gateway refuses of settings that could be read each for itself."""
+    told = gateway.environment
+    endpoint, file = told.get("WG_PEER_ENDPOINT", ""), told.get(PEER_PUBLIC_KEY_FILE)
+    host = endpoint.rpartition(":")[0]
+    if gateway.wanted_address and _is_inside(host, gateway.wanted_address.network):
+        problem = "it lies inside the tunnel, and has to be the address that the peer has outside of it"
+        yield _case(gateway, "WG_PEER_ENDPOINT", endpoint, problem)
+    if file and told.get("WG_PEER_PUBLIC_KEY"):
+        yield _case(gateway, PEER_PUBLIC_KEY_FILE, file, "WG_PEER_PUBLIC_KEY is set as well; keep one of the two")
+
+
+def _is_inside(host: str, subnet: IPv4Network) -> bool:
+    try:
+        return IPv4Address(host) in subnet
+    except ValueError:
+        return False  # a name
 
 
 def _case(node: NodeFacts, name: str, value: str, problem: str) -> Case:
