@@ -8,8 +8,8 @@ from harness.diagnosis.containers import CONFIGURED
 from harness.diagnosis.judgement import judge
 from harness.model import Finding
 
-from . import test_rules_tunnel as tests_of_tunnel
-from .evidence_samples import APPS, BACK, FRONT, GATEWAYS, REDIS, WEB, Sample
+from . import test_rules_paths, test_rules_tunnel, test_rules_way
+from .evidence_samples import APPS, BACK, CELERY, FRONT, GATEWAYS, MARIADB, REDIS, WEB, Sample
 from .rule_cases import tunnel, two_servers
 from .sample_cases import Change
 
@@ -53,8 +53,38 @@ def test_a_backend_in_a_container_is_worked_on_in_that_container() -> None:
     assert root(sample, "account-unusable").remedy.startswith("docker exec mariadb mariadb -e")
 
 
+@pytest.mark.parametrize(("service", "rule"), [(CELERY, "container-down"), (MARIADB, "backend-down")])
+def test_a_container_that_is_not_there_is_made_by_its_service(service: str, rule: str) -> None:
+    """The name that it would have is a guess; one that has ended is started by the name that it has."""
+    absent, ended = Sample(), Sample()
+    absent.stop(service, "absent")
+    ended.stop(service)
+    up = f"docker compose up -d {service}; if it ends again its log says why: docker compose logs {service}"
+    assert root(absent, rule).remedy == up
+    assert root(ended, rule).remedy.startswith(f"docker start {service} ")
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_forward_is_to_lead_where_the_gateway_comes(*, hidden: bool) -> None:
+    """Not to the first address that a backend has; of a backend outside, to where others reach it."""
+    sample = Sample()
+    test_rules_paths.a_port_was_not_declared(sample)
+    attached = {"network": "backup", "address": "10.9.0.2", "prefix": 24, "wanted": None}
+    sample.containers[MARIADB]["attachments"].insert(0, attached)
+    if hidden:
+        sample.drop(MARIADB)
+    assert "contains 3306:tcp:10.101.0.2, then" in root(sample, "forward-rule-missing").remedy
+
+
+def test_a_process_is_continued_by_the_shell() -> None:
+    """`kill` is a program of procps, which slim images lack; every shell has it built in."""
+    sample = Sample()
+    test_rules_way.redis_was_stopped_by_a_signal(sample)
+    assert "docker exec redis sh -c 'kill -CONT 8' " in root(sample, "process-stopped").remedy
+
+
 BOTH_GATEWAYS = [
-    (tests_of_tunnel.the_preshared_keys_differ, " --force-recreate"),
+    (test_rules_tunnel.the_preshared_keys_differ, " --force-recreate"),
     (tunnel.large_packets_to_web_vanish, ""),
 ]
 
@@ -96,7 +126,7 @@ def test_a_configuration_says_that_there_is_another_server_and_not_how_it_is_cal
     """Compose files part a deployment by profiles; which machine has which they do not say."""
     sample = Sample()
     two_servers.each_side_is_on_a_server_of_its_own(sample)
-    tests_of_tunnel.the_preshared_keys_differ(sample)
+    test_rules_tunnel.the_preshared_keys_differ(sample)
     sample.machines.clear()
     sample.hosts.clear()
     for container in sample.containers.values():

@@ -504,6 +504,15 @@ def web_may_not_read_its_password(sample: Sample) -> None:
     sample.fail(WEB, "database", "password", kind="PermissionError", errno=13, said=denied)
 
 
+@cases.makes("secret-unreadable")
+def services_may_not_read_the_brokers_password(sample: Sample) -> None:
+    sample.tell(SERVICES, REDIS_PASSWORD_FILE="/run/secrets/redis_password")
+    with sample.edited(SERVICES, "backends") as reaches:
+        reaches["broker"]["reached"].insert(0, "password")
+    denied = "[Errno 13] Permission denied: '/run/secrets/redis_password'"
+    sample.fail(SERVICES, "broker", "password", kind="PermissionError", errno=13, said=denied)
+
+
 @cases.spares("secret-unreadable")
 def web_reads_its_password_from_elsewhere(sample: Sample) -> None:
     sample.tell(WEB, DATABASE_PASSWORD_FILE="/run/secrets/another")

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from harness.diagnosis.containers import ABSENT
 from harness.diagnosis.facts import End, Facts, Path
-from harness.diagnosis.nodefacts import GatewayFacts
+from harness.diagnosis.nodefacts import GatewayFacts, NodeFacts
 
 
 def inside(path: Path) -> str:
     """How a command for a path's backend begins: in its container, or on the machine of one that nobody looked into."""
     return f"docker exec {path.backend.evidence.name}" if path.backend else "on its own machine:"
+
+
+def starting(node: NodeFacts) -> str:
+    """What starts a container that does not run; one that is not there has no name yet by which it could be started."""
+    if node.container.status == ABSENT:
+        return f"docker compose up -d {node.service}"
+    return f"docker start {node.evidence.name} (docker unpause where it is paused)"
+
+
+def log_of(node: NodeFacts) -> str:
+    """What shows a container's log, also of one that is not there yet."""
+    absent = node.container.status == ABSENT
+    return f"docker compose logs {node.service}" if absent else f"docker logs {node.evidence.name}"
 
 
 def both_anew(facts: Facts, end: End, *, forced: bool = False) -> str:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.diagnosis.commands import log_of, starting
 from harness.diagnosis.containers import ABSENT, CONFIGURED
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import NodeFacts
 from harness.diagnosis.outside import Outside, outsiders
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
-
-_START = (
-    "docker start {container} (docker unpause where it is paused); if it ends again its log says why: docker logs "
-    "{container}"
-)
 
 
 def _subjects(facts: Facts) -> Iterator[NodeFacts | Outside]:
@@ -36,8 +32,8 @@ def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
     if container.running or container.status == CONFIGURED:
         return
     evidence = (f"{node.service}: {container.describe()}", *node.log_lines("")[-2:])
-    values = {"state": container.describe(), "remedy": _START.format(container=node.evidence.name)}
-    yield Case(node=node.service, evidence=evidence, values=values)
+    remedy = f"{starting(node)}; if it ends again its log says why: {log_of(node)}"
+    yield Case(node=node.service, evidence=evidence, values={"state": container.describe(), "remedy": remedy})
 
 
 def _when_outside(outside: Outside) -> Iterator[Case]:

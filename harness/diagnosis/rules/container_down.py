@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.diagnosis.commands import log_of, starting
 from harness.diagnosis.containers import ABSENT, CONFIGURED
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import GatewayFacts, NodeFacts
@@ -28,7 +29,7 @@ def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
     yield Case(
         node=node.service,
         evidence=(f"{node.service}: {container.describe()}", *said),
-        values={"state": container.describe()},
+        values={"state": container.describe(), "start": starting(node), "log": log_of(node)},
     )
 
 
@@ -40,10 +41,7 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} is {state}",
-        remedy=(
-            "docker start {container} (docker unpause where it is paused); if it ends again its log says why: "
-            "docker logs {container}"
-        ),
+        remedy="{start}; if it ends again its log says why: {log}",
         consequence_of=STOPS_A_CONTAINER | {"namespace-orphaned"},
     ),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis.facts import Facts, Path
-from harness.diagnosis.journeys import Passage, decided_in_nat, is_misdirected, is_udp_only, passage
+from harness.diagnosis.journeys import Passage, decided_in_nat, is_misdirected, is_udp_only, passage, shared_addresses
+from harness.diagnosis.outside import places
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
 
@@ -58,12 +59,12 @@ def _is_shadowed(facts: Facts, path: Path, passed: Passage) -> bool:
 
 def _case(facts: Facts, path: Path, evidence: tuple[str, ...], why: str) -> Case:
     assert facts.back is not None  # noqa: S101 (as above)
-    address = next(iter(path.backend.container.addresses), None) if path.backend else None
+    addresses = shared_addresses(facts.back, path.backend) if path.backend else places(facts, path)
     return Case(
         node=facts.back.service,
         evidence=evidence,
         paths=frozenset({path.id}),
-        values={"port": path.port, "why": why, "entry": f"{path.port}:tcp:{address or 'ADDRESS'}"},
+        values={"port": path.port, "why": why, "entry": f"{path.port}:tcp:{addresses[0] if addresses else 'ADDRESS'}"},
     )
 
 
@@ -75,8 +76,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} has no DNAT rule that takes port {port} from the tunnel to its backend: {why}",
-        remedy="see that WG_FORWARD_PORTS of {node} contains {entry}, then: "
-        "docker compose up -d --force-recreate {node}",
+        remedy=(
+            "see that WG_FORWARD_PORTS of {node} contains {entry}, then: docker compose up -d --force-recreate {node}"
+        ),
         consequence_of=STOPS_A_CONTAINER,
     ),
 )

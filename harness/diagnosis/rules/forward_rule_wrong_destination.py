@@ -58,8 +58,9 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} forwards port {port} to {destination}, and {backend} is not there",
-        remedy="see that WG_FORWARD_PORTS of {node} contains {right}, then: "
-        "docker compose up -d --force-recreate {node}",
+        remedy=(
+            "see that WG_FORWARD_PORTS of {node} contains {right}, then: docker compose up -d --force-recreate {node}"
+        ),
         consequence_of=STOPS_A_CONTAINER | {"backend-address-moved", "app-inside-gateway", "forward-rule-shadowed"},
     ),
 )

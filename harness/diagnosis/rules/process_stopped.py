@@ -35,6 +35,9 @@ RULES = (
         cause=(
             "{names} of {node} was stopped by a signal (SIGSTOP, or a debugger) and does nothing until it is continued"
         ),
-        remedy="docker exec {container} kill -CONT {numbers} (or docker restart {container}), and find who stopped it",
+        remedy=(  # by the shell's own kill: slim images have no program of that name
+            "docker exec {container} sh -c 'kill -CONT {numbers}' (or docker restart {container}), and find who "
+            "stopped it"
+        ),
     ),
 )
