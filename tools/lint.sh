@@ -15,20 +15,38 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 PATH="$ROOT/.venv/bin:$PATH"
 COMPLAINED=()
+FILES=""
 
-# Files of the project: committed or about to be, never what is ignored.
-project_files() { # project_files PATTERN...
-  local file
-  git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
-    [[ -f $file ]] && printf '%s\n' "$file"
-  done | sort -u
+# Files of the project: committed or about to be, never what is ignored. Asked once, and before anything is linted: the
+# lists below are made in subshells, where a failure would be lost and look like a list of nothing.
+list_files() {
+  local listed file
+  listed=$(git ls-files --cached --others --exclude-standard 2>/dev/null) ||
+    die 1 "lint: git does not list the files of $ROOT ($(git ls-files 2>&1 >/dev/null | head -n 1)): run it in a clone that is yours"
+  FILES=$(while read -r file; do
+    if [[ -f $file ]]; then printf '%s\n' "$file"; fi
+  done <<<"$listed" | sort -u)
+}
+
+project_files() { # project_files PATTERN..., in which a * stands for slashes too
+  local file pattern
+  while read -r file; do
+    for pattern in "$@"; do
+      # shellcheck disable=SC2254 # it is a pattern
+      case $file in $pattern)
+        printf '%s\n' "$file"
+        break
+        ;;
+      esac
+    done
+  done <<<"$FILES"
 }
 
 # Shell scripts by name, and those without an extension by their first line.
 shell_scripts() {
   local file
   project_files '*.sh'
-  project_files .ci compose tools | while read -r file; do
+  project_files '.ci/*' 'compose/*' 'tools/*' | while read -r file; do
     case ${file##*/} in *.*) continue ;; esac
     if head -n 1 "$file" | grep -Eq '^#!.*\b(ba|da)?sh\b'; then
       printf '%s\n' "$file"
@@ -43,14 +61,17 @@ lint() { # lint NAME COMMAND...
   "$@" || COMPLAINED+=("$name")
 }
 
-# Hand a list of files, a line each on standard input, to a linter; no files, nothing to lint.
+# Hand a list of files, a line each on standard input, to a linter. The project has some for each: none are a complaint.
 lint_files() { # lint_files NAME COMMAND...
   local file
   local files=()
   while read -r file; do files+=("$file"); done
-  if [[ ${#files[@]} -gt 0 ]]; then
-    lint "$@" "${files[@]}"
+  if [[ ${#files[@]} -eq 0 ]]; then
+    step lint "$1: no file to lint"
+    COMPLAINED+=("$1")
+    return
   fi
+  lint "$@" "${files[@]}"
 }
 
 layers() { lint-imports --no-logo --no-cache --config pyproject.toml; }
@@ -80,7 +101,7 @@ check() {
   set_up_ansible
   lint "ansible-playbook --syntax-check" quiet_unless_broken playbooks_parse
   lint "ansible-lint" quiet_unless_broken ansible_lint
-  lint_files "codespell" codespell < <(project_files)
+  lint_files "codespell" codespell < <(project_files '*')
 }
 
 fix() {
@@ -98,12 +119,15 @@ quiet_unless_broken() {
 }
 
 main() {
-  cd "$ROOT"
+  local what=check
   case ${1:-} in
-    --fix) fix ;;
-    "") check ;;
+    --fix) what=fix ;;
+    "") ;;
     *) die 64 "usage: lint.sh [--fix]" ;;
   esac
+  cd "$ROOT"
+  list_files
+  "$what"
   if [[ ${#COMPLAINED[@]} -gt 0 ]]; then
     local names
     names=$(printf '%s, ' "${COMPLAINED[@]}")

@@ -1,0 +1,55 @@
+"""The scripts behind `make`: what they do where a clone, a word or a folder is not the usual one."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import command
+from harness.model import CommandResult
+
+from .conftest import ROOT
+
+TIMEOUT = 30  # seconds, for scripts that end at once
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path) -> Path:
+    """The linters' script with what it is made of, as a tarball has it: without git's folder."""
+    shutil.copytree(ROOT / "tools" / "lib", tmp_path / "tools" / "lib")
+    shutil.copy(ROOT / "tools" / "lint.sh", tmp_path / "tools")
+    return tmp_path
+
+
+def lint(folder: Path, *arguments: str) -> CommandResult:
+    environment = {
+        "GIT_CEILING_DIRECTORIES": str(folder.parent),  # the temporary folder may be in somebody's clone
+        "LC_ALL": "C",  # git speaks the user's language
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+    }
+    argv = [str(folder / "tools" / "lint.sh"), *arguments]
+    return command.run(argv, timeout=TIMEOUT, cwd=folder, env=environment, check=False)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--fix"]], ids=["check", "fix"])
+def test_where_git_lists_no_files_nothing_is_linted(unpacked: Path, arguments: list[str]) -> None:
+    """One sentence says why, and no linter is run on a part of the files."""
+    result = lint(unpacked, *arguments)
+    assert (result.exit_status, result.stdout) == (1, ""), result
+    assert result.stderr == (
+        f"lint: git does not list the files of {unpacked} (fatal: not a git repository (or any of the parent "
+        "directories): .git): run it in a clone that is yours\n"
+    )
+
+
+def test_a_linter_without_files_complains(unpacked: Path) -> None:
+    """A clone in which all scripts are ignored: there are some, so that none to lint is a mistake."""
+    command.run(["git", "init", "--quiet", str(unpacked)], timeout=TIMEOUT)
+    (unpacked / ".gitignore").write_text("tools/\n", encoding="utf-8")
+    result = lint(unpacked, "--fix")
+    assert result.exit_status == 1, result
+    assert "lint: shfmt: no file to lint\n" in result.stdout
+    assert result.stderr.endswith("lint: complaints from shfmt\n")
