@@ -53,3 +53,14 @@ def test_a_linter_without_files_complains(unpacked: Path) -> None:
     assert result.exit_status == 1, result
     assert "lint: shfmt: no file to lint\n" in result.stdout
     assert result.stderr.endswith("lint: complaints from shfmt\n")
+
+
+@pytest.mark.parametrize("folder", [".", "tools", "docs"])
+@pytest.mark.parametrize("words", [["true"], ["make_ready"], []], ids=["a command", "an inner step", "nothing"])
+def test_a_word_that_is_no_target_runs_nothing(folder: str, words: list[str]) -> None:
+    """Wherever it is typed, the usage is printed, and the exit code is 64."""
+    script = {".": "tools/run.sh", "tools": "./run.sh", "docs": "../tools/run.sh"}[folder]
+    result = command.run([script, *words], timeout=TIMEOUT, cwd=ROOT / folder, check=False)
+    assert (result.exit_status, result.stdout) == (64, ""), result
+    assert result.stderr.startswith("What `make` calls: run.sh scenarios|test|up|down")
+    assert result.stderr.endswith('prints the code: "Error 10".)\n')

@@ -175,6 +175,11 @@ up() {
   harness up --layout "$LAYOUT" "$@"
 }
 
+usage() {
+  sed -n '2,/^set/s/^# \{0,1\}//p' "$ROOT/tools/run.sh" >&2
+  exit 64
+}
+
 main() {
   local what=${1:-}
   cd "$ROOT"
@@ -188,7 +193,7 @@ main() {
       ;;
     report | sweep | score | site) ;;
     down | status | doctor) set -- --layout "$LAYOUT" "$@" ;;
-    *) sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && return 64 ;;
+    *) usage ;;
   esac
   "$what" "$@"
 }
