@@ -148,6 +148,15 @@ class Facts:
         except AddressValueError:
             return False
 
+    def is_within_tunnel(self, gateway: GatewayFacts, address: IPv4Address) -> bool:
+        """Whether an address is one of the tunnel that a gateway was told of.
+
+        Where one of its networks has it too, that is a fault of its own, and the network is meant.
+        """
+        own = gateway.wanted_address
+        beside = any(address in subnet for subnet in self.subnets_of(gateway))
+        return own is not None and address in own.network and not beside
+
     @cached_property
     def paths(self) -> tuple[Path, ...]:
         """Every way from an application to a backend, and to what else is forwarded."""

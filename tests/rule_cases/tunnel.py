@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 from harness.diagnosis.evidence import NetworkEvidence
-from tests.evidence_samples import BACK, FRONT, GATEWAYS, HANDSHAKE, NOW, SERVICES, WEB, Sample
+from tests.evidence_samples import APPS, BACK, FRONT, GATEWAYS, HANDSHAKE, NOW, SERVICES, WEB, Sample
 
 from . import broken, fine, untold, without_data, without_gateway, without_route
 
@@ -254,6 +256,20 @@ def another_docker_network_is_wider(sample: Sample) -> None:
     sample.networks.append(
         NetworkEvidence(name="foreign", subnets=("fd00::/64", "172.16.0.0/12"), project=None, ours=False)
     )
+
+
+@broken("subnet-overlap")
+def the_backends_network_has_the_tunnels_addresses(sample: Sample) -> None:
+    """As in the deployment's first version: what is forwarded lies inside the tunnel, and on the network as well."""
+    sample.networks = [
+        replace(each, subnets=("10.100.0.0/24",)) if each.subnets == ("10.101.0.0/24",) else each
+        for each in sample.networks
+    ]
+    moved = json.dumps(sample.containers).replace("10.101.0.", "10.100.0.")
+    sample.containers = json.loads(moved)
+    for app in APPS:
+        sample.pieces[app]["backends"] = sample.pieces[app]["backends"].replace("10.101.0.", "10.100.0.")
+    without_gateway(sample, BACK, log="gateway: WG_FORWARD_PORTS='3306:tcp:10.100.0.2': lies inside the tunnel\n")
 
 
 @fine

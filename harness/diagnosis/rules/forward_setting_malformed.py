@@ -14,15 +14,15 @@ def _over(facts: Facts) -> list[GatewayFacts]:
     return facts.gateways
 
 
-def _when(_facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
+def _when(facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
     setting = gateway.environment.get("WG_FORWARD_PORTS", "")
-    problem = _problem(gateway)
+    problem = _problem(facts, gateway)
     if problem:
         evidence = (f"{gateway.service}: WG_FORWARD_PORTS={setting}", *gateway.log_lines("WG_FORWARD_PORTS")[-1:])
         yield Case(node=gateway.service, evidence=evidence, values={"problem": problem})
 
 
-def _problem(gateway: GatewayFacts) -> str | None:
+def _problem(facts: Facts, gateway: GatewayFacts) -> str | None:
     try:
         declared = [(forward.port, forward.protocol) for forward in gateway.forwards]
     except ValueError as error:
@@ -30,9 +30,8 @@ def _problem(gateway: GatewayFacts) -> str | None:
     twice = next((each for each in declared if declared.count(each) > 1), None)
     if twice:
         return f"{twice[0]}:{twice[1]} is declared twice"
-    tunnel = gateway.wanted_address.network if gateway.wanted_address else None
-    inside = next((forward for forward in gateway.forwards if tunnel and forward.destination in tunnel), None)
-    return f"{inside} leads back into the tunnel, {tunnel}" if inside else None
+    inside = next((each for each in gateway.forwards if facts.is_within_tunnel(gateway, each.destination)), None)
+    return f"{inside} leads back into the tunnel" if inside else None
 
 
 RULES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts
@@ -108,7 +108,7 @@ def _over(facts: Facts) -> tuple[NodeFacts, ...]:
     return (*facts.gateways, *facts.apps)
 
 
-def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
+def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
     for name, check in _CHECKS[node.role].items():
         value = node.environment.get(name)
         if not value:
@@ -118,30 +118,31 @@ def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
         except ValueError as error:
             yield _case(node, name, value, str(error))
     if isinstance(node, GatewayFacts):
-        yield from _contradictions(node)
+        yield from _contradictions(facts, node)
     if isinstance(node, AppFacts) and node.broker_url is None:
         for name in ("CELERY_BROKER_URL", "REDIS_URL"):
             if value := node.environment.get(name):
                 yield _case(node, name, value, "not redis://[:PASSWORD@]HOST[:PORT][/DB]")
 
 
-def _contradictions(gateway: GatewayFacts) -> Iterator[Case]:
+def _contradictions(facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
     """What a gateway refuses of settings that could be read each for itself."""
     told = gateway.environment
     endpoint, file = told.get("WG_PEER_ENDPOINT", ""), told.get(PEER_PUBLIC_KEY_FILE)
     host = endpoint.rpartition(":")[0]
-    if gateway.wanted_address and _is_inside(host, gateway.wanted_address.network):
+    if _is_address(host) and facts.is_within_tunnel(gateway, IPv4Address(host)):
         problem = "it lies inside the tunnel, and has to be the address that the peer has outside of it"
         yield _case(gateway, "WG_PEER_ENDPOINT", endpoint, problem)
     if file and told.get("WG_PEER_PUBLIC_KEY"):
         yield _case(gateway, PEER_PUBLIC_KEY_FILE, file, "WG_PEER_PUBLIC_KEY is set as well; keep one of the two")
 
 
-def _is_inside(host: str, subnet: IPv4Network) -> bool:
+def _is_address(host: str) -> bool:
     try:
-        return IPv4Address(host) in subnet
+        IPv4Address(host)
     except ValueError:
-        return False  # a name
+        return False
+    return True
 
 
 def _case(node: NodeFacts, name: str, value: str, problem: str) -> Case:
