@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
 Say = Callable[[str], None]
@@ -20,20 +20,25 @@ def as_keyboard_interrupt(say: Say) -> None:
     """Make SIGTERM and SIGHUP do what Ctrl-C does, so that one path cleans up after all three.
 
     Only the first of them interrupts. All that come later are only answered: were they to interrupt as well, they
-    would hit whatever cleans up after the first, or the test runner's own way out.
+    would hit whatever cleans up after the first, or the test runner's own way out. What was ignored when the process
+    began stays ignored, as `nohup` wants it.
     """
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         _answer(say)
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    for number in _ENDING:
+    for number in _heeded(_ENDING):
         signal.signal(number, interrupt)
 
 
 def _answer(say: Say) -> None:
-    for number in _ENDING:
+    for number in _heeded(_ENDING):
         signal.signal(number, lambda _number, _frame: say(_CLEANING))
+
+
+def _heeded(numbers: Iterable[signal.Signals]) -> list[signal.Signals]:
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 @contextlib.contextmanager
@@ -48,7 +53,7 @@ def held_back(say: Say) -> Iterator[None]:
         pressed.append(number)
         say(_CLEANING)
 
-    previous = {number: signal.signal(number, note) for number in _HELD}
+    previous = {number: signal.signal(number, note) for number in _heeded(_HELD)}
     try:
         yield
     finally:

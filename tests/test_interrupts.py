@@ -39,6 +39,22 @@ def test_only_the_first_interrupts() -> None:
     assert said == ["still cleaning up; a few seconds more"] * 3
 
 
+def test_what_was_ignored_stays_ignored() -> None:
+    """As `nohup` has it for a lost terminal: it neither interrupts, nor is it answered, nor does it act afterwards."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    said: list[str] = []
+    interrupts.as_keyboard_interrupt(said.append)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    os.kill(os.getpid(), signal.SIGHUP)
+    with interrupts.held_back(said.append):
+        os.kill(os.getpid(), signal.SIGHUP)
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert said == []
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
 def test_cleaning_up_is_not_interrupted() -> None:
     """While we clean up, a signal only says that we are at it; it is not forgotten, and acts afterwards."""
     interrupts.as_keyboard_interrupt(lambda _: None)

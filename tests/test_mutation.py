@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,15 @@ import pytest
 from harness import cli
 from harness.errors import HarnessError
 from harness.faults import Fault, catalogue
+from harness.model import Budget
 from harness.score import mutation
 from harness.score.mutants import MUTANTS
 from harness.score.mutation import Run
+from harness.waiting import wait_until
 
+from .conftest import ROOT
+
+UP = Budget(seconds=30, poll=0.05, reason="pytest that starts on a busy machine")
 LOUD = Run(fault="MariaDB is stopped", failed=("test_a::one", "test_a::two"), ran=("test_a::one", "test_a::two"))
 SILENT = Run(fault="no keepalive behind NAT", failed=(), ran=("test_a::one", "test_b::three"))
 MANY = Run(
@@ -24,6 +30,15 @@ OPTIONS = """
 def pytest_addoption(parser):
     for name in ("--plan", "--with-fault"):
         parser.addoption(name)
+"""
+ENDLESS = """
+import signal
+from harness import interrupts
+
+def test_endless():
+    interrupts.as_keyboard_interrupt(print)
+    print("in the middle", flush=True)
+    signal.pause()
 """
 SCENARIOS = """
 import pytest
@@ -125,16 +140,21 @@ def test_what_none_has_failed_meets_the_faults_that_it_has_not_met() -> None:
     assert mutation._unmet(every, joined) == {}
 
 
-def test_in_brief_a_scenario_that_is_always_skipped_is_asked_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    """It has met the fault: nobody asks it again, and a suite of nothing else has been run like any other."""
+@pytest.fixture
+def suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A suite of a few quick scenarios, which need no deployment."""
     monkeypatch.setattr(mutation, "ROOT", tmp_path)
     monkeypatch.setattr(mutation, "RESULT", tmp_path / "reports" / "mutation.json")
     for folder, name, text in (("scenarios", "test_a.py", SCENARIOS), (".", "conftest.py", OPTIONS)):
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / name).write_text(text, encoding="utf-8")
     (tmp_path / "reports").mkdir()
+    return tmp_path
+
+
+@pytest.mark.usefixtures("suite")
+def test_in_brief_a_scenario_that_is_always_skipped_is_asked_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has met the fault: nobody asks it again, and a suite of nothing else has been run like any other."""
     asked = {"failed": ("test_a::test_one",), "ran": ("test_a::test_one",), "skipped": ("test_a::test_two",)}
     for faults in (["MariaDB is stopped"], ["MariaDB is stopped", "Redis is full"]):
         assert mutation.run(faults, 1, mutation.write, brief=True) == [Run(fault=fault, **asked) for fault in faults]
@@ -144,6 +164,23 @@ def test_in_brief_a_scenario_that_is_always_skipped_is_asked_once(
         "Redis is full: 0 of 0 scenarios notice it",  # what none has failed yet comes first: it is skipped
         "Redis is full: 1 of 1 scenarios notice it",
     ]
+
+
+def test_a_suite_is_interrupted_also_where_ctrl_c_is_ignored(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind the `&` of a script, whose children inherit it: the suite takes its deployment down all the same."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(mutation, "_PYTEST", (*mutation._PYTEST, "-s"))
+    monkeypatch.setattr(mutation, "_CLEARING", 5.0)
+    (suite / "scenarios" / "test_a.py").write_text(ENDLESS, encoding="utf-8")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with mutation._Suite(_fault("MariaDB is stopped"), 60, mutation._Portion()) as running:
+            process = running._process
+            wait_until("the scenario", lambda: process.output, lambda said: "in the middle" in said, within=UP)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert process.wait(timeout=0).exit_status == pytest.ExitCode.INTERRUPTED
+    assert "KeyboardInterrupt" in process.output
 
 
 def _fault(name: str) -> Fault:

@@ -221,7 +221,7 @@ class _Suite:
     def __exit__(self, *_error: object) -> None:
         with self._exit:
             if self._process.running:
-                self._process.send(signal.SIGINT)  # it takes its deployment down
+                self._process.send(signal.SIGTERM)  # it takes its deployment down; SIGINT may be ignored, as behind `&`
                 with contextlib.suppress(CommandError):
                     self._process.wait(timeout=_CLEARING)
 
