@@ -87,6 +87,17 @@ def test_what_a_leg_left_is_kept_whatever_becomes_of_it() -> None:
     assert workflow(NIGHTLY)["jobs"]["scenarios"]["strategy"]["fail-fast"] is False
 
 
+def test_a_night_of_the_default_branch_is_published() -> None:
+    """By schedule, whose event need not describe the repository, or by hand; never that of another branch."""
+    condition = " ".join(workflow(NIGHTLY)["jobs"]["publish"]["if"].split())
+    assert condition == (
+        "${{ !cancelled() && needs.report.outputs.site == 'success' "
+        "&& (github.event_name == 'schedule' || github.ref_name == github.event.repository.default_branch) }}"
+    )
+    triggers = workflow(NIGHTLY)[True]  # what YAML 1.1 makes of `on`
+    assert set(triggers) == {"schedule", "workflow_dispatch"}
+
+
 def test_the_matrix_meets_what_it_has_to() -> None:
     """Both layouts in full on either WireGuard; each image on both layouts and on either WireGuard, and no others."""
     own = [leg for leg in legs() if not leg.get("mariadb") and not leg.get("redis")]
