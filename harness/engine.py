@@ -274,11 +274,15 @@ class Engine:
             yield answer.iter_content(_PIECE)
 
     def load_images(self, archive: Iterator[bytes]) -> None:
-        """Take in the images of an archive; raises `DeploymentError` when the engine refuses it."""
-        for said in self.client.api.load_image(archive) or ():  # type: ignore[no-untyped-call]
-            if "error" in said:
-                message = f"the engine does not take the images: {said['error']}"
-                raise DeploymentError(message)
+        """Take in the images of an archive; raises `DeploymentError` when the engine refuses it, or falls silent."""
+        try:
+            answers = self.client.api.load_image(archive) or ()  # type: ignore[no-untyped-call]
+            refused = next((said["error"] for said in answers if "error" in said), None)
+        except HTTPError as error:
+            refused = _reason(error)
+        if refused is not None:
+            message = f"the engine does not take the images: {refused}"
+            raise DeploymentError(message)
 
     def execute(
         self, container: str, argv: Sequence[str], *, user: str = "", environment: Mapping[str, str] | None = None

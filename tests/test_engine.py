@@ -9,16 +9,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from harness.engine import Engine, client_at
-from harness.errors import CommandError
+from harness.errors import CommandError, DeploymentError
 
 
 class Faltering(BaseHTTPRequestHandler):
-    """An engine that goes away in the middle of what a command prints."""
+    """An engine that goes away in the middle of what a command prints, or of what becomes of images."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        """Create an exec, or begin to answer what it prints."""
+        """Create an exec, or begin to answer what it prints, or what becomes of images."""
+        if self.path.endswith("/images/load"):
+            self.rfile.read(len(b"0\r\n\r\n"))  # an archive of nothing
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b'32\r\n{"')  # two of 50 bytes
+            self.close_connection = True
+            return
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.endswith("/start"):
             self.send_response(200)
@@ -53,3 +61,9 @@ def test_an_engine_that_goes_away_in_mid_answer_is_one_sentence(engine: Engine) 
     """What is half an answer is none: `CommandError` says which command of which container."""
     with pytest.raises(CommandError, match="cannot run wg show in gateway: "):
         engine.execute("gateway", ["wg", "show"])
+
+
+def test_an_engine_that_goes_away_while_it_takes_images_is_one_sentence(engine: Engine) -> None:
+    """Nobody knows then which of them it has."""
+    with pytest.raises(DeploymentError, match="the engine does not take the images: "):
+        engine.load_images(iter(()))
