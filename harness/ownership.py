@@ -24,7 +24,7 @@ LAYOUT = "wireguard-harness.layout"
 
 
 class Liveness(enum.Enum):
-    """Whether a process still runs. UNKNOWN when it belongs to another machine or PID namespace."""
+    """Whether a process still runs. UNKNOWN when it belongs to another machine or PID namespace, or is hidden."""
 
     ALIVE = "alive"
     DEAD = "dead"
@@ -55,7 +55,7 @@ class Owner:
             boot=_read(Path("/proc/sys/kernel/random/boot_id")),
             namespace=_namespace(),
             pid=os.getpid(),
-            started=_started(os.getpid()),
+            started=_started(os.getpid()) or "",
             machine=_read(Path("/etc/machine-id")),
         )
 
@@ -78,20 +78,19 @@ class Owner:
     def liveness(self) -> Liveness:
         """Whether that process still runs."""
         here = Owner.current()
+        if self == here:
+            return Liveness.ALIVE
+        same_machine = bool(self.machine) and self.machine == here.machine
         if self.host != here.host:
             return Liveness.UNKNOWN
         if self.boot != here.boot:  # it has been rebooted since, or it is another one of the same name
-            return Liveness.DEAD if self.machine and self.machine == here.machine else Liveness.UNKNOWN
-        if self.namespace != here.namespace:
+            return Liveness.DEAD if same_machine else Liveness.UNKNOWN
+        if self.namespace != here.namespace or not (self.boot or same_machine):  # nothing tells that it is this one
             return Liveness.UNKNOWN
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return Liveness.DEAD
-        except PermissionError:  # one is there, and somebody else's
-            if self.started and not _stat(self.pid).exists():  # and hidden from us (proc(5), hidepid)
-                return Liveness.UNKNOWN
-        return Liveness.ALIVE if _started(self.pid) == self.started else Liveness.DEAD
+        started = _started(self.pid)
+        if started is None:
+            return Liveness.UNKNOWN if _is_there(self.pid) else Liveness.DEAD
+        return Liveness.ALIVE if started == self.started else Liveness.DEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,13 +160,23 @@ def _namespace() -> str:
         return ""
 
 
-def _stat(pid: int) -> Path:
-    return Path(f"/proc/{pid}/stat")
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:  # it is somebody else's
+        return True
+    except ProcessLookupError:
+        return False
+    return True
 
 
-def _started(pid: int) -> str:
+def _started(pid: int) -> str | None:
+    """When a process was started, empty where it has ended; None where that cannot be read.
+
+    There is no such process then, or no /proc, or one that hides what is somebody else's (proc(5), hidepid).
+    """
     # The command name, field 2, is in parentheses and may hold spaces: count from its end.
-    fields = _read(_stat(pid)).rpartition(")")[2].split()
-    if len(fields) <= 19 or fields[0] in "ZX":  # noqa: PLR2004 (field 22 of proc(5); field 3: it has ended)
-        return ""
-    return fields[19]
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    if len(fields) <= 19:  # noqa: PLR2004 (field 22 of proc(5))
+        return None
+    return "" if fields[0] in "ZX" else fields[19]

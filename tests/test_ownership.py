@@ -99,22 +99,39 @@ def test_who_cannot_be_seen_from_here_is_unknown(
     assert dataclasses.replace(here, **change).liveness() is liveness
 
 
-def test_of_two_machines_without_an_id_neither_is_taken_for_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One name and another boot id may be this machine before a reboot, or quite another one."""
-    here = dataclasses.replace(ME, machine="")
-    monkeypatch.setattr(Owner, "current", lambda: here)
-    assert dataclasses.replace(here, boot="another-boot").liveness() is Liveness.UNKNOWN
+@pytest.mark.parametrize(
+    ("here", "change", "liveness"),
+    [
+        ({"machine": ""}, {"boot": "another-boot"}, Liveness.UNKNOWN),
+        ({"machine": "", "boot": ""}, {"pid": 1}, Liveness.UNKNOWN),
+        ({"machine": "", "boot": ""}, {"pid": 2**22 + 1}, Liveness.UNKNOWN),
+        ({"machine": "", "boot": ""}, {}, Liveness.ALIVE),
+        ({"machine": "this-machine", "boot": ""}, {"pid": 2**22 + 1}, Liveness.DEAD),
+    ],
+    ids=["another boot", "no boot id", "no boot id and no such process", "this process", "told by its id"],
+)
+def test_of_two_machines_without_an_id_neither_is_taken_for_the_other(
+    monkeypatch: pytest.MonkeyPatch, here: dict[str, Any], change: dict[str, Any], liveness: Liveness
+) -> None:
+    """One name may be this machine, now or before a reboot, or another one, whose processes are not those here."""
+    me = dataclasses.replace(ME, **here)
+    monkeypatch.setattr(Owner, "current", lambda: me)
+    assert dataclasses.replace(me, **change).liveness() is liveness
 
 
-def test_somebody_elses_process_that_is_hidden_is_unknown(monkeypatch: pytest.MonkeyPatch, ended_child: Owner) -> None:
-    """Where /proc shows only one's own processes, one that is there cannot be told from another of its number."""
-    os.waitpid(ended_child.pid, 0)
+@pytest.mark.parametrize("allowed", [True, False], ids=["one's own", "somebody else's"])
+def test_a_process_that_is_hidden_is_unknown(monkeypatch: pytest.MonkeyPatch, *, allowed: bool) -> None:
+    """One that is there, and whose start /proc does not show, cannot be told from another of its number."""
+    hidden = dataclasses.replace(ME, pid=os.getppid(), started=started(os.getppid()))
+    assert hidden.liveness() is Liveness.ALIVE
 
     def refuse(_pid: int, _signal: int) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(os, "kill", refuse)
-    assert ended_child.liveness() is Liveness.UNKNOWN
+    monkeypatch.setattr(ownership, "_started", lambda _pid: None)
+    if not allowed:
+        monkeypatch.setattr(os, "kill", refuse)
+    assert hidden.liveness() is Liveness.UNKNOWN
 
 
 def test_a_process_name_with_parentheses_does_not_mislead(tmp_path: Path) -> None:
