@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -12,6 +13,7 @@ from harness.addresses import SERVICES, AddressPlan
 from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
 from harness.errors import ConfigurationError, DeploymentError, EngineUnavailableError
 from harness.nodes import Node
+from harness.ownership import LABEL
 from harness.production import PROFILES
 from harness.rolemap import RoleMap
 from harness.wgquick import CONFIGURATION
@@ -34,9 +36,10 @@ class Attached:
 def planned(engine: Engine, plan: AddressPlan, project: str | None = None) -> Attached:
     """The documented deployment of a plan, or of another project; a service without a container is a node too."""
     name = project or plan.project
-    found = {each.service: each for each in _of_project(engine, name)}
-    missing = [Node(engine, service, f"{name}-{service}-1") for service in SERVICES if service not in found]
-    nodes = [*found.values(), *missing]
+    found = _of_project(engine, name)
+    present = {each.service for each in found}
+    missing = [Node(engine, service, f"{name}-{service}-1") for service in SERVICES if service not in present]
+    nodes = [*told_apart(found), *missing]
     return Attached(nodes=tuple(nodes) if found else (), project=name)
 
 
@@ -92,15 +95,22 @@ def named(engine: Engine, names: Sequence[str], mapped: RoleMap = DOCUMENTED) ->
         else:
             projects.add(name)
         nodes |= {node.name: node for node in found}
-    return Attached(nodes=tuple(nodes.values()), project=projects.pop() if len(projects) == 1 else "")
+    return Attached(nodes=told_apart(nodes.values()), project=projects.pop() if len(projects) == 1 else "")
 
 
 def _of_project(engine: Engine, project: str, mapped: RoleMap = DOCUMENTED, *, foreign: bool = False) -> list[Node]:
     return [
         _node(engine, container, mapped, foreign=foreign)
         for container in sorted(engine.services(project), key=lambda each: str(each.name))
-        if not container.labels[COMPOSE_SERVICE].startswith(_OURS_BESIDE)
+        if not (container.labels[COMPOSE_SERVICE].startswith(_OURS_BESIDE) and LABEL in container.labels)
     ]
+
+
+def told_apart(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """The nodes, those of a service that occurs twice by their containers' names: none is to hide another."""
+    found = list(nodes)
+    count = Counter(node.service for node in found)
+    return tuple(node if count[node.service] == 1 else node.called(node.name) for node in found)
 
 
 def _node(engine: Engine, container: Container, mapped: RoleMap, *, foreign: bool) -> Node:

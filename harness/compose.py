@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +19,16 @@ from typing import Any
 
 from testcontainers.compose import DockerCompose
 
-from harness import command
+from harness import command, witness
 from harness.addresses import MARIADB_PORT, REDIS_PORT, TUNNEL_SERVICES, AddressPlan
 from harness.budgets import CONNECT_TIMEOUT
 from harness.images import COMPOSE, PROBE
+from harness.places import ROOT
 
 FILES = {"dev": COMPOSE / "docker-compose.yml", "prod": COMPOSE / "docker-compose.prod.yml"}
 PROFILES = {"dev": [], "prod": ["web", "services"]}
+_FOLDERS = {"dev": (), "prod": (COMPOSE / "nginx", ROOT / "ansible")}
+"""What is handed to servers beside the compose file, and what hands it to them."""
 
 # Where the probes relay: inside the namespace of the container that they join, so out of the applications' way.
 RELAYED_MARIADB = 13306
@@ -58,6 +61,8 @@ class ComposeProject(DockerCompose):
     environment: dict[str, str] = field(default_factory=dict)
     deployed: int = 1
     """How many of the files, from the first one on, are what is deployed; what follows is laid over it."""
+    folders: tuple[Path, ...] = ()
+    """Of what else the deployment is made: every file in them counts."""
     timeout: float = _CREATE_TIMEOUT
 
     @cached_property
@@ -72,9 +77,10 @@ class ComposeProject(DockerCompose):
         return CompletedProcess(argv, result.exit_status, stdout=result.stdout.encode(), stderr=result.stderr.encode())
 
     def configuration(self) -> dict[str, Any]:
-        """The merged and interpolated configuration (`docker compose config`)."""
+        """The merged and interpolated configuration (`docker compose config`); somebody's may have secrets in it."""
         argv = [*self.compose_command_property, "config", "--format", "json"]
-        result = command.run(argv, timeout=_CONFIG_TIMEOUT, cwd=Path(self.context), env=self.environment)
+        with witness.listening(None):
+            result = command.run(argv, timeout=_CONFIG_TIMEOUT, cwd=Path(self.context), env=self.environment)
         loaded: dict[str, Any] = json.loads(result.stdout)
         return loaded
 
@@ -92,11 +98,12 @@ class ComposeProject(DockerCompose):
     def repeatable(self, services: Iterable[str]) -> bool:
         """Whether those services are all that the engine tells of them: compose has put nothing into their containers.
 
-        It does so with secrets and configurations that are no files, and with what is to run after the start.
+        It does so with secrets and configurations that are no files, and with what is to run after the start. An
+        address of the link layer that was asked for is told like one that the engine chose.
         """
         return all(
             "file" in definition for service in services for definition in _used(self.base, service).values()
-        ) and not any("post_start" in self.base["services"][service] for service in services)
+        ) and not any(_is_untold(self.base["services"][service]) for service in services)
 
     def with_overlay(self, overlay: Path) -> ComposeProject:
         """The same project with one more compose file laid over it."""
@@ -136,6 +143,11 @@ def is_same(service: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> b
     return bool(one["services"][service] == other["services"][service]) and _used(one, service) == _used(other, service)
 
 
+def _is_untold(service: Mapping[str, Any]) -> bool:
+    networks = [each or {} for each in (service.get("networks") or {}).values()]
+    return "post_start" in service or any("mac_address" in each for each in (service, *networks))
+
+
 def _used(configuration: Mapping[str, Any], service: str) -> dict[tuple[str, str], Mapping[str, Any]]:
     return {
         (kind, each["source"]): configuration[kind][each["source"]]
@@ -167,6 +179,7 @@ def project(
         compose_file_name=files,
         project=plan.project,
         profiles=PROFILES[plan.layout],
+        folders=_FOLDERS[plan.layout],
         environment=environment,
         wait=False,
     )
@@ -244,6 +257,15 @@ def write_override(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
+def _within(folder: Path) -> Iterator[Path]:
+    """The files of a folder and those below, but what is made there: environments and caches."""
+    for each in sorted(folder.iterdir()):
+        if each.is_dir() and not each.name.startswith((".", "__")):
+            yield from _within(each)
+        elif each.is_file():
+            yield each
+
+
 def fingerprint(project: ComposeProject, image_ids: Mapping[str, str]) -> str:
     """A hash of what a deployment is made of: files, the variables that they name, and what is in its images.
 
@@ -257,5 +279,6 @@ def fingerprint(project: ComposeProject, image_ids: Mapping[str, str]) -> str:
         name for name in environment if name.startswith("COMPOSE_")
     }
     values = {name: environment.get(name) for name in named - {SECRETS}}
-    made_of = json.dumps([project.project, texts, values, dict(image_ids)], sort_keys=True)
+    beside = [[str(file), file.read_bytes().hex()] for folder in project.folders for file in _within(folder)]
+    made_of = json.dumps([project.project, texts, values, dict(image_ids), beside], sort_keys=True)
     return hashlib.sha256(made_of.encode()).hexdigest()[:16]

@@ -83,6 +83,10 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
+    def called(self, service: str) -> Node:
+        """The same node under another service's name; it plays the part that it played."""
+        return Node(self.engine, service, self.name, role=self.role, dialect=self.dialect, foreign=self.foreign)
+
     @property
     def container(self) -> Container:
         """The container as it is now."""

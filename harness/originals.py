@@ -6,6 +6,7 @@ It repeats what compose once said and decides nothing, in a fraction of the time
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ _SPACES = ("NetworkMode", "IpcMode", "PidMode")
 """What a container can share with another, which it knows by its id."""
 
 # What an endpoint was given; all else in `docker inspect` is what came of it.
-_ENDPOINT = ("IPAMConfig", "Links", "Aliases", "DriverOpts")
+_ENDPOINT = ("IPAMConfig", "Links", "Aliases", "DriverOpts", "GwPriority")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +54,10 @@ class Original:
             configuration.pop("Hostname", None)
         if joins:  # the ports are the image's; to name any for such a container is refused
             configuration.pop("ExposedPorts", None)
-        host["Mounts"] = [*(host.get("Mounts") or ()), *_anonymous(attributes)]
         return cls(
             id=identity,
             name=str(attributes["Name"]).lstrip("/"),
-            service=str(configuration["Labels"].get(COMPOSE_SERVICE, "")),
+            service=_service(attributes),
             body={
                 **configuration,
                 "HostConfig": host,
@@ -81,10 +81,18 @@ class Original:
 
 
 def read(engine: Engine, project: str, services: Collection[str]) -> dict[str, Original]:
-    """What a compose project's containers are now, by service, of those services that have one."""
+    """What a compose project's containers are now, by service, where the engine tells all of it.
+
+    It does not of a service with several containers, nor of one with a volume that has no name, whose content a new
+    container would not find again.
+    """
     with _each() as pool:
-        found = pool.map(lambda each: _inspected(engine, each), _ids(engine, project, services))
-        return {original.service: original for original in found if original}
+        found = [
+            each for each in pool.map(lambda each: _inspected(engine, each), _ids(engine, project, services)) if each
+        ]
+    originals = [Original.of(each) for each in found if not _has_anonymous(each)]
+    count = Counter(_service(each) for each in found)
+    return {original.service: original for original in originals if count[original.service] == 1}
 
 
 def remove(engine: Engine, project: str, services: Collection[str], *, at_once: bool) -> None:
@@ -111,16 +119,16 @@ def make(engine: Engine, wanted: Sequence[Original], moved: Mapping[str, str]) -
         list(pool.map(engine.client.api.start, list(pool.map(lambda each: each.create(engine, moved), wanted))))
 
 
-def _anonymous(attributes: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The volumes that were made for a container because its image asks for them, with what is in them."""
+def _service(attributes: Mapping[str, Any]) -> str:
+    return str(attributes["Config"]["Labels"].get(COMPOSE_SERVICE, ""))
+
+
+def _has_anonymous(attributes: Mapping[str, Any]) -> bool:
+    """Whether it has a volume that was made for it alone, as its image or its compose file asks for."""
     host = attributes["HostConfig"]
-    named = {str(mount["Target"]) for mount in host.get("Mounts") or ()}
-    named |= {bind.split(":")[1] for bind in host.get("Binds") or ()}
-    return [
-        {"Type": "volume", "Source": str(mount["Name"]), "Target": str(mount["Destination"])}
-        for mount in attributes["Mounts"]
-        if mount["Type"] == "volume" and mount["Destination"] not in named
-    ]
+    named = {str(mount["Target"]) for mount in host.get("Mounts") or () if mount.get("Source")}
+    named |= {bind.split(":")[1] for bind in host.get("Binds") or () if ":" in bind}
+    return any(mount["Type"] == "volume" and mount["Destination"] not in named for mount in attributes["Mounts"])
 
 
 def _endpoints(attributes: Mapping[str, Any], short: str) -> dict[str, Any]:
@@ -140,11 +148,12 @@ def _ids(engine: Engine, project: str, services: Collection[str]) -> list[str]:
     return [each.id for each in found if each.labels.get(COMPOSE_SERVICE) in services and not each.one_off]
 
 
-def _inspected(engine: Engine, identity: str) -> Original | None:
+def _inspected(engine: Engine, identity: str) -> dict[str, Any] | None:
     try:
-        return Original.of(engine.client.api.inspect_container(identity))
+        attributes: dict[str, Any] = engine.client.api.inspect_container(identity)
     except NotFound:  # gone since it was listed
         return None
+    return attributes
 
 
 def _each() -> ThreadPoolExecutor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import command, images, keys
+from harness import command, images, keys, witness
 from harness.certificates import Authority
 from harness.errors import CommandError, DeploymentError
 from harness.model import CommandResult
@@ -148,9 +148,10 @@ def keep_vault(deployment: Production, undo: ExitStack) -> None:
 
 
 def read_vault(deployment: Production) -> dict[str, str]:
-    """What is in the vault; raises `CommandError` when it cannot be opened."""
+    """What is in the vault, told to nobody else; raises `CommandError` when it cannot be opened."""
     vault = vault_file(deployment)
-    result = _ansible("ansible-vault", "view", *_password(deployment), str(vault), timeout=_VAULT_TIMEOUT)
+    with witness.listening(None):
+        result = _ansible("ansible-vault", "view", *_password(deployment), str(vault), timeout=_VAULT_TIMEOUT)
     found: dict[str, str] = json.loads(result.stdout)
     return found
 

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from harness import compose, images
+from harness import compose, images, witness
 from harness.addresses import AddressPlan
 from harness.ownership import Run
 
@@ -181,6 +182,38 @@ def test_the_docker_command_is_told_the_project(plan: AddressPlan, tmp_path: Pat
     assert Path(argv[0]).name == Path(shutil.which("docker") or "docker").name
 
 
+def test_what_is_handed_to_servers_beside_the_file_changes_the_fingerprint(plan: AddressPlan, tmp_path: Path) -> None:
+    """A playbook or nginx's configuration is what a deployment is made of; what a run leaves beside it is not."""
+    folder = tmp_path / "ansible"
+    (folder / "roles").mkdir(parents=True)
+    (folder / "roles" / "deploy.yml").write_text("- name: one\n", encoding="utf-8")
+    project = replace(compose.project(plan, tmp_path), folders=(folder,))
+    before = compose.fingerprint(project, {})
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "made.pyc").write_bytes(b"\0")
+    assert compose.fingerprint(project, {}) == before
+    (folder / "roles" / "deploy.yml").write_text("- name: two\n", encoding="utf-8")
+    assert compose.fingerprint(project, {}) != before
+
+
+def test_production_is_made_of_what_deploys_it_too(tmp_path: Path) -> None:
+    """Nginx's configuration and the playbooks are no part of the compose file."""
+    names = {folder.name for folder in compose.project(AddressPlan.of("prod", 0), tmp_path).folders}
+    assert names == {"nginx", "ansible"}
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason="compose is not here")
+def test_a_configuration_is_told_to_nobody(plan: AddressPlan, tmp_path: Path) -> None:
+    """Somebody's own may have passwords in it, which no report knows of."""
+    file = tmp_path / "compose.yml"
+    file.write_text("services: {db: {image: a, environment: {PASSWORD: canary}}}\n", encoding="utf-8")
+    project = replace(compose.project(plan, tmp_path), compose_file_name=[str(file)])
+    heard: list[str] = []
+    with witness.listening(lambda asked, answered: heard.append(f"{asked} {answered}")):
+        assert project.configuration()["services"]["db"]["environment"] == {"PASSWORD": "canary"}
+    assert heard == []
+
+
 SECRET = {"source": "password", "target": "/run/secrets/password"}
 
 
@@ -207,8 +240,10 @@ def test_a_service_is_the_same_with_the_same_secrets() -> None:
         (configured() | {"secrets": {"password": {"environment": "PASSWORD"}}}, False),
         (configured(configs=[{"source": "page"}]) | {"configs": {"page": {"content": "text"}}}, False),
         (configured(post_start=[{"command": ["touch", "started"]}]), False),
+        (configured(networks={"default": {"mac_address": "02:42:ac:11:00:02"}}), False),
+        (configured(networks={"default": None}), True),
     ],
-    ids=["files", "none", "secret of the environment", "configuration of text", "hook"],
+    ids=["files", "none", "secret of the environment", "configuration of text", "hook", "link address", "network"],
 )
 def test_what_compose_puts_into_a_container_the_engine_does_not_tell(
     configuration: dict[str, Any], plan: AddressPlan, tmp_path: Path, *, repeatable: bool

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from harness import originals
+from harness.engine import Listed
 from harness.originals import Original
 
 ID = "4f2a" * 16
@@ -68,19 +70,46 @@ def test_one_in_anothers_namespace_names_no_port_and_no_host() -> None:
     assert "ExposedPorts" not in body
 
 
+class Inspecting:
+    """An engine that has these containers, and tells of them."""
+
+    def __init__(self, *containers: dict[str, Any]) -> None:
+        self._containers = {each["Id"]: each for each in containers}
+        self.client = self.api = self
+
+    def listed(self, *_labels: str) -> tuple[Listed, ...]:
+        """All of them."""
+        found = self._containers.values()
+        return tuple(Listed(id=each["Id"], name=each["Name"], labels=each["Config"]["Labels"]) for each in found)
+
+    def inspect_container(self, identity: str) -> dict[str, Any]:
+        """One of them."""
+        return self._containers[identity]
+
+
+def read(*containers: dict[str, Any]) -> set[str]:
+    """The services of which the engine tells all."""
+    return {*originals.read(cast("Any", Inspecting(*containers)), "site", {"web"})}
+
+
 @pytest.mark.parametrize(
-    ("host", "kept"),
+    ("host", "told"),
     [
-        ({"Mounts": None, "Binds": None}, True),
-        ({"Mounts": [{"Type": "volume", "Source": "data", "Target": "/data"}], "Binds": None}, False),
-        ({"Mounts": None, "Binds": ["data:/data:rw"]}, False),
+        ({"Mounts": None, "Binds": None}, False),
+        ({"Mounts": [{"Type": "volume", "Target": "/data"}], "Binds": None}, False),
+        ({"Mounts": [{"Type": "volume", "Source": "data", "Target": "/data"}], "Binds": None}, True),
+        ({"Mounts": None, "Binds": ["data:/data:rw"]}, True),
     ],
-    ids=["anonymous", "mounted", "bound"],
+    ids=["of the image", "of the compose file", "mounted", "bound"],
 )
-def test_a_volume_that_only_the_image_asks_for_is_taken_along(host: dict[str, Any], *, kept: bool) -> None:
-    """What is in it would be lost; one that the container was created with is named by that already."""
+def test_one_with_a_volume_of_its_own_is_left_to_compose(host: dict[str, Any], *, told: bool) -> None:
+    """What is in it would be lost; one that has a name is found again by that."""
     attributes = inspected(Mounts=[{"Type": "volume", "Name": "data", "Destination": "/data"}])
     attributes["HostConfig"] |= host
-    taken = {"Type": "volume", "Source": "data", "Target": "/data"}
-    mounts = Original.of(attributes).body["HostConfig"]["Mounts"]
-    assert mounts == [*(host["Mounts"] or ()), *([taken] if kept else [])]
+    assert read(attributes) == ({"web"} if told else set())
+
+
+def test_one_of_several_is_left_to_compose() -> None:
+    """A service with two containers is not brought back as one."""
+    assert read(inspected()) == {"web"}
+    assert read(inspected(), inspected(Id=OWNER, Name="/web-2")) == set()

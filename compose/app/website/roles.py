@@ -33,6 +33,11 @@ DATABASE_WITHIN = 60.0
 DATABASE_POLL = 0.2
 # Two services that start together: the second waits for the first one's migrations.
 MIGRATED_WITHIN = 60
+# One statement of a migration: MariaDB cannot take back half of one that a client has given up, and no later start can
+# go on after it. A slow disk takes seconds for a table.
+MIGRATION_TIMEOUT = 300
+# A login that is not answered, as by a server that is paused, is tried again.
+LOGIN_TIMEOUT = 2
 # What repeating cannot mend: the login, or the right to the database, was refused.
 REFUSALS = {1044, 1045, 1049, 1130, 1698}
 
@@ -135,7 +140,10 @@ def _become(*argv: str) -> NoReturn:
 
 
 def _await_database(database: Database) -> pymysql.connections.Connection:
-    """Log in, again and again while nobody answers, and never after a refusal."""
+    """Log in, again and again while nobody answers, and never after a refusal.
+
+    The connection that is returned waits for as long as whoever migrates may take.
+    """
     import pymysql  # noqa: PLC0415 - only this role pays for the imports
 
     from website.reasons import reason  # noqa: PLC0415
@@ -143,14 +151,8 @@ def _await_database(database: Database) -> pymysql.connections.Connection:
     deadline = time.monotonic() + DATABASE_WITHIN
     while True:
         try:
-            return pymysql.connect(
-                host=database.host,
-                port=database.port,
-                user=database.user,
-                password=database.password,
-                database=database.name,
-                connect_timeout=2,
-            )
+            _log_in(database, patience=LOGIN_TIMEOUT).close()
+            return _log_in(database, patience=MIGRATED_WITHIN + LOGIN_TIMEOUT)
         except pymysql.MySQLError as error:
             where = f"{database.user}@{database.host}:{database.port}/{database.name}"
             if error.args and error.args[0] in REFUSALS:
@@ -164,11 +166,28 @@ def _await_database(database: Database) -> pymysql.connections.Connection:
         time.sleep(DATABASE_POLL)
 
 
+def _log_in(database: Database, *, patience: int) -> pymysql.connections.Connection:
+    import pymysql  # noqa: PLC0415 - as above
+
+    return pymysql.connect(
+        host=database.host,
+        port=database.port,
+        user=database.user,
+        password=database.password,
+        database=database.name,
+        connect_timeout=LOGIN_TIMEOUT,
+        read_timeout=patience,
+        write_timeout=patience,
+    )
+
+
 def _migrate(connection: pymysql.connections.Connection) -> None:
     """Migrate once, holding a lock that ends with the connection."""
     import django  # noqa: PLC0415 - only this role pays for the import
     from django.core.management import call_command  # noqa: PLC0415
-    from django.db import connections  # noqa: PLC0415
+    from django.db import OperationalError, connections  # noqa: PLC0415
+
+    from website.reasons import reason  # noqa: PLC0415
 
     with connection.cursor() as cursor:
         # Locks are the server's, so the name has to be the database's own.
@@ -178,5 +197,14 @@ def _migrate(connection: pymysql.connections.Connection) -> None:
         message = f"another process has been migrating for {MIGRATED_WITHIN} s: look for it, or for a lock it left"
         raise RoleError(message, UNAVAILABLE)
     django.setup()
-    call_command("migrate", interactive=False, verbosity=0)
-    connections.close_all()
+    options = connections["default"].settings_dict["OPTIONS"]
+    hasty = dict(options)  # as requests want it, which this very process serves afterwards
+    options |= {"read_timeout": MIGRATION_TIMEOUT, "write_timeout": MIGRATION_TIMEOUT}
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    except OperationalError as error:
+        message = f"the migration was not carried through ({reason(error)}): look into MariaDB's log"
+        raise RoleError(message, UNAVAILABLE) from None
+    finally:
+        connections.close_all()
+        options.update(hasty)
