@@ -60,6 +60,8 @@ def pytest_on_scenario(plan: AddressPlan, folder: Path) -> list[str]:
 
 
 ENVIRONMENT = {"PYTEST_ADDOPTS": "", "PYTHONUNBUFFERED": "1"}
+# What this session ignores, as behind `nohup` or the `&` of a script, its children would ignore as well (signal(7)).
+HEEDING = ("env", "--default-signal=HUP,INT,TERM")
 
 
 def started(
@@ -67,7 +69,7 @@ def started(
 ) -> contextlib.AbstractContextManager[Background]:
     """A run that goes on while the block does."""
     own = ENVIRONMENT | (environment or {})
-    return command.background(argv, log=folder / "output", cwd=places.ROOT, env=own)
+    return command.background([*HEEDING, *argv], log=folder / "output", cwd=places.ROOT, env=own)
 
 
 def finish(argv: list[str], environment: dict[str, str] | None = None, *, folder: Path = places.ROOT) -> CommandResult:

@@ -21,6 +21,8 @@ from harness.probes.mariadb import MariaDBQuery
 from harness.stage import Stage
 from harness.waiting import wait_until
 
+from .runs import HEEDING
+
 TIMEOUT = 180.0
 """Seconds: a whole bring-up, by compose alone, on a machine that is busy with others."""
 MOMENT = Budget(seconds=90, poll=0.05, reason="a bring-up and a fault take seconds; a busy machine takes longer")
@@ -135,7 +137,7 @@ def test_an_interrupted_fault_leaves_a_kept_deployment_healthy(
     argv += ["-p", "conftest"]
     environment = {"PYTEST_ADDOPTS": "", "PYTHONPATH": str(places.ROOT)}
     try:
-        with command.background(argv, log=tmp_path / "log", cwd=places.ROOT, env=environment) as run:
+        with command.background([*HEEDING, *argv], log=tmp_path / "log", cwd=places.ROOT, env=environment) as run:
             wait_until("the fault to be in", lambda: (tmp_path / "in").exists() or not run.running, bool, within=MOMENT)
             assert run.running, run.output
             run.send(number)

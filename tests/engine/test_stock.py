@@ -19,6 +19,8 @@ from harness.production import server_images
 from harness.stage import Stage
 from harness.waiting import wait_until
 
+from .runs import HEEDING
+
 COMMAND_TIMEOUT = 120.0
 """Seconds: an engine that starts on a machine that is busy with others."""
 MOMENT = Budget(seconds=60, poll=0.02, reason="an engine starts in 2 s; a busy machine takes longer")
@@ -52,7 +54,7 @@ def test_an_unfinished_stock_is_never_used_and_does_not_stay(
 ) -> None:
     """Ctrl-C while it is filled takes it away at once; after `kill -9` nobody uses it, and `sweep` takes it away."""
     argv = [sys.executable, "-c", FILL, str(plan.index)]
-    with command.background(argv, log=tmp_path / "log", cwd=places.ROOT) as run:
+    with command.background([*HEEDING, *argv], log=tmp_path / "log", cwd=places.ROOT) as run:
         wait_until("the stock to be begun", lambda: is_there(engine), bool, within=MOMENT)
         run.send(number)
         ended = run.wait(timeout=COMMAND_TIMEOUT)
