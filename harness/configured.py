@@ -56,7 +56,7 @@ def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
 
     Raises `ConfigurationError` for a subnet that is none, of which Compose takes no notice.
     """
-    _check_subnets(configuration)
+    check_subnets(configuration)
     vault = sealing.Vault((), Sealer())
     engines = _engines(configuration)
     described = {name: containers.configured(name, configuration, engines[name]) for name in engines}
@@ -127,7 +127,8 @@ def _own_servers(name: str, services: Mapping[str, Any], servers: tuple[str, ...
     return tuple(server for server in servers if server in profiles) or servers
 
 
-def _check_subnets(configuration: Mapping[str, Any]) -> None:
+def check_subnets(configuration: Mapping[str, Any]) -> None:
+    """Raise `ConfigurationError` for a subnet that is none, of which Compose takes no notice."""
     for name, network in (configuration.get("networks") or {}).items():
         for entry in ((network or {}).get("ipam") or {}).get("config") or []:
             subnet = str(entry.get("subnet", "::/0"))

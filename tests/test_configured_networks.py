@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from harness import configured
+from harness.diagnosis.containers import Container
 from harness.errors import ConfigurationError
 
 
@@ -27,3 +30,13 @@ def test_a_subnet_that_is_one_is_taken() -> None:
     services = {"a": {"networks": {"inside": {"ipv4_address": "172.20.0.2"}}}}
     found = configured.snapshot({"services": services, "networks": networks})
     assert [each.subnets for each in found.networks] == [("172.20.0.0/24", "fd00::/64"), (), ()]
+
+
+@pytest.mark.parametrize("subnet", ["172.20.0.0/255.255.255.0", "172.20.0.5/24"])
+def test_a_subnet_in_other_words_is_the_same_one(subnet: str) -> None:
+    """A mask in place of a length, and an address in place of the network's own, say what a prefix does."""
+    networks = {"inside": {"ipam": {"config": [{"subnet": subnet}]}}}
+    services = {"a": {"networks": {"inside": {"ipv4_address": "172.20.0.2"}}}}
+    found = configured.snapshot({"services": services, "networks": networks})
+    described = Container.from_json(json.loads(found.nodes[0].pieces["container"].text))
+    assert [str(each.interface) for each in described.attachments] == ["172.20.0.2/24"]

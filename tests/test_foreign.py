@@ -40,6 +40,20 @@ def test_a_plan_is_what_the_files_say(configuration: dict[str, Any]) -> None:
     assert found.index == plan(configuration).index, "two runs of one deployment meet at one lease"
 
 
+def test_a_subnet_may_be_said_in_other_words(configuration: dict[str, Any]) -> None:
+    """Any address of a network names it, and so does a mask in place of a length."""
+    for subnet in ("10.44.5.9/24", "10.44.5.0/255.255.255.0"):
+        configuration["networks"]["depot"]["ipam"]["config"] = [{"subnet": subnet}]
+        assert str(plan(configuration).networks["depot"]) == "10.44.5.0/24"
+
+
+def test_a_subnet_that_is_none_is_refused(configuration: dict[str, Any]) -> None:
+    """The run is refused in one sentence, as the doctor refuses the same files."""
+    configuration["networks"]["depot"]["ipam"]["config"] = [{"subnet": "10.44.5.0/99"}]
+    with pytest.raises(ConfigurationError, match="network depot has a subnet that is none"):
+        plan(configuration)
+
+
 def test_nobody_knows_where_anything_is_before_it_runs(configuration: dict[str, Any]) -> None:
     """An address is read from what runs, and from nothing else."""
     with pytest.raises(DeploymentError, match="warehouse does not run yet"):

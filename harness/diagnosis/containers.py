@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, ip_network
 from typing import Any
 
 ABSENT = "absent"
@@ -277,7 +277,7 @@ def _planned(definition: Mapping[str, Any], configuration: Mapping[str, Any], en
         yield Attachment(
             network=placed(name, engine),
             address=None,
-            prefix=int(subnets[0].partition("/")[2]) if subnets else 32,
+            prefix=ip_network(subnets[0], strict=False).prefixlen if subnets else 32,
             wanted=(each or {}).get("ipv4_address"),
         )
 

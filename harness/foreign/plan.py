@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.addresses import AddressPlan
+from harness.configured import check_subnets
 from harness.errors import ConfigurationError, DeploymentError
 from harness.rolemap import RoleMap
 
@@ -193,10 +194,12 @@ def planned(
 ) -> ForeignPlan:
     """The plan of compose files whose merged configuration is given.
 
-    Raises `ConfigurationError` where a part is played by nobody, or what is not the project's own would be used.
+    Raises `ConfigurationError` where a part is played by nobody, a subnet is none, or what is not the project's own
+    would be used.
     """
     services = configuration.get("services") or {}
     mapped.require(services)
+    check_subnets(configuration)
     _refuse_shared(configuration)
     _refuse_jobs(services)
     name = str(configuration.get("name") or files[0].resolve().parent.name)
@@ -262,6 +265,6 @@ def _refuse_jobs(services: Mapping[str, Any]) -> None:
 def _subnets(configuration: Mapping[str, Any]) -> Iterator[tuple[str, IPv4Network]]:
     for name, network in (configuration.get("networks") or {}).items():
         for entry in ((network or {}).get("ipam") or {}).get("config") or []:
-            subnet = ip_network(entry["subnet"]) if "subnet" in entry else None
+            subnet = ip_network(entry["subnet"], strict=False) if "subnet" in entry else None
             if isinstance(subnet, IPv4Network):
                 yield name, subnet
