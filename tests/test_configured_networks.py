@@ -7,6 +7,7 @@ import json
 import pytest
 
 from harness import configured
+from harness.diagnosis import containers
 from harness.diagnosis.containers import Container
 from harness.errors import ConfigurationError
 
@@ -40,3 +41,28 @@ def test_a_subnet_in_other_words_is_the_same_one(subnet: str) -> None:
     found = configured.snapshot({"services": services, "networks": networks})
     described = Container.from_json(json.loads(found.nodes[0].pieces["container"].text))
     assert [str(each.interface) for each in described.attachments] == ["172.20.0.2/24"]
+
+
+@pytest.mark.parametrize(
+    "subnets",
+    [
+        ("fd00::/64", "172.20.0.0/24"),
+        ("172.20.0.0/24", "fd00::/64"),
+        ("10.0.0.0/8", "fd00::/64", "172.20.0.0/24"),
+    ],
+)
+def test_an_address_is_from_the_subnet_that_holds_it(subnets: tuple[str, ...]) -> None:
+    """The order in which a file names a network's subnets decides nothing, and one of IPv6 holds no such address."""
+    networks = {"inside": {"ipam": {"config": [{"subnet": subnet} for subnet in subnets]}}}
+    services = {"a": {"networks": {"inside": {"ipv4_address": "172.20.0.2"}}}}
+    described = containers.configured("a", {"services": services, "networks": networks})
+    assert [str(each.interface) for each in described.attachments] == ["172.20.0.2/24"]
+
+
+def test_an_address_that_is_not_fixed_is_from_the_first_subnet_of_its_kind() -> None:
+    """Docker takes it from there; what is no address is other rules' business."""
+    networks = {"inside": {"ipam": {"config": [{"subnet": "fd00::/64"}, {"subnet": "172.20.0.0/24"}]}}}
+    for wanted in ({}, {"ipv4_address": "here"}):
+        services = {"a": {"networks": {"inside": wanted}}}
+        described = containers.configured("a", {"services": services, "networks": networks})
+        assert [each.prefix for each in described.attachments] == [24]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface, ip_network
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, ip_network
 from typing import Any
 
 ABSENT = "absent"
@@ -273,13 +273,26 @@ def _bindings(bindings: Mapping[str, Any]) -> Iterator[PublishedPort]:
 def _planned(definition: Mapping[str, Any], configuration: Mapping[str, Any], engine: str) -> Iterator[Attachment]:
     for name, each in (definition.get("networks") or {}).items():
         network = (configuration.get("networks") or {}).get(name) or {}
-        subnets = [entry["subnet"] for entry in (network.get("ipam") or {}).get("config") or [] if "subnet" in entry]
+        wanted = (each or {}).get("ipv4_address")
         yield Attachment(
-            network=placed(name, engine),
-            address=None,
-            prefix=ip_network(subnets[0], strict=False).prefixlen if subnets else 32,
-            wanted=(each or {}).get("ipv4_address"),
+            network=placed(name, engine), address=None, prefix=_planned_prefix(network, wanted), wanted=wanted
         )
+
+
+def _planned_prefix(network: Mapping[str, Any], wanted: str | None) -> int:
+    """The length of the subnet that an IPv4 address is from, or would be: a network may have others of IPv6 as well."""
+    entries = (network.get("ipam") or {}).get("config") or []
+    found = (ip_network(entry["subnet"], strict=False) for entry in entries if "subnet" in entry)
+    subnets = [subnet for subnet in found if isinstance(subnet, IPv4Network)]
+    holding = [subnet for subnet in subnets if wanted and _holds(subnet, wanted)]
+    return next((subnet.prefixlen for subnet in (*holding, *subnets)), 32)
+
+
+def _holds(subnet: IPv4Network, address: str) -> bool:
+    try:
+        return IPv4Address(address) in subnet
+    except AddressValueError:
+        return False
 
 
 def _environment(definition: Mapping[str, Any]) -> Mapping[str, Any]:
