@@ -35,13 +35,12 @@ class Narrator:
 
     def hear(self, asked: str, answered: str) -> None:
         """Take one question with its answer. One that was just asked is counted, and its last answer kept."""
-        title = _title(asked)
         for earlier in self._said[-_LOOK_BACK:]:
-            if earlier.asked == title:
+            if earlier.asked == asked:
                 earlier.times += 1
                 earlier.answered = answered
                 return
-        self._said.append(_Said(asked=title, answered=answered))
+        self._said.append(_Said(asked=asked, answered=answered))
 
     def flush(self) -> None:
         """Hand on what was said since the last time."""
@@ -52,7 +51,7 @@ class Narrator:
                 continue
             self._left -= 1
             often = f" ({each.times} times)" if each.times > 1 else ""
-            self._write(f"{each.asked}{often}", _cut(each.answered))
+            self._write(f"{_title(each.asked)}{often}", _cut(each.answered))
         if self._dropped:
             self._write(f"and {self._dropped} more questions, which are left out", "a test shows its first ones alone")
             self._dropped = 0

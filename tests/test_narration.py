@@ -33,6 +33,14 @@ def test_a_question_is_its_first_line() -> None:
     assert written[0] == "sh -c 'one"
 
 
+def test_questions_that_differ_where_they_are_cut_are_two() -> None:
+    long = "docker compose" + " --file x" * 20
+    first, second = told((f"{long} up", "1"), (f"{long} down", "2"))
+    assert first[0] == second[0]
+    assert "times" not in first[0]
+    assert (first[1], second[1]) == ("1", "2")
+
+
 def test_a_long_answer_keeps_both_ends() -> None:
     ((_, answer),) = told(("log", "begin" + "." * 100_000 + "end"))
     assert answer.startswith("begin")
