@@ -55,6 +55,7 @@ class Load:
         self._names = names
         self._queries: list[Query] = []
         self._over = threading.Event()
+        self._ended: float | None = None
 
     def __str__(self) -> str:
         lost = Counter(query.client for query in self.failed())
@@ -78,11 +79,11 @@ class Load:
         return tuple(query for query in self.queries() if query.error is not None)
 
     def longest_silence(self) -> float:
-        """The longest that any client has been without an answer, in seconds."""
-        longest = 0.0
+        """The longest that any client has been without an answer, in seconds: up to now, or to the end of the load."""
+        longest, end = 0.0, self.elapsed if self._ended is None else self._ended
         for name in self._names:
             answers = [query.ended for query in self.queries() if query.client == name and query.error is None]
-            longest = max([longest, *(later - earlier for earlier, later in itertools.pairwise(answers))])
+            longest = max([longest, *(later - earlier for earlier, later in itertools.pairwise([*answers, end]))])
         return longest
 
     def everyone_asks(self) -> None:
@@ -127,6 +128,7 @@ class Load:
                 yield
             finally:
                 self._over.set()
+                self._ended = self.elapsed
                 for ended in asking:
                     ended.result()
 
