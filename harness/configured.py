@@ -29,9 +29,7 @@ def read(files: Sequence[Path], environment: Path | None) -> dict[str, Any]:
     Raises `ConfigurationError` with what compose says of them.
     """
     for file in (*files, *([environment] if environment else [])):
-        if not file.is_file():
-            message = f"{file} is a folder: name a file in it" if file.is_dir() else f"there is no file {file}"
-            raise ConfigurationError(message)
+        _require_file(file)
     named = ", ".join(map(str, files))
     argv = ["docker", "compose", *(word for file in files for word in ("-f", str(file)))]
     argv += ["--env-file", str(environment)] if environment else []
@@ -49,6 +47,16 @@ def read(files: Sequence[Path], environment: Path | None) -> dict[str, Any]:
         message = f"{named} describes no service, so that there is nothing to judge"
         raise ConfigurationError(message)
     return loaded
+
+
+def _require_file(file: Path) -> None:
+    try:
+        if file.is_file():
+            return
+        message = f"{file} is a folder: name a file in it" if file.is_dir() else f"there is no file {file}"
+    except OSError as error:  # in a folder of somebody else's
+        message = f"{file} cannot be looked at: {error.strerror}"
+    raise ConfigurationError(message)
 
 
 def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
@@ -148,11 +156,14 @@ def _secret_pieces(service: str, configuration: Mapping[str, Any]) -> dict[str, 
     for entry in configuration["services"][service].get("secrets") or []:
         source = (configuration.get("secrets") or {}).get(entry["source"]) or {}
         file = Path(str(source.get("file") or ""))
-        if not file.is_file():
-            continue  # made at deployment, by whoever has it
+        try:
+            if not file.is_file():
+                continue  # made at deployment, by whoever has it
+            status = file.stat()
+        except OSError:
+            continue  # in a folder of somebody else's, who has it
         target = str(entry.get("target") or entry["source"])
         path = target if target.startswith("/") else f"/run/secrets/{target}"
-        status = file.stat()
         listing.append(f"{path} {status.st_mode & 0o7777:o} {status.st_uid}")
         try:
             contents.append(sealing.packed(path, file.read_bytes()))

@@ -77,7 +77,7 @@ def _doctor(options: argparse.Namespace) -> int:
         return EXIT_UNSEEN
     try:
         diagnosis = _compared(options) if options.like else judge(_seen(options))
-    except HarnessError as error:
+    except (HarnessError, OSError) as error:  # also a file of this machine that cannot be looked at
         return _unseen(str(error), as_json=options.json, layout=options.layout)
     text = f"{diagnosis.to_json()}\n" if options.json else prescription(diagnosis)
     sys.stdout.write(text.encode(errors="backslashreplace").decode())  # a container may say what is no text

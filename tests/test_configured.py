@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -363,6 +365,36 @@ def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     for files, environment in (([tmp_path / "none.yml"], None), ([COMPOSE], tmp_path / "none.env")):
         with pytest.raises(ConfigurationError, match=r"there is no file .*none"):
             configured.read(files, environment)
+
+
+@pytest.fixture
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of somebody else's, of whose files not even the mode can be seen."""
+    folder, stat = tmp_path / "closed", Path.stat
+
+    def refused(path: Path, **how: bool) -> os.stat_result:
+        if folder in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    return folder
+
+
+def test_files_that_cannot_be_looked_at_are_named(closed: Path) -> None:
+    """They may be there: what is wrong is that this user cannot tell."""
+    with pytest.raises(ConfigurationError, match=r"closed/compose.yml cannot be looked at: Permission denied"):
+        configured.read([closed / "compose.yml"], None)
+
+
+def test_a_secret_that_cannot_be_looked_at_is_passed_over(closed: Path) -> None:
+    """As is one that is not there: it says nothing against the deployment."""
+    configuration = {
+        "services": {"gw": {"secrets": [{"source": "key"}]}},
+        "secrets": {"key": {"file": str(closed / "key")}},
+    }
+    (node,) = configured.snapshot(configuration).nodes
+    assert json.loads(node.pieces["secret-files"].text) == []
 
 
 def test_an_environment_without_compose_files_is_wrong_usage(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import warnings
@@ -128,6 +129,18 @@ def test_an_engine_that_goes_away_while_it_is_asked_leaves_it_unknown(
     status, out, err = run("snapshot", "-o", str(tmp_path / "bundle.json"))
     assert (status, out) == (2, "")
     assert "stopped answering" in err
+
+
+def test_a_file_that_cannot_be_looked_at_leaves_it_unknown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever of this machine is refused on the way, it is no fault of the deployment."""
+
+    def refuse(_options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/etc/deployment/key")
+
+    monkeypatch.setattr(consulting, "_seen", refuse)
+    status, out, err = run("doctor", "--compose", "compose.yml")
+    assert (status, out) == (2, "")
+    assert err == "unknown: [Errno 13] Permission denied: '/etc/deployment/key'\n"
 
 
 def test_engines_and_attached_containers_exclude_each_other(run: Run) -> None:
