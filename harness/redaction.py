@@ -17,10 +17,13 @@ REMOVED = "[removed]"
 
 _PART = 8  # characters of a secret that nothing else begins or ends with by chance
 _KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])")
-_URL_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:/@\s]*):(?P<password>[^@\s]+)@")
+_URL_PASSWORD = re.compile(  # up to the last @ of its part of the URL, as those who read URLs have it
+    r"(?<=://)(?P<user>[^:/@\s]*):(?P<password>[^@\s]+(?:@[^@/?#\s\"']*)*)@"
+)
 _HASH = re.compile(r"\*[0-9A-F]{40}(?![0-9A-Fa-f])|(?<= USING ')[^']+(?=')")  # as SHOW GRANTS has them
 _SECRET_NAME = re.compile(
-    r"PASSWORD|PASSWD|PASSPHRASE|_PASS$|_PWD$|REQUIREPASS|SECRET|TOKEN|PRIVATE|PRESHARED|CREDENTIAL|API_?KEY",
+    r"PASSWORD|PASSWD|PASSPHRASE|(?<!BY)PASS$|_PWD$|SECRET|TOKEN|PRIVATE|PRESHARED|CREDENTIAL|API_?KEY"
+    r"|^(?!.*PUBLIC).*_KEY$|(?:^|_|MASTER)AUTH$",
     re.IGNORECASE,
 )
 _SHORTEST = 6  # characters: what is shorter, such as a 1 that allows an empty password, is part of everything

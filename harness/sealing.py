@@ -10,6 +10,7 @@ import io
 import itertools
 import json
 import re
+import shlex
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ from harness.wgquick import PRESHARED_KEY
 
 _SECRETS = "/run/secrets"
 _LISTED = re.compile(r"(?P<path>/.*) (?P<mode>[0-7]+) (?P<owner>\d+)")
+_EXPANDED = re.compile(r"\$(?:[A-Z_][A-Z0-9_]*|[({].*)", re.DOTALL)  # what a shell puts a value in the place of
 _DUMPS = ("dump", "dump-before")
 _INTERFACE_FIELDS = 5
 _PEER_FIELDS = 9
@@ -183,10 +185,22 @@ def _contents(pieces: Mapping[str, Piece]) -> Iterator[tuple[str, str]]:
 
 
 def _options(command: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The options of a command with their values: `--name=value`, and `--name value`."""
+    """The options of a command with their values: `--name=value`, and `--name value`, in a shell's script too."""
     for word, following in itertools.pairwise((*command, "")):
         name, equals, value = word.partition("=")
         yield name, value if equals else following
+        if len(inside := _inside(word)) > 1:
+            yield from ((name, value) for name, value in _options(inside) if not _EXPANDED.fullmatch(value))
+
+
+def _inside(word: str) -> list[str]:
+    """The words of which one consists, as that of `sh -c` does."""
+    script = shlex.shlex(word, posix=True, punctuation_chars=True)
+    script.whitespace_split, script.commenters = True, ""
+    try:
+        return list(script)
+    except ValueError:  # a quote that does not end: it is no script
+        return [word]
 
 
 def _without_options(command: Sequence[str], redact: Callable[[str], str]) -> Iterator[str]:

@@ -102,6 +102,8 @@ def test_a_secret_is_removed_in_every_spelling(password: str) -> None:
     [
         ("redis://:s3cr3t-word@redis:6379/0", "s3cr3t-word"),
         ("redis://user:p%40ss%2Fword@redis:6379/0", "p%40ss%2Fword"),
+        ("redis://:p@ss-w0rd-x@redis:6379/0", "ss-w0rd-x"),
+        ("redis://:p@ss@w0rd-x@redis?db=0", "w0rd-x"),
         ("connected to mysql://app:pa:ss@10.101.0.2/app and gone", "pa:ss"),
         (
             "GRANT USAGE ON *.* TO `app`@`%` IDENTIFIED BY PASSWORD '*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19'",
@@ -115,6 +117,12 @@ def test_what_can_only_be_a_secret_is_removed_unknown(text: str, secret: str) ->
     shown = Redactor([], [])(text)
     assert secret not in shown
     assert REMOVED in shown
+
+
+def test_a_urls_password_ends_with_its_part_of_the_url() -> None:
+    """What follows the host may hold an @ too, and so may the next value of a JSON document."""
+    for rest in ("@host/a@b", "@host?a=b@c", "@host#a@b", "@host a@b", '@host", "mail": "a@b"', '@host","mail":"a@b"'):
+        assert Redactor([], [])(f"redis://u:s3cr3t{rest}") == f"redis://u:{REMOVED}{rest}"
 
 
 def test_a_url_without_a_password_stays() -> None:
@@ -136,6 +144,7 @@ def test_a_url_without_a_password_stays() -> None:
             "db_password",
         ),
         *("WG_PRIVATE_KEY", "WG_PRESHARED_KEY", "AWS_CREDENTIALS", "--requirepass"),
+        *("REDISCLI_AUTH", "REDIS_AUTH", "SIGNING_KEY", "ENCRYPTION_KEY", "FERNET_KEY", "DBPASS", "--masterauth"),
     ],
 )
 def test_a_variable_is_secret_by_its_name(name: str) -> None:
@@ -147,7 +156,11 @@ def test_a_variable_is_secret_by_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["DATABASE_PASSWORD_FILE", "WG_PRIVATE_KEY_FILE", "PWD", "DATABASE_HOST", "WG_MTU", "PATH"]
+    "name",
+    [
+        *("DATABASE_PASSWORD_FILE", "WG_PRIVATE_KEY_FILE", "PWD", "DATABASE_HOST", "WG_MTU", "PATH"),
+        *("WG_PEER_PUBLIC_KEY", "PUBLIC_SSH_KEY", "SIGNING_KEY_FILE", "PROXY_BYPASS", "AUTHOR"),
+    ],
 )
 def test_other_variables_are_shown(name: str) -> None:
     """The path of a secret file is no secret, and a working directory no password."""

@@ -192,3 +192,38 @@ def test_short_options_are_hidden_too(vault: Vault) -> None:
     shown = Container.from_json(json.loads(vault.describe(short).text))
     assert shown.environment == {"REDIS_PASSWORD": REMOVED}
     assert shown.command == ("redis-server", "--requirepass", REMOVED, "--port", "6379")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "exec redis-server --requirepass {} --port 6379",
+        "redis-server --requirepass='{}'; sleep 1",
+        "redis-server --requirepass {};",
+        "REDISCLI_AUTH={} redis-cli ping",
+        'sh -c "exec redis-server --requirepass {}"',
+    ],
+)
+def test_an_option_in_a_script_is_learnt(script: str) -> None:
+    """A shell is handed all of its words as one: what is secret in it goes from there and from everywhere else."""
+    vault = Vault((), Sealer())
+    container = _container({}, "sh", "-c", script.format(IN_OPTION))
+    vault.learn({}, container)
+    assert IN_OPTION not in vault.describe(container).text
+    assert vault.redact(f"wrong password: {IN_OPTION}") == f"wrong password: {REMOVED}"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'exec redis-server --requirepass "$REDIS_PASSWORD"',
+        'exec redis-server --requirepass "$(cat /run/secrets/redis)"',
+        "echo it's --requirepass of no shell",
+    ],
+)
+def test_a_script_that_holds_no_secret_is_shown(script: str) -> None:
+    """Where it takes a password from is evidence; what is no script is one word."""
+    vault = Vault((), Sealer())
+    container = _container({}, "sh", "-c", script)
+    vault.learn({}, container)
+    assert Container.from_json(json.loads(vault.describe(container).text)).command == ("sh", "-c", script)
