@@ -8,9 +8,12 @@ nothing else can collide with them, and never move.
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import ClassVar
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
+from typing import Any, ClassVar
+
+from harness.errors import ConfigurationError
 
 TUNNEL_WEB = IPv4Interface("10.100.0.10/24")
 TUNNEL_SERVICES = IPv4Interface("10.100.0.11/24")
@@ -307,3 +310,18 @@ class ProdPlan(AddressPlan):
     def environment(self) -> dict[str, str]:
         """Nothing: what varies is in the server's `.env` file."""
         return {}
+
+
+def check_subnets(configuration: Mapping[str, Any]) -> None:
+    """Raise `ConfigurationError` for a subnet that is none, of which Compose takes no notice."""
+    for name, network in (configuration.get("networks") or {}).items():
+        for entry in ((network or {}).get("ipam") or {}).get("config") or []:
+            subnet = str(entry.get("subnet", "::/0"))
+            try:
+                ip_network(subnet, strict=False)
+            except ValueError as error:
+                message = f"the network {name} has a subnet that is none: {error}"
+                raise ConfigurationError(message) from error
+            if "/" not in subnet:
+                message = f"the subnet of the network {name}, {subnet}, has no prefix length"
+                raise ConfigurationError(message)

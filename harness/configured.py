@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from ipaddress import ip_network
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from harness import command, sealing
+from harness.addresses import check_subnets
 from harness.diagnosis import containers
 from harness.diagnosis.drift import Side
 from harness.diagnosis.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
@@ -133,21 +133,6 @@ def _own_servers(name: str, services: Mapping[str, Any], servers: tuple[str, ...
     owner = str(services[name].get("network_mode") or "").removeprefix("service:")
     profiles = (services[owner] if owner in services else services[name]).get("profiles") or ()
     return tuple(server for server in servers if server in profiles) or servers
-
-
-def check_subnets(configuration: Mapping[str, Any]) -> None:
-    """Raise `ConfigurationError` for a subnet that is none, of which Compose takes no notice."""
-    for name, network in (configuration.get("networks") or {}).items():
-        for entry in ((network or {}).get("ipam") or {}).get("config") or []:
-            subnet = str(entry.get("subnet", "::/0"))
-            try:
-                ip_network(subnet, strict=False)
-            except ValueError as error:
-                message = f"the network {name} has a subnet that is none: {error}"
-                raise ConfigurationError(message) from error
-            if "/" not in subnet:
-                message = f"the subnet of the network {name}, {subnet}, has no prefix length"
-                raise ConfigurationError(message)
 
 
 def _secret_pieces(service: str, configuration: Mapping[str, Any]) -> dict[str, Piece]:

@@ -9,8 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.addresses import AddressPlan
-from harness.configured import check_subnets
+from harness.addresses import AddressPlan, check_subnets
 from harness.errors import ConfigurationError, DeploymentError
 from harness.rolemap import RoleMap
 
