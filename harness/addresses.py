@@ -312,6 +312,15 @@ class ProdPlan(AddressPlan):
         return {}
 
 
+def is_address(host: str | None) -> bool:
+    """Whether it is an IPv4 address, and neither a name nor nothing."""
+    try:
+        IPv4Address(host or "")
+    except ValueError:
+        return False
+    return True
+
+
 def check_subnets(configuration: Mapping[str, Any]) -> None:
     """Raise `ConfigurationError` for a subnet that is none, of which Compose takes no notice."""
     for name, network in (configuration.get("networks") or {}).items():

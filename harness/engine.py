@@ -69,7 +69,7 @@ class Listed:
     @property
     def one_off(self) -> bool:
         """Whether `docker compose run` made it, so that it is no service's."""
-        return self.labels.get(_ONE_OFF) == "True"
+        return _is_one_off(self.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +204,7 @@ class Engine:
     def services(self, project: str) -> list[Container]:
         """A compose project's containers, running or not; those of `docker compose run` are no service's."""
         found = self.containers(f"{COMPOSE_PROJECT}={project}")
-        return [each for each in found if each.labels.get(_ONE_OFF) != "True"]
+        return [each for each in found if not _is_one_off(each.labels)]
 
     def listed(self, *labels: str) -> tuple[Listed, ...]:
         """The same as `containers`, without asking for the details of each."""
@@ -369,6 +369,10 @@ def _network(attributes: Mapping[str, object]) -> NetworkInfo:
         labels=labels,
         subnets=tuple(subnet for subnet in subnets if isinstance(subnet, IPv4Network)),
     )
+
+
+def _is_one_off(labels: Mapping[str, str]) -> bool:
+    return labels.get(_ONE_OFF) == "True"
 
 
 def _name(entry: Mapping[str, list[str]]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import AddressValueError, IPv4Address
 
+from harness.addresses import is_address
 from harness.diagnosis.nodefacts import NodeFacts
 
 _DOCUMENTED = {"database": "mariadb", "broker": "redis"}
@@ -20,7 +20,7 @@ def backend_at(nodes: Sequence[NodeFacts], kind: str, place: str | None, *, work
     """
     alike = [node for node in nodes if _is_kind(node, kind)]
     there = [node for node in alike if _is_at(node, place)]
-    if works and _is_address(place):
+    if works and is_address(place):
         alike = there
     documented = [node for node in alike if node.documented == _DOCUMENTED[kind]]
     return next(iter([*documented, *there, *alike]), None)
@@ -33,11 +33,3 @@ def _is_kind(node: NodeFacts, kind: str) -> bool:
 
 def _is_at(node: NodeFacts, place: str | None) -> bool:
     return place in (node.service, node.evidence.name, *map(str, node.container.addresses))
-
-
-def _is_address(place: str | None) -> bool:
-    try:
-        IPv4Address(place or "")
-    except AddressValueError:
-        return False
-    return True

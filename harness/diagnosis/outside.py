@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from errno import ECONNREFUSED
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Address
 
+from harness.addresses import is_address
 from harness.diagnosis.facts import Facts, Path
 
 _KINDS = ("database", "broker")
@@ -57,7 +58,7 @@ def outsiders(facts: Facts) -> Iterator[Outside]:
     if facts.snapshot.static:
         return
     missing = [path for path in facts.paths if path.backend is None and path.kind in _KINDS]
-    direct = [path for path in missing if not path.tunnelled and _is_address(path.host) and path.app.container.running]
+    direct = [path for path in missing if not path.tunnelled and is_address(path.host) and path.app.container.running]
     for kind, host, port in sorted({(path.kind, str(path.host), path.port) for path in direct}):
         if found_at(facts, kind) not in ((), (host,)):
             continue  # it is the setting that is wrong
@@ -100,7 +101,7 @@ def places(facts: Facts, path: Path) -> tuple[IPv4Address, ...]:
     hosts = {
         str(each.host)
         for each in facts.paths
-        if each.kind == path.kind and not each.tunnelled and _is_address(each.host) and _connected(each)
+        if each.kind == path.kind and not each.tunnelled and is_address(each.host) and _connected(each)
     }
     return tuple(map(IPv4Address, sorted(hosts)))
 
@@ -111,11 +112,3 @@ def _name(kind: str, host: str | None, port: int) -> str:
 
 def _connected(path: Path) -> bool:
     return path.app.container.running and path.reach.connected
-
-
-def _is_address(host: str | None) -> bool:
-    try:
-        IPv4Address(host or "")
-    except AddressValueError:
-        return False
-    return True

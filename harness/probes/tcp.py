@@ -11,9 +11,9 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv4Address
 
 from harness import namespaces, witness
+from harness.addresses import is_address
 from harness.budgets import CONNECT_TIMEOUT
 from harness.clients import NotConnected
 from harness.deployment import Deployment
@@ -64,7 +64,7 @@ class TcpConnect:
         """Ask once."""
         node = deployment.node(self.source)
         try:
-            process = node.process() if _is_address(self.host) else None
+            process = node.process() if is_address(self.host) else None
             if process is not None:
                 namespaces.dial(process, self.host, self.port, CONNECT_TIMEOUT).close()
                 return self._judged(0)
@@ -139,11 +139,3 @@ def unanswered(deployment: Deployment, side: str, host: str, port: int, error: E
     below = TcpConnect(f"probe-{side}", host, port).observe(deployment)
     outcome = Outcome.TIMED_OUT if below.outcome is Outcome.CONNECTED else below.outcome
     return outcome, f"{error}; {below}"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        IPv4Address(host)
-    except ValueError:
-        return False
-    return True

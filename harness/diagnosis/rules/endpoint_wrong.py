@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Address
 
-from harness.addresses import WIREGUARD_PORT
+from harness.addresses import WIREGUARD_PORT, is_address
 from harness.diagnosis.facts import End, Facts
 from harness.diagnosis.nodefacts import GatewayFacts
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
@@ -28,8 +28,8 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
     own = _listen_port(end.other, static=facts.snapshot.static)
     published = _published(end.other, own) if apart else own
     addresses = _of_machine(facts, end, host) if apart else _reachable(end)
-    wrong_host = _is_address(host) and bool(addresses) and host not in addresses
-    at_home = _is_address(host) and apart and _is_beside(facts, end.gateway, host)
+    wrong_host = is_address(host) and bool(addresses) and host not in addresses
+    at_home = is_address(host) and apart and _is_beside(facts, end.gateway, host)
     if not (wrong_host or at_home) and (published is None or number == str(published)):
         return
     port = published or own
@@ -81,7 +81,7 @@ def _of_machine(facts: Facts, end: End, host: str) -> tuple[str, ...]:
     None on any other network: a router between the two may well have an address of its own there.
     """
     machine = facts.machine(end.other.host)
-    if machine is None or not _is_address(host):
+    if machine is None or not is_address(host):
         return ()
     return tuple(str(each.ip) for each in machine.interfaces if IPv4Address(host) in each.network)
 
@@ -90,14 +90,6 @@ def _published(gateway: GatewayFacts, port: int) -> int | None:
     """The port of its machine by which a gateway's port is reached; None where it is none that can be told."""
     found = [each for each in gateway.container.published if (each.port, each.protocol) == (port, "udp")]
     return next((int(each.host_port) for each in found if each.host_port.isdecimal()), None)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        IPv4Address(host)
-    except AddressValueError:
-        return False
-    return True
 
 
 RULES = (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import AddressValueError, IPv4Address
 
+from harness.addresses import is_address
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
@@ -13,7 +13,7 @@ _KINDS = ("database", "broker")
 
 
 def _over(facts: Facts) -> list[Path]:
-    return [path for path in facts.paths if path.host and path.kind in _KINDS and not _is_address(path.host)]
+    return [path for path in facts.paths if path.host and path.kind in _KINDS and not is_address(path.host)]
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
@@ -40,14 +40,6 @@ def _networks(facts: Facts, path: Path) -> set[str]:
     """The networks of an application, or of the gateway whose namespace it shares."""
     owner = facts.node(path.app.container.joined) or path.app
     return {each.network for each in owner.container.attachments}
-
-
-def _is_address(host: str) -> bool:
-    try:
-        IPv4Address(host)
-    except AddressValueError:
-        return False
-    return True
 
 
 RULES = (

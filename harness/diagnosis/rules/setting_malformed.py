@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
+from harness.addresses import is_address
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts
 from harness.diagnosis.roles import Role
@@ -130,19 +131,11 @@ def _contradictions(facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
     told = gateway.environment
     endpoint, file = told.get("WG_PEER_ENDPOINT", ""), told.get(PEER_PUBLIC_KEY_FILE)
     host = endpoint.rpartition(":")[0]
-    if _is_address(host) and facts.is_within_tunnel(gateway, IPv4Address(host)):
+    if is_address(host) and facts.is_within_tunnel(gateway, IPv4Address(host)):
         problem = "it lies inside the tunnel, and has to be the address that the peer has outside of it"
         yield _case(gateway, "WG_PEER_ENDPOINT", endpoint, problem)
     if file and told.get("WG_PEER_PUBLIC_KEY"):
         yield _case(gateway, PEER_PUBLIC_KEY_FILE, file, "WG_PEER_PUBLIC_KEY is set as well; keep one of the two")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        IPv4Address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _case(node: NodeFacts, name: str, value: str, problem: str) -> Case:
