@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from harness.deployment import Deployment
 from harness.diagnosis.evidence import Snapshot
-from harness.diagnosis.judgement import Diagnosis, judge
+from harness.diagnosis.judgement import Diagnosis
+from harness.examination import examined
 from harness.redaction import Sealer
 from harness.snapshot import collect
 
@@ -23,5 +24,5 @@ class Baseline:
     def of(cls, deployment: Deployment) -> Baseline:
         """Look at a deployment that is well."""
         seal = Sealer()
-        snapshot = collect(deployment, seal=seal)
-        return cls(snapshot=snapshot, diagnosis=judge(snapshot), seal=seal)
+        found = examined(lambda: collect(deployment, seal=seal))
+        return cls(snapshot=found.snapshot, diagnosis=found.diagnosis, seal=seal)

@@ -19,6 +19,7 @@ from harness.diagnosis.judgement import Diagnosis, judge
 from harness.diagnosis.prescription import prescription
 from harness.engine import Engine
 from harness.errors import EngineUnavailableError, HarnessError
+from harness.examination import examined
 from harness.production import PROJECT, has_servers
 from harness.snapshot import Collector, collect
 
@@ -76,7 +77,7 @@ def _doctor(options: argparse.Namespace) -> int:
         sys.stderr.write(f"{given} --compose, which is not given\n")
         return EXIT_UNSEEN
     try:
-        diagnosis = _compared(options) if options.like else judge(_seen(options))
+        diagnosis = _compared(options) if options.like else _diagnosed(options)
     except (HarnessError, OSError) as error:  # also a file of this machine that cannot be looked at
         return _unseen(str(error), as_json=options.json, layout=options.layout)
     text = f"{diagnosis.to_json()}\n" if options.json else prescription(diagnosis)
@@ -94,12 +95,15 @@ def _unseen(reason: str, *, as_json: bool, layout: str) -> int:
     return EXIT_UNSEEN
 
 
-def _seen(options: argparse.Namespace) -> Snapshot:
+def _diagnosed(options: argparse.Namespace) -> Diagnosis:
     if options.snapshot:
-        return evidence.load(options.snapshot)
+        return judge(evidence.load(options.snapshot))
     if options.compose:
-        return configured.snapshot(configured.read(options.compose, options.env_file))
-    return _look(options)
+        return judge(configured.snapshot(configured.read(options.compose, options.env_file)))
+    found = examined(lambda: _look(options))
+    for line in found.passed:
+        sys.stderr.write(f"failed at a first look, and no more at a second: {line}\n")
+    return found.diagnosis
 
 
 def _compared(options: argparse.Namespace) -> Diagnosis:

@@ -22,6 +22,7 @@ from harness.diagnosis.evidence import Snapshot
 from harness.diagnosis.judgement import Diagnosis, judge
 from harness.diagnosis.prescription import prescription
 from harness.errors import DeploymentError, HarnessError
+from harness.examination import examined, steady
 from harness.faults import Fault
 from harness.interrupts import held_back
 from harness.model import Budget, Injection, Observation, Outcome
@@ -158,7 +159,7 @@ class Experiment:
         title = running.title
         try:
             with self._disturbance(title) as undo:
-                running.before = self._look(self.deployment, brief=True)
+                running.before = self._look_to_compare()
                 self._running = running
                 running.began = time.monotonic()
                 self.chronicle.mark(Moment.INJECTION, title)
@@ -188,11 +189,12 @@ class Experiment:
         deployment = self._running.deployment if self._running else self.deployment
         with self._step("the doctor looks"):
             began = time.monotonic()
-            snapshot = self._look(deployment)
-            diagnosis = judge(snapshot)
+            found = examined(lambda: self._look(deployment))
             took = time.monotonic() - began
-            self._attach("diagnosis", prescription(diagnosis))
-        self.evidence = snapshot, diagnosis
+            self._attach("diagnosis", prescription(found.diagnosis))
+            if found.passed:
+                self._attach("what failed at a first look, and then no more", "\n".join(found.passed))
+        snapshot, diagnosis = self.evidence = found.snapshot, found.diagnosis
         self.chronicle.mark(Moment.DIAGNOSIS, ", ".join(sorted(diagnosis.roots)) or diagnosis.status)
         if self._running:
             self._running.note(snapshot, diagnosis, took)
@@ -216,6 +218,9 @@ class Experiment:
     def _look(self, deployment: Deployment, *, brief: bool = False) -> Snapshot:
         return collect(deployment, seal=self._seal, brief=brief)
 
+    def _look_to_compare(self) -> Snapshot:
+        return steady(lambda: self._look(self.deployment, brief=True), within=self._patience)
+
     def _prove_taken(self, running: _Running) -> None:
         if running.before is None or running.deployment is not self.deployment:
             return  # what stands beside this deployment was not there before
@@ -231,7 +236,7 @@ class Experiment:
         if running.before is None:
             return
         with self._step("everything is as it was"):
-            left = differences(portrait(running.before), portrait(self._look(self.deployment, brief=True)))
+            left = differences(portrait(running.before), portrait(self._look_to_compare()))
             if left:
                 self._attach("what is not as it was", "\n".join(left))
                 message = f"{running.title} was undone, and not everything is as it was:\n" + "\n".join(left)

@@ -137,10 +137,23 @@ def test_a_file_that_cannot_be_looked_at_leaves_it_unknown(run: Run, monkeypatch
     def refuse(_options: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "/etc/deployment/key")
 
-    monkeypatch.setattr(consulting, "_seen", refuse)
-    status, out, err = run("doctor", "--compose", "compose.yml")
+    monkeypatch.setattr(consulting, "_look", refuse)
+    status, out, err = run("doctor")
     assert (status, out) == (2, "")
     assert err == "unknown: [Errno 13] Permission denied: '/etc/deployment/key'\n"
+
+
+def test_what_failed_once_is_said_beside_the_diagnosis(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second look found nothing wrong: it is healthy, also for who reads JSON, and the first look is not hidden."""
+    hiccup = Sample()
+    hiccup.fail("web", "database", "login")
+    for arguments in ([], ["--json"]):
+        looks = iter([hiccup.snapshot(), Sample().snapshot()])
+        monkeypatch.setattr(consulting, "_look", lambda _options, looks=looks: next(looks))
+        status, out, err = run("doctor", *arguments)
+        assert status == 0
+        assert (json.loads(out)["status"] if arguments else out.splitlines()[0]) == "healthy"
+        assert err.startswith("failed at a first look, and no more at a second: web→database: 10.100.0.11:3306 fails")
 
 
 def test_engines_and_attached_containers_exclude_each_other(run: Run) -> None:
