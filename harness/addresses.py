@@ -81,6 +81,14 @@ class AddressPlan:
         return TUNNEL_SERVICES
 
     @property
+    def tunnel(self) -> IPv4Network:
+        """The tunnel's subnet; the smallest with both ends in it, where web's stands for itself alone."""
+        subnet = self.tunnel_web.network
+        while self.tunnel_services.ip not in subnet:
+            subnet = subnet.supernet()
+        return subnet
+
+    @property
     def wireguard_port(self) -> int:
         """Where services' end listens."""
         return WIREGUARD_PORT

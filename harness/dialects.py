@@ -35,8 +35,7 @@ class Dialect:
     def translate(self, environment: Mapping[str, str], read: Read) -> dict[str, str]:
         """The container's variables, those that `settings` names replaced by what they amount to.
 
-               A configuration adds the settings that its lines amount to.
-        One that cannot be read tells nothing.
+        A configuration adds the settings that its lines amount to. One that cannot be read tells nothing.
         """
         used = {name for text in self.settings.values() for name in _VARIABLE.findall(text)}
         found = {name: value for name, value in environment.items() if name not in used}

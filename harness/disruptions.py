@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from harness import mutations, recreation
+from harness import clients, mutations, recreation
 from harness.budgets import RECOVERY
 from harness.deployment import REDIS_CLI, Deployment
 from harness.errors import CommandError
@@ -24,10 +25,17 @@ _ENDED = Budget(
 
 # Statements come in the environment: what they hold is shown by no list of processes and in no report.
 # The official image's root has a password and no login by socket alone; in ours the password is as good as the socket.
-_MARIADB = (
-    'printf "%s" "$SQL" | MYSQL_PWD="$(cat "${MARIADB_ROOT_PASSWORD_FILE:-/dev/null}")" '
-    "mariadb --user=root --skip-column-names --batch --raw"
-)
+_MARIADB = r"""
+set -euo pipefail
+for name in MARIADB_ROOT_PASSWORD MYSQL_ROOT_PASSWORD; do
+  file=${name}_FILE
+  export MYSQL_PWD=${!name-}
+  [[ -z ${!file-} ]] || MYSQL_PWD=$(cat "${!file}")
+  [[ -z $MYSQL_PWD ]] || break
+done
+printf %s "$SQL" | mariadb --user=root --skip-column-names --batch --raw
+"""
+_ROOT_PASSWORD = re.compile(r"(MARIADB|MYSQL)_ROOT_PASSWORD(_FILE)?")
 _CONFIG_SET = f'printf "%s" "$VALUE" | {REDIS_CLI} -p "$PORT" -x CONFIG SET "$1" | grep -qx OK'
 
 
@@ -80,21 +88,35 @@ def with_environment(service: str, changes: Mapping[str, str | None]) -> str:
 
 
 def sql(deployment: Deployment, statements: str) -> str:
-    """Run statements as MariaDB's root, by the password in the container's secret, and return what is printed.
+    """Run statements as MariaDB's root, by the password that its container was given, and return what is printed.
 
-    Raises `CommandError` when MariaDB refuses one.
+    Without one root logs in by the socket, as which only root may. Raises `CommandError` when MariaDB refuses one.
     """
     mariadb = deployment.mariadb
-    result = mariadb.run("bash", "-o", "pipefail", "-c", _MARIADB, environment={"SQL": statements})
+    user = "" if any(map(_ROOT_PASSWORD.fullmatch, mariadb.environment())) else "0"
+    result = mariadb.run("bash", "-c", _MARIADB, user=user, environment={"SQL": statements})
     if not result.ok:
         # MariaDB may repeat the statement, and a password with it.
         raise CommandError(f"{mariadb.name} has refused a statement of root's (exit status {result.exit_status})")
     return result.stdout
 
 
+def rootless(deployment: Deployment) -> str | None:
+    """Why nothing can be done as MariaDB's root, or None when it can."""
+    try:
+        sql(deployment, "SELECT 1")
+    except CommandError as error:
+        return f"nobody can log in as root: {error}"
+    return None
+
+
 def database_account(deployment: Deployment) -> str:
-    """The applications' user of MariaDB, as statements name it."""
-    return f"'{deployment.services.environment()['DATABASE_USER']}'@'%'"
+    """The applications' user of MariaDB, as statements name it: the one that MariaDB takes services for."""
+    with clients.mariadb(deployment, "services") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT CURRENT_USER()")
+        ((account,),) = cursor.fetchall()
+    user, _, host = account.rpartition("@")
+    return f"'{user}'@'{host}'"
 
 
 def set_redis(deployment: Deployment, undo: ExitStack, name: str, value: str) -> None:

@@ -151,6 +151,11 @@ class Route:
     gateway: str | None
     metric: int
 
+    @property
+    def network(self) -> IPv4Network:
+        """Its destination; raises `ValueError` where that is none."""
+        return IPv4Network("0.0.0.0/0" if self.destination == "default" else self.destination)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetfilterRule:

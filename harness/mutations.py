@@ -154,8 +154,35 @@ def add_peer_again(gateway: Gateway, was: str, becomes: str) -> None:
     gateway.act("bash", "-c", _ADD_PEER_AGAIN, "bash", gateway.peer().public_key, was, becomes)
 
 
+def set_tunnel_down(undo: ExitStack, gateway: Gateway) -> None:
+    """Set wg0 down; the undo sets it up."""
+    keep_routes(undo, gateway)
+    undo.callback(gateway.act, "ip", "link", "set", INTERFACE, "up")
+    gateway.act("ip", "link", "set", INTERFACE, "down")
+
+
+def keep_routes(undo: ExitStack, gateway: Gateway) -> None:
+    """Have the undo bring back the routes by wg0 that there are now.
+
+    The kernel takes them away with the link or with the last address, and makes none anew but that of an address with
+    its subnet; wg-quick(8) makes one for each subnet that the peer may use.
+    """
+    before = _routes_by_tunnel(gateway)
+
+    def restore() -> None:
+        for missing in before - _routes_by_tunnel(gateway):
+            gateway.act("ip", "route", "add", *missing.split(), "dev", INTERFACE)
+
+    undo.callback(restore)
+
+
+def _routes_by_tunnel(gateway: Gateway) -> set[str]:
+    return {line.strip() for line in gateway.look("ip", "-4", "route", "show", "dev", INTERFACE).splitlines()}
+
+
 def set_address(undo: ExitStack, gateway: Gateway, wanted: IPv4Interface | None) -> None:
     """Give wg0 another address in place of the one it has, or none; the undo gives it the old one."""
+    keep_routes(undo, gateway)
     before = _addresses(gateway)
 
     def make(addresses: set[IPv4Interface]) -> None:
@@ -289,7 +316,7 @@ def contain_answers(deployment: Deployment, undo: ExitStack, node: Node) -> None
     """
     if not node.engine.client.info().get("IPv4Forwarding"):
         return
-    tunnel = str(deployment.plan.tunnel_web.network)
+    tunnel = str(deployment.plan.tunnel)
     undo.callback(_privileged, deployment, node, _NO_BLACKHOLE, tunnel)
     _privileged(deployment, node, _BLACKHOLE, tunnel)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,11 @@ class Node:
     def routes(self) -> tuple[Route, ...]:
         """The main routing table of the node's network namespace."""
         return netfilter.parse_routes(self.look(*netfilter.ROUTES))
+
+    def routes_to(self, address: IPv4Address) -> tuple[Route, ...]:
+        """Those of them that lead to an address: first the one that is taken, then what lies under it."""
+        leading = [route for route in self.routes() if address in route.network]
+        return tuple(sorted(leading, key=lambda route: (-route.network.prefixlen, route.metric)))
 
 
 class Gateway(Node):

@@ -54,7 +54,7 @@ REPRESENTATIVES = frozenset(
 )
 """One of each kind, for the prod layout, where all of them take a quarter of an hour (`--thorough`)."""
 
-LOOKS = {"dev": 20, "prod": 5}
+LOOKS = {"dev": 20, "prod": 5, LAYOUT: 5}
 """How often a healthy deployment is looked at. On prod a look asks two engines and takes longer."""
 
 

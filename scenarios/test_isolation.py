@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from harness import capture, clients, keys
+from harness import capture, clients, keys, mutations
 from harness.addresses import SERVICES_PORT, WEB_PORT, WIREGUARD_PORT
 from harness.budgets import RECOVERY
 from harness.capture import Capture
@@ -208,12 +208,11 @@ def test_secret_files_are_for_their_owner_alone(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("end", ["wireguard-web", "wireguard-services"])
 def test_blackhole_lies_under_the_tunnel(deployment: Deployment, end: str) -> None:
-    """On both ends the tunnel's subnet leads into wg0, and without it into a blackhole: nowhere else."""
-    tunnel = str(deployment.plan.tunnel_web.network)
-    routes = [route for route in deployment.node(end).routes() if route.destination == tunnel]
-    preferred, last = sorted(routes, key=lambda route: route.metric)
+    """On both ends what is for the other one leads into wg0, and without it into a blackhole: nowhere else."""
+    other = {"wireguard-web": deployment.plan.tunnel_services, "wireguard-services": deployment.plan.tunnel_web}[end].ip
+    preferred, underneath, *_ = deployment.node(end).routes_to(other)
     assert (preferred.kind, preferred.device) == ("unicast", INTERFACE)
-    assert last.kind == "blackhole"
+    assert underneath.kind == "blackhole"
 
 
 def test_tunnel_fails_closed_when_it_is_down(experiment: Experiment) -> None:
@@ -226,8 +225,7 @@ def test_tunnel_fails_closed_when_it_is_down(experiment: Experiment) -> None:
     addresses, routes, peer = gateway.addresses(), gateway.routes(), gateway.peer()
 
     with experiment.disturbance("wg0 of web's gateway is down") as undo:
-        undo.callback(gateway.run, "ip", "link", "set", INTERFACE, "up")
-        gateway.output("ip", "link", "set", INTERFACE, "down")
+        mutations.set_tunnel_down(undo, gateway)
 
         with capture.underlay(deployment) as underlay:
             for port in (deployment.plan.mariadb_port, deployment.plan.redis_port, deployment.plan.services_listen):
@@ -360,7 +358,7 @@ def settings_of(peer: object) -> dict[str, object]:
 
 def in_the_clear(deployment: Deployment, underlay: Capture) -> list[str]:
     """The packets on the underlay that bear an address of the tunnel, and so are outside of it."""
-    return underlay.lines(f"net {deployment.plan.tunnel_web.network}")
+    return underlay.lines(f"net {deployment.plan.tunnel}")
 
 
 def readable(captured: Capture, texts: Mapping[str, str]) -> set[str]:

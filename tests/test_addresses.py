@@ -4,6 +4,8 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,41 @@ def test_workers_choose_among_plans_of_their_own(chosen: str, workers: int) -> N
     indices = [plan.index for own in choices for plan in own]
     assert sorted(indices) == sorted(set(indices))
     assert set(indices).isdisjoint({99 - index for index in indices})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ends(AddressPlan):
+    first: str
+    second: str
+
+    @property
+    def tunnel_web(self) -> IPv4Interface:
+        """Web's end."""
+        return IPv4Interface(self.first)
+
+    @property
+    def tunnel_services(self) -> IPv4Interface:
+        """Services' end."""
+        return IPv4Interface(self.second)
+
+
+@pytest.mark.parametrize(
+    ("web", "services", "tunnel"),
+    [
+        ("10.66.0.1/29", "10.66.0.2/29", "10.66.0.0/29"),
+        ("10.66.0.1/30", "10.66.0.2/32", "10.66.0.0/30"),
+        ("10.66.0.1/32", "10.66.0.2/24", "10.66.0.0/30"),
+        ("10.66.0.1/32", "10.66.1.2/32", "10.66.0.0/23"),
+    ],
+)
+def test_the_tunnel_has_both_ends(web: str, services: str, tunnel: str) -> None:
+    """Its subnet is that of web's end, or has to be guessed where that stands for itself alone."""
+    assert str(_Ends(first=web, second=services).tunnel) == tunnel
+
+
+def test_the_tunnel_of_a_plan_is_the_documented_one() -> None:
+    """It never moves."""
+    assert str(AddressPlan(index=3).tunnel) == "10.100.0.0/24"
 
 
 def test_a_worker_that_replaces_another_has_choices_too() -> None:

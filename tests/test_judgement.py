@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness.diagnosis.evidence import NetworkEvidence
+from harness.diagnosis.facts import Facts
 from harness.diagnosis.judgement import FAULTY, UNDIAGNOSED, UNKNOWN
 from harness.diagnosis.rules import rules
 from harness.model import Hop, Severity
@@ -245,6 +246,37 @@ def test_ipv6_beside_it_changes_nothing() -> None:
             f"wg0\t{OTHER_KEY}\t(none)\t[fd00::9]:51820\tfd00:9::/64\t{HANDSHAKE}\t1\t1\toff\n"
         )
     assert sample.diagnosis.findings == ()
+
+
+def _told_by_wg_quick(address: str) -> Sample:
+    """Web's end has its keys and an address that stands for itself in a file that wg-quick reads."""
+    sample = Sample()
+    path = "/etc/wireguard/wg0.conf"
+    sample.change(FRONT, "secret-files", sample.environment(FRONT)["WG_PRIVATE_KEY_FILE"], path)
+    sample.tell(FRONT, WG_ADDRESS=address, WG_PRIVATE_KEY_FILE=path)
+    return sample
+
+
+def test_an_address_of_wg_quick_may_stand_for_itself_alone() -> None:
+    """wg-quick(8) makes a route for what the peer may use; this project's own gateway refuses such an address."""
+    assert _told_by_wg_quick("10.100.0.10/32").diagnosis.findings == ()
+    assert _told_by_wg_quick("10.100.0.10/33").diagnosis.roots == {"setting-malformed"}
+    own = Sample()
+    own.tell(FRONT, WG_ADDRESS="10.100.0.10/32")
+    assert own.diagnosis.roots == {"setting-malformed"}
+
+
+def test_both_ends_may_stand_for_themselves_alone() -> None:
+    """What is dialled at the other end goes through the tunnel, and a network that has an end's address overlaps."""
+    sample = _told_by_wg_quick("10.100.0.10/32")
+    path = "/etc/wireguard/wg0.conf"
+    sample.change(BACK, "secret-files", sample.environment(BACK)["WG_PRIVATE_KEY_FILE"], path)
+    sample.tell(BACK, WG_ADDRESS="10.100.0.11/32", WG_PRIVATE_KEY_FILE=path)
+    assert sample.diagnosis.findings == ()
+    facts = Facts(sample.snapshot())
+    assert [facts.in_tunnel(host) for host in ("10.100.0.10", "10.100.0.11", "10.100.0.12")] == [True, True, False]
+    sample.networks.append(NetworkEvidence(name="more", subnets=("10.100.0.8/29",), project="x", ours=True))
+    assert "subnet-overlap" in sample.diagnosis.roots
 
 
 def test_json_has_exactly_the_documented_shape() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, collapse_addresses
 
 from harness.diagnosis import settings
 from harness.diagnosis.backing import backend_at
@@ -85,10 +85,10 @@ class Facts:
         return End(gateway=self.front, other=self.back), End(gateway=self.back, other=self.front)
 
     @cached_property
-    def tunnel(self) -> IPv4Network | None:
-        """The tunnel's subnet, as the gateways were told."""
-        subnets = [gateway.wanted_address.network for gateway in self.gateways if gateway.wanted_address]
-        return min(subnets, key=lambda subnet: subnet.prefixlen, default=None)
+    def tunnel(self) -> tuple[IPv4Network, ...]:
+        """The tunnel's subnets, as the gateways were told: one, or each end's own address where it has no subnet."""
+        told = (gateway.wanted_address for gateway in self.gateways)
+        return tuple(collapse_addresses(address.network for address in told if address))
 
     def node(self, service: str | None) -> NodeFacts | None:
         """The node of a service."""
@@ -144,9 +144,10 @@ class Facts:
     def in_tunnel(self, host: str | None) -> bool:
         """Whether a host is an address of the tunnel."""
         try:
-            return self.tunnel is not None and IPv4Address(host or "") in self.tunnel
+            address = IPv4Address(host or "")
         except AddressValueError:
             return False
+        return any(address in subnet for subnet in self.tunnel)
 
     def is_within_tunnel(self, gateway: GatewayFacts, address: IPv4Address) -> bool:
         """Whether an address is one of the tunnel that a gateway was told of.

@@ -5,6 +5,6 @@ from __future__ import annotations
 from harness.diagnosis.appfacts import AppFacts, Reach
 from harness.diagnosis.containerfacts import Listener, NodeFacts, SecretFile
 from harness.diagnosis.gatewayfacts import GatewayFacts
-from harness.diagnosis.routing import Way, network_of
+from harness.diagnosis.routing import Way
 
-__all__ = ["AppFacts", "GatewayFacts", "Listener", "NodeFacts", "Reach", "SecretFile", "Way", "network_of"]
+__all__ = ["AppFacts", "GatewayFacts", "Listener", "NodeFacts", "Reach", "SecretFile", "Way"]

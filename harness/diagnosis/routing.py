@@ -105,7 +105,7 @@ class Routing:
                 refusal = Route(destination=str(to), kind=policy.action, device=None, gateway=None, metric=0)
                 return Way(route=refusal, policy=policy)
             found = longest(self.tables.get(policy.table, ()), to, without=without)
-            if found is not None and network_of(found).prefixlen >= policy.shortest:
+            if found is not None and found.network.prefixlen >= policy.shortest:
                 return Way(route=found, policy=own)
         return None
 
@@ -115,16 +115,10 @@ def longest(routes: Iterable[Route], to: IPv4Address, *, without: str | None = N
     best: tuple[int, int] | None = None
     chosen = None
     for route in routes:
-        network = network_of(route)
-        rank = (network.prefixlen, -route.metric)
-        if to in network and (without is None or route.device != without) and (best is None or rank > best):
+        rank = (route.network.prefixlen, -route.metric)
+        if to in route.network and (without is None or route.device != without) and (best is None or rank > best):
             best, chosen = rank, route
     return chosen
-
-
-def network_of(route: Route) -> IPv4Network:
-    """A route's destination; raises `ValueError` where it is none."""
-    return IPv4Network("0.0.0.0/0" if route.destination == "default" else route.destination)
 
 
 def _network(entry: Mapping[str, Any], end: str) -> IPv4Network | None:

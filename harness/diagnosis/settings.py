@@ -58,6 +58,11 @@ def broker_url(environment: Mapping[str, str]) -> SplitResult | None:
     return parts if parts.hostname else None
 
 
+def is_of_wg_quick(environment: Mapping[str, str]) -> bool:
+    """Whether a gateway was told by a `wg0.conf`, which wg-quick(8) wants to be called so: its key is in it too."""
+    return environment.get(PRIVATE_KEY_FILE, "").endswith(".conf")
+
+
 def missing(role: Role, environment: Mapping[str, str]) -> tuple[str, ...]:
     """The settings that are not there, or empty; of those that can replace each other the first is named."""
     names = [name for name in _REQUIRED.get(role, ()) if not environment.get(name)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import ClassVar
 
+from harness.addresses import AddressPlan
 from harness.deployment import Deployment
 from harness.faults import Fault
 from harness.keys import KeyPair
@@ -29,7 +31,14 @@ class IdlePeer(Fault):
         gateway = deployment.wireguard_services
         peer = ("wg", "set", INTERFACE, "peer", KeyPair.generate().public)
         undo.callback(gateway.act, *peer, "remove")
-        gateway.act(*peer, "allowed-ips", f"{deployment.plan.tunnel_services.network[-2]}/32")
+        gateway.act(*peer, "allowed-ips", f"{_free_address(deployment.plan)}/32")
+
+
+def _free_address(plan: AddressPlan) -> IPv4Address:
+    """The last of the tunnel that neither end has; one beside a tunnel that has no room."""
+    last = (plan.tunnel.broadcast_address - number for number in range(1, plan.tunnel.num_addresses - 1))
+    ends = plan.tunnel_web.ip, plan.tunnel_services.ip
+    return next((each for each in last if each not in ends), plan.tunnel.broadcast_address + 1)
 
 
 CASES: tuple[Fault, ...] = (IdlePeer(),)

@@ -28,6 +28,10 @@ class DatabasePasswordChanged(Fault):
         """The password that everybody holds is the wrong one."""
         return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.DENIED,))
 
+    def unavailable(self, deployment: Deployment) -> str | None:
+        """It takes MariaDB's root."""
+        return disruptions.rootless(deployment)
+
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Give the applications' user another password; the undo gives it back the one that it had."""
         account = disruptions.database_account(deployment)

@@ -24,6 +24,10 @@ class DatabaseReadOnly(Fault):
         """MariaDB's error 1290."""
         return Symptom(probe=MariaDBWrite("web"), outcomes=(Outcome.DENIED,))
 
+    def unavailable(self, deployment: Deployment) -> str | None:
+        """It takes MariaDB's root."""
+        return disruptions.rootless(deployment)
+
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Set it; the undo sets what was there."""
         was = disruptions.sql(deployment, "SELECT @@global.read_only").strip()

@@ -6,13 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import capture, disruptions
+from harness import capture, disruptions, mutations
 from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
 from harness.nodes import Gateway
 from harness.probes.mariadb import MariaDBQuery
-from harness.wireguard import INTERFACE
 
 _NOBODY = 77  # on the gateway's outer network; neither the compose file nor Docker gives it to anybody
 _NOBODYS_MAC = "02:00:00:00:00:01"  # locally administered; Docker's own begin with 02:42
@@ -47,11 +46,10 @@ class FailOpen(Fault):
         undo.callback(disruptions.shake_hands_anew, deployment)
         _lead_astray(undo, gateway, interface, str(network[_NOBODY]))
 
-        undo.callback(gateway.act, "ip", "link", "set", INTERFACE, "up")
-        gateway.act("ip", "link", "set", INTERFACE, "down")
+        mutations.set_tunnel_down(undo, gateway)
 
-        for route in gateway.routes():
-            if route.kind == "blackhole" and route.destination == str(deployment.plan.tunnel_web.network):
+        for route in gateway.routes_to(deployment.plan.tunnel_services.ip):
+            if route.kind == "blackhole":
                 blackhole = ("blackhole", route.destination, "metric", str(route.metric))
                 undo.callback(gateway.act, "ip", "route", "replace", *blackhole)
                 gateway.act("ip", "route", "delete", *blackhole)

@@ -27,6 +27,10 @@ class GrantMissing(Fault):
         """MariaDB's error 1044, after the login."""
         return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.DENIED,))
 
+    def unavailable(self, deployment: Deployment) -> str | None:
+        """It takes MariaDB's root."""
+        return disruptions.rootless(deployment)
+
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Revoke each grant that names a database; the undo makes those very grants again.
 

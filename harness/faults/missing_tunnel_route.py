@@ -12,6 +12,7 @@ from harness.deployment import Deployment
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
 from harness.probes.mariadb import MariaDBQuery
+from harness.wireguard import INTERFACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,12 @@ class MissingTunnelRoute(Fault):
         return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.UNREACHABLE,))
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
-        """Give wg0 the address anew, without the route that a wider prefix brings along."""
-        mutations.set_address(undo, deployment.wireguard_web, IPv4Interface(f"{deployment.plan.tunnel_web.ip}/32"))
+        """Give wg0 the address anew, without the route that a wider prefix or wg-quick(8) brings along."""
+        gateway = deployment.wireguard_web
+        mutations.set_address(undo, gateway, IPv4Interface(f"{deployment.plan.tunnel_web.ip}/32"))
+        for route in gateway.routes_to(deployment.plan.tunnel_services.ip):
+            if route.device == INTERFACE:
+                gateway.act("ip", "route", "delete", route.destination, "dev", INTERFACE)
 
 
 CASES: tuple[Fault, ...] = (MissingTunnelRoute(),)

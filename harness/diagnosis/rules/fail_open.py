@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis.facts import End, Facts
-from harness.diagnosis.nodefacts import network_of
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
 from harness.wireguard import INTERFACE
@@ -24,7 +23,7 @@ def _when(_facts: Facts, end: End) -> Iterator[Case]:
     route = end.gateway.route_to(wanted.ip, without=INTERFACE)
     if route is None or route.kind != "unicast":
         return
-    closed = [each for each in end.gateway.routes if each.kind in _CLOSED and wanted.ip in network_of(each)]
+    closed = [each for each in end.gateway.routes if each.kind in _CLOSED and wanted.ip in each.network]
     if closed and route == end.gateway.route_to(wanted.ip):
         return  # one route lies above wg0's and the closed one alike, which another rule says
     by = f"{route.destination} by {route.device}"

@@ -55,12 +55,11 @@ def _case(
 
 def _knows_the_way(facts: Facts, gateway: GatewayFacts, backend: NodeFacts) -> bool:
     """Whether the backend itself has a route to the tunnel through the gateway."""
-    if facts.tunnel is None:
-        return False
     try:
-        routers = [via for network, via in backend.kernel_routes if facts.tunnel.subnet_of(network)]
+        routes = backend.kernel_routes
     except UnseenError:
         return False
+    routers = {via for network, via in routes if any(tunnel.subnet_of(network) for tunnel in facts.tunnel)}
     return any(via in gateway.container.addresses for via in routers)
 
 

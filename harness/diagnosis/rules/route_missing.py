@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Interface
 
 from harness.diagnosis.facts import End, Facts
-from harness.diagnosis.nodefacts import Way, network_of
+from harness.diagnosis.nodefacts import Way
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
 from harness.wireguard import INTERFACE
@@ -37,7 +37,7 @@ def _remedy(end: End, wanted: IPv4Interface, way: Way | None) -> str:
     """What is in the way is taken away; where nothing is, the route comes back."""
     if way is not None and way.policy is not None:
         return f"ip rule del pref {way.policy.priority} ({way.policy} comes before the table with wg0's route)"
-    own = any(route.device == INTERFACE and wanted.ip in network_of(route) for route in end.gateway.routes)
+    own = any(route.device == INTERFACE and wanted.ip in route.network for route in end.gateway.routes)
     if own and way is not None:
         kind = "" if way.route.kind == "unicast" else f"{way.route.kind} "
         return f"ip route del {kind}{way.route.destination} (it is preferred to the route by wg0)"

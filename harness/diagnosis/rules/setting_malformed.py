@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
 from harness.addresses import is_address
+from harness.diagnosis import settings
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts
 from harness.diagnosis.roles import Role
@@ -104,13 +105,17 @@ _CHECKS: dict[Role, dict[str, Check]] = {
     Role.APP: {"DATABASE_PORT": _port, "DATABASE_HOST": _host},
 }
 
+# wg-quick(8) routes what the peer may use by itself, so an end's address may stand for itself alone.
+_OF_WG_QUICK = {"WG_ADDRESS": _subnet(1, 32, "10.100.0.11/24")}
+
 
 def _over(facts: Facts) -> tuple[NodeFacts, ...]:
     return (*facts.gateways, *facts.apps)
 
 
 def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
-    for name, check in _CHECKS[node.role].items():
+    checks = _CHECKS[node.role] | (_OF_WG_QUICK if settings.is_of_wg_quick(node.environment) else {})
+    for name, check in checks.items():
         value = node.environment.get(name)
         if not value:
             continue

@@ -20,9 +20,8 @@ def _over(facts: Facts) -> Iterator[Pair]:
     for (one, first), (two, second) in pairs:
         if one.host == two.host:
             yield f"network {one.name}", first, f"network {two.name}", second
-    if facts.tunnel is not None:
-        for network, subnet in ours:
-            yield f"network {network.name}", subnet, "the tunnel", facts.tunnel
+    for (network, subnet), tunnel in itertools.product(ours, facts.tunnel):
+        yield f"network {network.name}", subnet, "the tunnel", tunnel
 
 
 def _when(facts: Facts, pair: Pair) -> Iterator[Case]:
