@@ -31,6 +31,7 @@ from harness.namespaces import PROC
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
+COMPOSE_DEPENDS_ON = "com.docker.compose.depends_on"
 _ONE_OFF = "com.docker.compose.oneoff"
 COMPOSE_NUMBER = "com.docker.compose.container-number"
 COMPOSE_NETWORK = "com.docker.compose.network"

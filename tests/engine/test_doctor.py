@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -14,7 +15,7 @@ import pytest
 from harness import command, compose, images, layouts, leases, places
 from harness.addresses import AddressPlan
 from harness.compose import ComposeProject
-from harness.engine import COMPOSE_PROJECT, Engine
+from harness.engine import COMPOSE_DEPENDS_ON, COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
 from harness.model import Budget, CommandResult, Outcome
 from harness.ownership import Run
 from harness.probes.mariadb import MariaDBQuery
@@ -100,6 +101,29 @@ def test_what_was_run_once_is_not_the_service(engine: Engine, team: ComposeProje
     finally:
         once.remove(force=True)
     assert (looked.exit_status, json.loads(looked.stdout)["status"]) == (0, "healthy"), looked
+
+
+def test_a_job_that_is_done_is_not_down(engine: Engine, team: ComposeProject, plan: AddressPlan) -> None:
+    """A migration for whose end another service waited is over; the twin: one for which nobody waited is down."""
+    web = engine.container(f"{plan.container_prefix}web")
+    labels = {name: value for name, value in web.labels.items() if name != COMPOSE_DEPENDS_ON}
+    migrate = labels | {COMPOSE_SERVICE: "migrate"}
+    reports = labels | {COMPOSE_SERVICE: "reports", COMPOSE_DEPENDS_ON: "migrate:service_completed_successfully:false"}
+    environment = {"DATABASE_HOST": "10.101.0.2"}
+    client, image = engine.client, str(web.attrs["Image"])
+    with contextlib.ExitStack() as undo:
+        job = client.containers.create(image, entrypoint=["true"], labels=migrate, environment=environment)
+        undo.callback(job.remove, force=True)
+        job.start()
+        assert job.wait()["StatusCode"] == 0
+        alone = doctor("--attach", team.project, "--json")
+        waiting = client.containers.create(images.PROBE, entrypoint=["sleep", "infinity"], labels=reports, init=True)
+        undo.callback(waiting.remove, force=True)
+        waiting.start()
+        awaited = doctor("--attach", team.project, "--json")
+    findings = [(each["rule"], each["node"]) for each in json.loads(alone.stdout)["findings"]]
+    assert ("container-down", "migrate") in findings, alone
+    assert (awaited.exit_status, json.loads(awaited.stdout)["status"]) == (0, "healthy"), awaited
 
 
 def test_some_containers_are_judged_by_their_names(team: ComposeProject, plan: AddressPlan) -> None:
