@@ -174,6 +174,8 @@ def test_help_shows_the_options_in_a_group_of_their_own(clone: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("-k", "two words", "-n", "2"), "wrong expression passed to -k: two words: at column 5"),
+        (("-m", "not", "-n", "2"), "wrong expression passed to -m: not: at column 4"),
         (("--engines", ""), "names no engine"),
         (("--engines", "web"), "web is neither an engine's address nor a docker context"),
         (("--engines", "http://web"), "http://web is no engine's address"),
@@ -184,10 +186,13 @@ def test_help_shows_the_options_in_a_group_of_their_own(clone: Path) -> None:
         (("--layout", "dev,prod", "--keep"), "--keep is about one deployment"),
         (("--layout", "dev,prod", "--plan", "0"), "--plan is about one deployment"),
     ],
-    ids=["none", "no context", "unknown scheme", "twice", "no SSH", "kept", "prod", "two layouts kept", "one plan"],
+    ids=[
+        *("two words", "half a mark", "none", "no context", "unknown scheme", "twice", "no SSH", "kept", "prod"),
+        *("two layouts kept", "one plan"),
+    ],
 )
 def test_what_cannot_be_had_is_wrong_usage(clone: Path, words: tuple[str, ...], said: str) -> None:
-    """Engines that cannot be used, and options that contradict each other: one sentence, before anything is started."""
+    """Words that say nothing, engines that cannot be used, options that contradict each other: one sentence, at once."""
     result = pytest_in(clone, "scenarios/", *words)
     assert result.exit_status == pytest.ExitCode.USAGE_ERROR, result
     assert said in result.stderr

@@ -6,6 +6,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
+from _pytest.mark.expression import Expression
 
 from harness import configured, rolemap
 from harness import engines as berths
@@ -95,6 +96,16 @@ def _engines(words: str) -> tuple[str, ...]:
         return berths.addresses(words)
     except ConfigurationError as error:
         raise ArgumentTypeError(str(error)) from error
+
+
+def check_expressions(config: pytest.Config) -> None:
+    """What pytest itself finds out only when it has collected: of workers that end then xdist says nothing of use."""
+    for option, expression in (("-k", config.option.keyword), ("-m", config.option.markexpr)):
+        try:
+            Expression.compile(expression.lstrip() or "True")
+        except SyntaxError as error:
+            message = f"wrong expression passed to {option}: {expression}: at column {error.offset}: {error.msg}"
+            raise pytest.UsageError(message) from error
 
 
 def check_layouts(config: pytest.Config) -> None:

@@ -35,7 +35,7 @@ from harness.plugin.invocation import (
     say,
     worker,
 )
-from harness.plugin.options import check_layouts, check_yours, engines_of, fault_of, plans_of
+from harness.plugin.options import check_expressions, check_layouts, check_yours, engines_of, fault_of, plans_of
 from harness.score import page as scorepage
 from harness.score import record as scoring
 from harness.stage import Stage
@@ -46,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse what does not go together, before anything is started, and begin the folder of results."""
     interrupts.as_keyboard_interrupt(lambda line: say(config, line))
     orphans.mark_children()
+    check_expressions(config)
     check_layouts(config)
     check_yours(config)
     config.stash[LEFT_OUT] = []
