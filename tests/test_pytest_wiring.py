@@ -192,7 +192,7 @@ def test_help_shows_the_options_in_a_group_of_their_own(clone: Path) -> None:
     ],
 )
 def test_what_cannot_be_had_is_wrong_usage(clone: Path, words: tuple[str, ...], said: str) -> None:
-    """Words that say nothing, engines that cannot be used, options that contradict each other: one sentence, at once."""
+    """Words that say nothing, engines that cannot be used, options that contradict each other: one sentence each."""
     result = pytest_in(clone, "scenarios/", *words)
     assert result.exit_status == pytest.ExitCode.USAGE_ERROR, result
     assert said in result.stderr
