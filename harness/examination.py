@@ -7,7 +7,7 @@ nothing, so what may be no more than that is looked at again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.diagnosis.comparison import differences, portrait
@@ -53,23 +53,23 @@ def _is_among(finding: Finding, others: Iterable[Finding]) -> bool:
     return any(finding.node == other.node or finding.paths & other.paths for other in others)
 
 
-def steady(look: Look, within: Budget) -> Snapshot:
+def steady(look: Look, within: Budget, on_again: Callable[[str], None] = lambda _why: None) -> Snapshot:
     """A look in which no application's try has timed out, or that shows the same as the one before it.
 
-    For what is to be compared with another look. When the time is up the last one is as good as any.
+    For what is to be compared with another look. `on_again` is told why another one is taken, a line for each try.
+    When the time is up the last one is as good as any.
     """
     deadline = Deadline(within.seconds)
     seen = look()
-    while _has_timed_out(seen) and not deadline.passed:
+    while (late := tuple(_timed_out(seen))) and not deadline.passed:
+        on_again("\n".join(late))
         before, seen = seen, look()
         if not differences(portrait(before), portrait(seen)):
             break
     return seen
 
 
-def _has_timed_out(snapshot: Snapshot) -> bool:
+def _timed_out(snapshot: Snapshot) -> Iterator[str]:
     for app in Facts(snapshot).apps:
         with contextlib.suppress(UnseenError):
-            if any(reach.timed_out for reach in app.reaches.values()):
-                return True
-    return False
+            yield from (f"{app.service}→{name}: {reach}" for name, reach in app.reaches.items() if reach.timed_out)

@@ -37,6 +37,8 @@ from harness.snapshot import collect
 from harness.trials import Trial
 from harness.waiting import holds_for, wait_until
 
+_PASSED = "what failed at one look, so that another was taken"
+
 
 @dataclass(slots=True, kw_only=True)
 class _Running:
@@ -193,7 +195,7 @@ class Experiment:
             took = time.monotonic() - began
             self._attach("diagnosis", prescription(found.diagnosis))
             if found.passed:
-                self._attach("what failed at a first look, and then no more", "\n".join(found.passed))
+                self._attach(_PASSED, "\n".join(found.passed))
         snapshot, diagnosis = self.evidence = found.snapshot, found.diagnosis
         self.chronicle.mark(Moment.DIAGNOSIS, ", ".join(sorted(diagnosis.roots)) or diagnosis.status)
         if self._running:
@@ -219,7 +221,11 @@ class Experiment:
         return collect(deployment, seal=self._seal, brief=brief)
 
     def _look_to_compare(self) -> Snapshot:
-        return steady(lambda: self._look(self.deployment, brief=True), within=self._patience)
+        return steady(
+            lambda: self._look(self.deployment, brief=True),
+            within=self._patience,
+            on_again=lambda late: self._attach(_PASSED, late),
+        )
 
     def _prove_taken(self, running: _Running) -> None:
         if running.before is None or running.deployment is not self.deployment:

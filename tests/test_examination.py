@@ -103,8 +103,10 @@ def _unseen_and_hanging() -> Sample:
 def test_what_is_to_be_compared_is_steady(samples: list[Sample], count: int) -> None:
     """Something timed out: another look, until nothing does or two in a row say the same."""
     looks = Looks(*samples)
-    steady(looks, BRIEFLY)
-    assert looks.count == count
+    told: list[str] = []
+    steady(looks, BRIEFLY, told.append)
+    assert looks.count == len(told) + 1 == count
+    assert all("web→" in line and " fails at `connect`" in line for line in told), told
 
 
 def test_steadiness_is_not_waited_for_for_ever() -> None:
