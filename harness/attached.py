@@ -17,9 +17,13 @@ from harness.ownership import LABEL
 from harness.production import PROFILES
 from harness.rolemap import RoleMap
 from harness.wgquick import CONFIGURATION
+from harness.wireguard import INTERFACE
 
 DOCUMENTED = RoleMap()
 """That of a deployment whose services have the documented names and settings."""
+
+_PACKED_FOLDER, _PACKED = "/config", f"/config/wg_confs/{INTERFACE}.conf"
+"""The one folder of the image linuxserver/wireguard, and where in it the configuration is."""
 
 _OURS_BESIDE = "probe-"
 """Services that the harness lays over a deployment; they are no part of it."""
@@ -133,12 +137,23 @@ def _node(engine: Engine, container: Container, mapped: RoleMap, *, foreign: boo
     service = container.labels.get(COMPOSE_SERVICE) or str(container.name)
     role = mapped.role(service)
     dialect = mapped.dialect(role)
-    if dialect.configuration is None and any(
-        mount["Destination"] in (CONFIGURATION, str(PurePosixPath(CONFIGURATION).parent))
-        for mount in container.attrs.get("Mounts") or []
-    ):
-        dialect = replace(dialect, configuration=CONFIGURATION)
+    if dialect.configuration is None:
+        dialect = replace(dialect, configuration=_configuration(engine, container))
     return Node(engine, service, str(container.name), role=role, dialect=dialect, foreign=foreign)
+
+
+def _configuration(engine: Engine, container: Container) -> str | None:
+    """Where a gateway that wg-quick sets up has its `wg0.conf`, which comes in by a mount; None for any other."""
+    mounted = {str(mount["Destination"]) for mount in container.attrs.get("Mounts") or []}
+    if mounted & {CONFIGURATION, str(PurePosixPath(CONFIGURATION).parent)}:
+        return CONFIGURATION
+    if _PACKED_FOLDER not in mounted:
+        return None
+    try:  # many a container of another kind has such a folder
+        engine.file(str(container.name), _PACKED)
+    except DeploymentError:
+        return None
+    return _PACKED
 
 
 def _container(engine: Engine, name: str) -> Container:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 from harness import attached
+from harness.engine import COMPOSE_DEPENDS_ON, COMPOSE_SERVICE
+from harness.errors import DeploymentError
 from harness.nodes import Node
 
 
@@ -22,3 +25,67 @@ def test_two_of_one_service_are_told_apart() -> None:
         ("depot-db-1", "depot-db-1", "redis", True),
         ("web", "shop-web-1", "web", True),
     ]
+
+
+class FakeEngine:
+    """An engine with the containers of one project, and the files that it hands out of them."""
+
+    name = ""
+
+    def __init__(self, *containers: Any, files: tuple[str, ...] = ()) -> None:
+        self._containers = list(containers)
+        self._files = files
+
+    def services(self, _project: str) -> list[Any]:
+        """The project's containers."""
+        return self._containers
+
+    def file(self, container: str, path: str) -> str:
+        """A file."""
+        if f"{container}:{path}" not in self._files:
+            message = f"{path} is not there"
+            raise DeploymentError(message)
+        return path
+
+
+def container(service: str, *mounts: str, status: str = "running", exit_code: int = 0, waits: str = "") -> Any:
+    """A container of a compose project."""
+    labels = {COMPOSE_SERVICE: service} | ({COMPOSE_DEPENDS_ON: waits} if waits else {})
+    state = {"Status": status, "ExitCode": exit_code}
+    attrs = {"State": state, "Mounts": [{"Destination": each} for each in mounts]}
+    return SimpleNamespace(name=service, labels=labels, attrs=attrs)
+
+
+def found(engine: FakeEngine) -> dict[str, str | None]:
+    """The services that are looked at, each with where its `wg0.conf` is."""
+    nodes = attached.named(cast("Any", engine), ["shop"]).nodes
+    return {each.service: each.dialect.configuration for each in nodes}
+
+
+def test_a_gateway_of_wg_quick_is_known_by_its_mount() -> None:
+    """In wg-quick's own folder, and in that of the image that most people take; the folder alone says nothing."""
+    packed = "/config/wg_confs/wg0.conf"
+    engine = FakeEngine(
+        container("file", "/etc/wireguard/wg0.conf"),
+        container("folder", "/etc/wireguard"),
+        container("packed", "/config"),
+        container("other", "/config"),
+        container("bare"),
+        files=(f"packed:{packed}",),
+    )
+    own = "/etc/wireguard/wg0.conf"
+    assert found(engine) == {"file": own, "folder": own, "packed": packed, "other": None, "bare": None}
+
+
+def test_only_a_job_that_has_succeeded_is_passed_over() -> None:
+    """One that failed, one that still runs and one for which nobody waited are looked at."""
+    waits = "db:service_healthy:false,done:service_completed_successfully:false,failed:service_completed_successfully"
+    engine = FakeEngine(
+        container("app", waits=f"{waits},running:service_completed_successfully:false"),
+        container("db"),
+        container("done", status="exited"),
+        container("failed", status="exited", exit_code=1),
+        container("running"),
+        container("stopped", status="exited"),
+    )
+    assert set(found(engine)) == {"app", "db", "failed", "running", "stopped"}
