@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,9 +10,10 @@ from pathlib import PurePosixPath
 
 from docker.models.containers import Container
 
+from harness import wgquick
 from harness.addresses import SERVICES, AddressPlan
 from harness.engine import COMPOSE_DEPENDS_ON, COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
-from harness.errors import ConfigurationError, DeploymentError, EngineUnavailableError
+from harness.errors import ConfigurationError, DeploymentError, EngineUnavailableError, HarnessError
 from harness.nodes import Node
 from harness.ownership import LABEL
 from harness.production import PROFILES
@@ -73,6 +75,7 @@ def spread(engines: Sequence[Engine], project: str) -> Attached:
         if side is not None:
             lacking = sorted(missing.pop(side) - present)
             nodes += [Node(engine, each, each) for each in lacking if not each.startswith(_OURS_BESIDE)]
+    _acquaint(nodes)
     for engine, (_, services) in zip(silent, missing.items(), strict=False):
         nodes += [Node(engine, each, each) for each in sorted(services) if not each.startswith(_OURS_BESIDE)]
     return Attached(nodes=tuple(nodes), project=project)
@@ -99,6 +102,7 @@ def named(engine: Engine, names: Sequence[str], mapped: RoleMap = DOCUMENTED) ->
         else:
             projects.add(name)
         nodes |= {node.name: node for node in found}
+    _acquaint(nodes.values())
     return Attached(nodes=told_apart(nodes.values()), project=projects.pop() if len(projects) == 1 else "")
 
 
@@ -154,6 +158,18 @@ def _configuration(engine: Engine, container: Container) -> str | None:
     except DeploymentError:
         return None
     return _PACKED
+
+
+def _acquaint(nodes: Iterable[Node]) -> None:
+    """Tell each gateway that wg-quick sets up of the others, so that of several peers the other end is known."""
+    ends: dict[Node, wgquick.End] = {}
+    for node in nodes:
+        if node.dialect.configuration is not None:
+            with contextlib.suppress(HarnessError):
+                ends[node] = wgquick.end(node.file(node.dialect.configuration))
+    for node in ends:
+        others = tuple(end for other, end in ends.items() if other is not node)
+        node.dialect = replace(node.dialect, others=others)
 
 
 def _container(engine: Engine, name: str) -> Container:

@@ -26,11 +26,12 @@ class Dialect:
 
     `settings` gives a documented setting by a text in which `${NAME}` stands for a variable of the container; where
     the container has no such variable, it was not told the setting. `configuration` is the path of its `wg0.conf`,
-    None where it has none.
+    None where it has none; `others` are the gateways that are looked at besides, of whom one is its peer.
     """
 
     settings: Mapping[str, str] = field(default_factory=dict)
     configuration: str | None = None
+    others: tuple[wgquick.End, ...] = ()
 
     def translate(self, environment: Mapping[str, str], read: Read) -> dict[str, str]:
         """The container's variables, those that `settings` names replaced by what they amount to.
@@ -53,7 +54,7 @@ class Dialect:
         if self.configuration is None:
             return None
         try:
-            return wgquick.parse(read(self.configuration), self.configuration)
+            return wgquick.parse(read(self.configuration), self.configuration, self.others)
         except HarnessError:
             return None
 

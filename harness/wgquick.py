@@ -9,10 +9,11 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface
 
+from harness import keys
 from harness.errors import ParseError
 from harness.model import Forward
 from harness.wireguard import INTERFACE
@@ -39,16 +40,36 @@ class Configuration:
         return f"Configuration(settings={self.settings!r})"
 
 
-def parse(text: str, path: str = CONFIGURATION) -> Configuration:
-    """Read a configuration with one peer; `path` is where it lies, for whoever looks at the key in it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """A gateway as its peers know it, each part None where its configuration does not tell."""
 
-    Raises `ParseError` with what is wrong, never showing a key.
+    public_key: str | None
+    address: IPv4Address | None
+
+
+def end(text: str) -> End:
+    """Whose configuration it is; raises `ParseError` as `parse` does."""
+    interface, _ = _sections(text)
+    address = _first_ipv4(interface.get("address", []))
+    try:
+        public_key = keys.derive_public(_last(interface, "privatekey"))
+    except ValueError:
+        public_key = None
+    return End(public_key=public_key, address=address.ip if address else None)
+
+
+def parse(text: str, path: str = CONFIGURATION, others: Collection[End] = ()) -> Configuration:
+    """Read a configuration; `path` is where it lies, for whoever looks at the key in it.
+
+    Of several peers the one that is among the `others` is meant. Raises `ParseError` with what is wrong, also where
+    that cannot be said, never showing a key.
     """
     interface, peers = _sections(text)
-    if len(peers) > 1:
-        message = f"{path} has {len(peers)} peers, and a gateway of this kind has one"
+    peer = _meant(peers, others)
+    if peer is None:
+        message = f"{path} has {len(peers)} peers, and which of them is the other gateway cannot be said"
         raise ParseError(message)
-    (peer,) = peers or [{}]
     return Configuration(
         settings=dict(_settings(interface, peer, path)),
         private_key=_last(interface, "privatekey"),
@@ -91,6 +112,17 @@ def _sections(text: str) -> tuple[_Section, list[_Section]]:
             raise ParseError(message)
         current.setdefault(name.strip().lower(), []).append(value.strip())
     return interface, peers
+
+
+def _meant(peers: list[_Section], others: Collection[End]) -> _Section | None:
+    """The peer that is another gateway: by its key, or, where that is a wrong one, by the address that it may use."""
+    if len(peers) <= 1:
+        return peers[0] if peers else {}
+    known_keys = {other.public_key for other in others if other.public_key}
+    addresses = {f"{other.address}/32" for other in others if other.address}
+    by_key = [peer for peer in peers if _last(peer, "publickey") in known_keys]
+    by_address = [peer for peer in peers if addresses.intersection(_ipv4_subnets(peer.get("allowedips", [])))]
+    return next((found[0] for found in (by_key, by_address) if len(found) == 1), None)
 
 
 def _settings(interface: _Section, peer: _Section, path: str) -> Iterator[tuple[str, str]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 from harness import attached
-from harness.engine import COMPOSE_DEPENDS_ON, COMPOSE_SERVICE
+from harness.engine import COMPOSE_DEPENDS_ON, COMPOSE_SERVICE, File
 from harness.errors import DeploymentError
+from harness.keys import KeyPair
 from harness.nodes import Node
+from harness.wgquick import CONFIGURATION
 
 
 def node(service: str, name: str, role: str = "") -> Node:
@@ -32,7 +35,7 @@ class FakeEngine:
 
     name = ""
 
-    def __init__(self, *containers: Any, files: tuple[str, ...] = ()) -> None:
+    def __init__(self, *containers: Any, files: Mapping[str, str] = MappingProxyType({})) -> None:
         self._containers = list(containers)
         self._files = files
 
@@ -40,12 +43,12 @@ class FakeEngine:
         """The project's containers."""
         return self._containers
 
-    def file(self, container: str, path: str) -> str:
+    def file(self, container: str, path: str) -> File:
         """A file."""
         if f"{container}:{path}" not in self._files:
             message = f"{path} is not there"
             raise DeploymentError(message)
-        return path
+        return File(content=self._files[f"{container}:{path}"].encode(), mode=0o600, owner=0)
 
 
 def container(service: str, *mounts: str, status: str = "running", exit_code: int = 0, waits: str = "") -> Any:
@@ -71,10 +74,26 @@ def test_a_gateway_of_wg_quick_is_known_by_its_mount() -> None:
         container("packed", "/config"),
         container("other", "/config"),
         container("bare"),
-        files=(f"packed:{packed}",),
+        files={f"packed:{packed}": "[Interface]\n"},
     )
     own = "/etc/wireguard/wg0.conf"
     assert found(engine) == {"file": own, "folder": own, "packed": packed, "other": None, "bare": None}
+
+
+def test_gateways_know_each_other() -> None:
+    """Of several peers in one's file the one that is looked at besides is meant; the twin: alone it knows nobody."""
+    pairs = {name: KeyPair.generate() for name in ("shop", "depot", "notebook")}
+    peers = "".join(f"[Peer]\nPublicKey = {pairs[name].public}\n" for name in ("notebook", "shop"))
+    gateways = [container(name, CONFIGURATION) for name in ("depot", "shop")]
+    files = {
+        f"{name}:{CONFIGURATION}": f"[Interface]\nPrivateKey = {pairs[name].private}\n{said}"
+        for name, said in {"depot": peers, "shop": ""}.items()
+    }
+    for present, peer in ((gateways, pairs["shop"].public), (gateways[:1], None)):
+        engine = cast("Any", FakeEngine(*present, files=files))
+        depot = next(node for node in attached.named(engine, ["shop"]).nodes if node.service == "depot")
+        told = depot.dialect.quick(depot.file)
+        assert (told.settings["WG_PEER_PUBLIC_KEY"] if told else None) == peer
 
 
 def test_only_a_job_that_has_succeeded_is_passed_over() -> None:

@@ -55,6 +55,52 @@ def test_a_configuration_becomes_the_settings_that_it_amounts_to() -> None:
     assert (told.private_key, told.preshared_key) == (OWN.private, PRESHARED)
 
 
+NOTEBOOK = keys.KeyPair.generate()
+SEVERAL = f"""
+{CONFIGURATION}
+[Peer]
+PublicKey = {NOTEBOOK.public}
+AllowedIPs = 10.66.0.5/32
+"""
+THE_OTHER = wgquick.parse(CONFIGURATION).settings
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        wgquick.End(public_key=PEER.public, address=None),
+        wgquick.End(public_key=PEER.public, address=IPv4Address("10.66.0.5")),
+        wgquick.End(public_key=OWN.public, address=IPv4Address("10.66.0.1")),
+        wgquick.End(public_key=None, address=IPv4Address("10.66.0.1")),
+    ],
+    ids=["by key", "by key first", "by address where the key is a wrong one", "by address"],
+)
+def test_of_several_peers_the_other_gateway_is_meant(other: wgquick.End) -> None:
+    """A notebook, or the next server, may be a peer too."""
+    assert wgquick.parse(SEVERAL, others=[other]).settings == THE_OTHER
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [wgquick.End(public_key=OWN.public, address=IPv4Address("10.66.0.9"))],
+        [wgquick.End(public_key=each.public, address=None) for each in (PEER, NOTEBOOK)],
+    ],
+    ids=["nobody", "a stranger", "both"],
+)
+def test_who_is_meant_is_never_guessed(others: list[wgquick.End]) -> None:
+    """Neither of several peers is the other gateway, or each may be."""
+    with pytest.raises(ParseError, match="which of them is the other gateway cannot be said"):
+        wgquick.parse(SEVERAL, others=others)
+
+
+def test_an_end_is_known_by_its_key_and_its_address() -> None:
+    """What a file says of its own end; a key that is none is not known."""
+    assert wgquick.end(SEVERAL) == wgquick.End(public_key=OWN.public, address=IPv4Address("10.66.0.2"))
+    assert wgquick.end("[Interface]\nPrivateKey = none") == wgquick.End(public_key=None, address=None)
+
+
 def test_what_is_not_said_is_no_setting() -> None:
     """An interface alone has no peer, no forwards and no port; `off` is no keepalive."""
     told = wgquick.parse(f"[Interface]\nPrivateKey = {OWN.private}\n[Peer]\nPersistentKeepalive = off\n")
@@ -83,7 +129,7 @@ def test_no_secret_is_shown() -> None:
         (f"PrivateKey = {OWN.private}", "line 1 is no `NAME = VALUE` in a section"),
         (f"[Interface]\nPrivateKey {OWN.private}", "line 2 is no `NAME = VALUE` in a section"),
         ("[Interface]\n[Wireguard]", "line 2 begins a section that wg-quick does not know: [wireguard]"),
-        ("[Interface]\n[Peer]\n[Peer]", "wg0.conf has 2 peers, and a gateway of this kind has one"),
+        ("[Interface]\n[Peer]\n[Peer]", "wg0.conf has 2 peers, and which of them is the other gateway cannot be said"),
     ],
     ids=["no section", "no equals sign", "unknown section", "two peers"],
 )
