@@ -23,13 +23,17 @@ _ENDS = 2  # of a tunnel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What is wrong. `unknown` lists what could not be judged and that nothing found explains."""
+    """What is wrong. `unknown` lists what could not be judged and that nothing found explains.
+
+    `static` says that it is of a configuration, of which nothing was tried.
+    """
 
     status: str
     layout: str
     findings: tuple[Finding, ...]
     hops: tuple[HopStatus, ...]
     unknown: tuple[str, ...]
+    static: bool = False
 
     @property
     def roots(self) -> frozenset[str]:
@@ -93,6 +97,7 @@ def judge(snapshot: Snapshot) -> Diagnosis:
         findings=ordered,
         hops=() if snapshot.static else tuple(hop for path in facts.paths for hop in hops_of(path, ordered, unseen)),
         unknown=unknown,
+        static=snapshot.static,
     )
 
 
@@ -256,6 +261,8 @@ def _unexplained(facts: Facts, findings: Iterable[Finding], unseen: Iterable[Uns
     if len(facts.gateways) < _ENDS:
         seen = f"only {facts.gateways[0].service}" if facts.gateways else "neither"
         lines[f"the tunnel has two ends, and {seen} was looked at"] = None
+    if not facts.apps:
+        lines["no application was looked at, so no way to a backend was tried"] = None
     for node in facts.nodes:
         if node.is_starting and (said := _ailment(node)) and not broken:
             lines[f"{node.service} has only just been started, and is not ready yet: {said}"] = None

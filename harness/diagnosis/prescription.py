@@ -21,7 +21,7 @@ def prescription(diagnosis: Diagnosis) -> str:
         lines += ["what follows from it:", *(f"  {each.rule} ({each.node}): {each.cause}" for each in consequences), ""]
     if diagnosis.unknown:
         lines += ["what could not be seen:", *(f"  {line}" for line in diagnosis.unknown), ""]
-    lines += _ways(diagnosis.hops) if diagnosis.hops else ["this is the configuration alone: nothing of it was tried"]
+    lines += ["this is the configuration alone: nothing of it was tried"] if diagnosis.static else _ways(diagnosis.hops)
     return "\n".join(lines).rstrip() + "\n"
 
 
