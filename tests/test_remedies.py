@@ -146,3 +146,28 @@ def test_the_rule_that_stops_wireguards_packets_is_named_whoever_else_is_served(
     tunnel.with_a_foreign_peer_first(sample, *GATEWAYS)
     finding = root(sample, "peer-unreachable")
     assert (finding.node, "-d 172.20.0.3/32 -p udp -j DROP" in finding.cause) == (FRONT, True)
+
+
+def _routed_by_wg_quick(sample: Sample) -> None:
+    """Web's end sends everything into the tunnel, by a table of its own, as `AllowedIPs = 0.0.0.0/0` makes wg-quick."""
+    sample.change(FRONT, "dump", "\t51820\toff\n", "\t51820\t0xca6c\n")
+    with sample.edited(FRONT, "routing-policy") as policies:
+        policies[1:1] = [
+            {"priority": 32764, "src": "all", "table": "main", "suppress_prefixlen": 0},
+            {"priority": 32765, "not": None, "src": "all", "fwmark": "0xca6c", "table": "51820"},
+        ]
+    with sample.edited(FRONT, "routes") as routes:
+        routes[:] = [each for each in routes if each["dst"] != "10.100.0.0/24"]
+        routes.append({"dst": "default", "dev": "wg0", "table": "51820", "flags": []})
+
+
+def test_what_lies_under_the_tunnels_route_never_hides_it() -> None:
+    """It is of the same length and in the same table: a longer one would be taken instead, and the tunnel be cut."""
+    plain, routed = Sample(), Sample()
+    test_rules_tunnel.nothing_is_under_the_tunnels_route(plain)
+    assert root(plain, "fail-open").remedy.endswith("ip route replace blackhole 10.100.0.0/24 metric 9999")
+    _routed_by_wg_quick(routed)
+    assert root(routed, "fail-open").remedy.endswith("ip route replace blackhole default metric 9999 table 51820")
+    with routed.edited(FRONT, "routes") as routes:
+        routes.append({"type": "blackhole", "dst": "default", "metric": 9999, "table": "51820", "flags": []})
+    assert routed.diagnosis.findings == ()
