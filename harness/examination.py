@@ -22,14 +22,16 @@ Look = Callable[[], Snapshot]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """What was seen, and what it shows; `passed` is what failed at a first look for no known reason, and then no more.
+    """What was seen, and what it shows.
 
-    A line each.
+    `passed` is what failed at a first look for no known reason, and then no more, a line each; `first` is that look,
+    None where one was enough.
     """
 
     snapshot: Snapshot
     diagnosis: Diagnosis
     passed: tuple[str, ...] = ()
+    first: Snapshot | None = None
 
 
 def examined(look: Look) -> Examination:
@@ -37,15 +39,15 @@ def examined(look: Look) -> Examination:
 
     What fails for no known reason in the second look too is `undiagnosed`.
     """
-    seen = look()
-    diagnosis = judge(seen)
+    first = look()
+    diagnosis = judge(first)
     if UNDIAGNOSED not in diagnosis.roots:
-        return Examination(snapshot=seen, diagnosis=diagnosis)
-    first = [finding for finding in diagnosis.findings if finding.rule == UNDIAGNOSED]
+        return Examination(snapshot=first, diagnosis=diagnosis)
+    open_questions = [finding for finding in diagnosis.findings if finding.rule == UNDIAGNOSED]
     seen = look()
     diagnosis = judge(seen)
-    passed = tuple(each.evidence[0] for each in first if not _is_among(each, diagnosis.findings))
-    return Examination(snapshot=seen, diagnosis=diagnosis, passed=passed)
+    passed = tuple(each.evidence[0] for each in open_questions if not _is_among(each, diagnosis.findings))
+    return Examination(snapshot=seen, diagnosis=diagnosis, passed=passed, first=first)
 
 
 def _is_among(finding: Finding, others: Iterable[Finding]) -> bool:
@@ -53,16 +55,18 @@ def _is_among(finding: Finding, others: Iterable[Finding]) -> bool:
     return any(finding.node == other.node or finding.paths & other.paths for other in others)
 
 
-def steady(look: Look, within: Budget, on_again: Callable[[str], None] = lambda _why: None) -> Snapshot:
+def steady(
+    look: Look, within: Budget, on_again: Callable[[tuple[str, ...], Snapshot], None] = lambda _late, _seen: None
+) -> Snapshot:
     """A look in which no application's try has timed out, or that shows the same as the one before it.
 
-    For what is to be compared with another look. `on_again` is told why another one is taken, a line for each try.
-    When the time is up the last one is as good as any.
+    For what is to be compared with another look. `on_again` is told what has timed out, a line for each try, and in
+    which look, when another one is taken. When the time is up the last one is as good as any.
     """
     deadline = Deadline(within.seconds)
     seen = look()
     while (late := tuple(_timed_out(seen))) and not deadline.passed:
-        on_again("\n".join(late))
+        on_again(late, seen)
         before, seen = seen, look()
         if not differences(portrait(before), portrait(seen)):
             break

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
@@ -36,8 +36,6 @@ from harness.redaction import Sealer
 from harness.snapshot import collect
 from harness.trials import Trial
 from harness.waiting import holds_for, wait_until
-
-_PASSED = "what failed at one look, so that another was taken"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -194,8 +192,8 @@ class Experiment:
             found = examined(lambda: self._look(deployment))
             took = time.monotonic() - began
             self._attach("diagnosis", prescription(found.diagnosis))
-            if found.passed:
-                self._attach(_PASSED, "\n".join(found.passed))
+            if found.passed and found.first:
+                self._attach_passed(found.passed, found.first)
         snapshot, diagnosis = self.evidence = found.snapshot, found.diagnosis
         self.chronicle.mark(Moment.DIAGNOSIS, ", ".join(sorted(diagnosis.roots)) or diagnosis.status)
         if self._running:
@@ -224,8 +222,13 @@ class Experiment:
         return steady(
             lambda: self._look(self.deployment, brief=True),
             within=self._patience,
-            on_again=lambda late: self._attach(_PASSED, late),
+            on_again=self._attach_passed,
         )
+
+    def _attach_passed(self, lines: Iterable[str], seen: Snapshot) -> None:
+        """Keep what may never be seen again: whoever asks why finds counters and neighbours of that moment."""
+        self._attach("what failed at one look, so that another was taken", "\n".join(lines))
+        self._attach("all that was seen in it, as JSON", seen.to_json())
 
     def _prove_taken(self, running: _Running) -> None:
         if running.before is None or running.deployment is not self.deployment:

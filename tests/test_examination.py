@@ -47,6 +47,8 @@ def test_what_failed_once_for_no_known_reason_is_no_fault() -> None:
     found = examined(looks)
     assert looks.count == 2
     assert (found.diagnosis.status, found.diagnosis.findings) == ("healthy", ())
+    assert found.first is not None
+    assert found.first.to_json() == hanging("login").snapshot().to_json()
     (passed,) = found.passed
     assert passed.startswith("web→database: 10.100.0.11:3306 fails at `login`")
 
@@ -103,10 +105,13 @@ def _unseen_and_hanging() -> Sample:
 def test_what_is_to_be_compared_is_steady(samples: list[Sample], count: int) -> None:
     """Something timed out: another look, until nothing does or two in a row say the same."""
     looks = Looks(*samples)
-    told: list[str] = []
-    steady(looks, BRIEFLY, told.append)
+    told: list[tuple[tuple[str, ...], Snapshot]] = []
+    steady(looks, BRIEFLY, lambda late, seen: told.append((late, seen)))
     assert looks.count == len(told) + 1 == count
-    assert all("web→" in line and " fails at `connect`" in line for line in told), told
+    for number, ((line,), seen) in enumerate(told):
+        assert line.startswith("web→"), line
+        assert " fails at `connect`" in line
+        assert seen.to_json() == samples[number].snapshot().to_json()
 
 
 def test_steadiness_is_not_waited_for_for_ever() -> None:
