@@ -342,6 +342,7 @@ def test_eight_deployments_at_once(engine: Engine, plan: AddressPlan) -> None:
     assert [things(engine, each) for each in plans] == [NOTHING] * EIGHT
 
 
+@pytest.mark.timeout(1800)  # seconds: a hundred times take some ten minutes, for which pytest.ini's 300 are too few
 def test_up_and_down_over_and_over(engine: Engine, plan: AddressPlan, pytestconfig: pytest.Config) -> None:
     """After the first time this process has no more files open than before, no more threads, and hardly more memory.
 
