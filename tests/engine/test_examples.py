@@ -77,6 +77,7 @@ def outcomes(environment: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(RUN + 60)  # seconds: what the run printed says more than that pytest's own time is up
 def test_it_passes_and_its_faults_are_named(engine: Engine, environment: Path) -> None:
     """What any deployment of this kind promises holds, the doctor names what is put in, and nothing stays behind."""
     chosen = [*SCENARIOS, *(f"{NAMED}[{fault}]" for fault in FAULTS)]
