@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 
@@ -27,7 +26,7 @@ _ENDED = Budget(
 # The official image's root has a password and no login by socket alone; in ours the password is as good as the socket.
 _MARIADB = r"""
 set -euo pipefail
-for name in MARIADB_ROOT_PASSWORD MYSQL_ROOT_PASSWORD; do
+for name in "$@"; do
   file=${name}_FILE
   export MYSQL_PWD=${!name-}
   [[ -z ${!file-} ]] || MYSQL_PWD=$(cat "${!file}")
@@ -35,7 +34,7 @@ for name in MARIADB_ROOT_PASSWORD MYSQL_ROOT_PASSWORD; do
 done
 printf %s "$SQL" | mariadb --user=root --skip-column-names --batch --raw
 """
-_ROOT_PASSWORD = re.compile(r"(MARIADB|MYSQL)_ROOT_PASSWORD(_FILE)?")
+_ROOT_PASSWORDS = ("MARIADB_ROOT_PASSWORD", "MYSQL_ROOT_PASSWORD")  # or the file that one of them with _FILE names
 _CONFIG_SET = f'printf "%s" "$VALUE" | {REDIS_CLI} -p "$PORT" -x CONFIG SET "$1" | grep -qx OK'
 
 
@@ -93,8 +92,9 @@ def sql(deployment: Deployment, statements: str) -> str:
     Without one root logs in by the socket, as which only root may. Raises `CommandError` when MariaDB refuses one.
     """
     mariadb = deployment.mariadb
-    user = "" if any(map(_ROOT_PASSWORD.fullmatch, mariadb.environment())) else "0"
-    result = mariadb.run("bash", "-c", _MARIADB, user=user, environment={"SQL": statements})
+    told = {name.removesuffix("_FILE") for name in mariadb.environment()}
+    user = "0" if told.isdisjoint(_ROOT_PASSWORDS) else ""
+    result = mariadb.run("bash", "-c", _MARIADB, "bash", *_ROOT_PASSWORDS, user=user, environment={"SQL": statements})
     if not result.ok:
         # MariaDB may repeat the statement, and a password with it.
         raise CommandError(f"{mariadb.name} has refused a statement of root's (exit status {result.exit_status})")

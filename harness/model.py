@@ -156,6 +156,11 @@ class Route:
         """Its destination; raises `ValueError` where that is none."""
         return IPv4Network("0.0.0.0/0" if self.destination == "default" else self.destination)
 
+    @property
+    def preference(self) -> tuple[int, int]:
+        """What a table compares of its routes to one address; the greatest is taken. Raises as `network` does."""
+        return self.network.prefixlen, -self.metric
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetfilterRule:

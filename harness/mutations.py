@@ -156,12 +156,12 @@ def add_peer_again(gateway: Gateway, was: str, becomes: str) -> None:
 
 def set_tunnel_down(undo: ExitStack, gateway: Gateway) -> None:
     """Set wg0 down; the undo sets it up."""
-    keep_routes(undo, gateway)
+    _keep_routes(undo, gateway)
     undo.callback(gateway.act, "ip", "link", "set", INTERFACE, "up")
     gateway.act("ip", "link", "set", INTERFACE, "down")
 
 
-def keep_routes(undo: ExitStack, gateway: Gateway) -> None:
+def _keep_routes(undo: ExitStack, gateway: Gateway) -> None:
     """Have the undo bring back the routes by wg0 that there are now.
 
     The kernel takes them away with the link or with the last address, and makes none anew but that of an address with
@@ -182,7 +182,7 @@ def _routes_by_tunnel(gateway: Gateway) -> set[str]:
 
 def set_address(undo: ExitStack, gateway: Gateway, wanted: IPv4Interface | None) -> None:
     """Give wg0 another address in place of the one it has, or none; the undo gives it the old one."""
-    keep_routes(undo, gateway)
+    _keep_routes(undo, gateway)
     before = _addresses(gateway)
 
     def make(addresses: set[IPv4Interface]) -> None:

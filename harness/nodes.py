@@ -207,7 +207,7 @@ class Node:
     def routes_to(self, address: IPv4Address) -> tuple[Route, ...]:
         """Those of them that lead to an address: first the one that is taken, then what lies under it."""
         leading = [route for route in self.routes() if address in route.network]
-        return tuple(sorted(leading, key=lambda route: (-route.network.prefixlen, route.metric)))
+        return tuple(sorted(leading, key=lambda route: route.preference, reverse=True))
 
 
 class Gateway(Node):

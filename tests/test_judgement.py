@@ -248,19 +248,20 @@ def test_ipv6_beside_it_changes_nothing() -> None:
     assert sample.diagnosis.findings == ()
 
 
-def _told_by_wg_quick(address: str) -> Sample:
-    """Web's end has its keys and an address that stands for itself in a file that wg-quick reads."""
+def _told_by_wg_quick(addresses: dict[str, str]) -> Sample:
+    """Ends that have their keys and an address in a file that wg-quick reads, by the gateways' names."""
     sample = Sample()
     path = "/etc/wireguard/wg0.conf"
-    sample.change(FRONT, "secret-files", sample.environment(FRONT)["WG_PRIVATE_KEY_FILE"], path)
-    sample.tell(FRONT, WG_ADDRESS=address, WG_PRIVATE_KEY_FILE=path)
+    for gateway, address in addresses.items():
+        sample.change(gateway, "secret-files", sample.environment(gateway)["WG_PRIVATE_KEY_FILE"], path)
+        sample.tell(gateway, WG_ADDRESS=address, WG_PRIVATE_KEY_FILE=path)
     return sample
 
 
 def test_an_address_of_wg_quick_may_stand_for_itself_alone() -> None:
     """wg-quick(8) makes a route for what the peer may use; this project's own gateway refuses such an address."""
-    assert _told_by_wg_quick("10.100.0.10/32").diagnosis.findings == ()
-    assert _told_by_wg_quick("10.100.0.10/33").diagnosis.roots == {"setting-malformed"}
+    assert _told_by_wg_quick({FRONT: "10.100.0.10/32"}).diagnosis.findings == ()
+    assert _told_by_wg_quick({FRONT: "10.100.0.10/33"}).diagnosis.roots == {"setting-malformed"}
     own = Sample()
     own.tell(FRONT, WG_ADDRESS="10.100.0.10/32")
     assert own.diagnosis.roots == {"setting-malformed"}
@@ -268,10 +269,7 @@ def test_an_address_of_wg_quick_may_stand_for_itself_alone() -> None:
 
 def test_both_ends_may_stand_for_themselves_alone() -> None:
     """What is dialled at the other end goes through the tunnel, and a network that has an end's address overlaps."""
-    sample = _told_by_wg_quick("10.100.0.10/32")
-    path = "/etc/wireguard/wg0.conf"
-    sample.change(BACK, "secret-files", sample.environment(BACK)["WG_PRIVATE_KEY_FILE"], path)
-    sample.tell(BACK, WG_ADDRESS="10.100.0.11/32", WG_PRIVATE_KEY_FILE=path)
+    sample = _told_by_wg_quick({FRONT: "10.100.0.10/32", BACK: "10.100.0.11/32"})
     assert sample.diagnosis.findings == ()
     facts = Facts(sample.snapshot())
     assert [facts.in_tunnel(host) for host in ("10.100.0.10", "10.100.0.11", "10.100.0.12")] == [True, True, False]

@@ -110,7 +110,7 @@ class GatewayFacts(NodeFacts):
         tables = {name: self._routes(table) for name, table in entries.items()}
         try:
             for route in tables.get(routing.MAIN, ()):
-                _ = route.network, -route.metric
+                _ = route.preference
         except (ValueError, TypeError):
             self._damaged("routes")
         return tables

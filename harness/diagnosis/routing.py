@@ -112,13 +112,8 @@ class Routing:
 
 def longest(routes: Iterable[Route], to: IPv4Address, *, without: str | None = None) -> Route | None:
     """The route that a table chooses: the longest prefix, and of equal ones the smallest metric."""
-    best: tuple[int, int] | None = None
-    chosen = None
-    for route in routes:
-        rank = (route.network.prefixlen, -route.metric)
-        if to in route.network and (without is None or route.device != without) and (best is None or rank > best):
-            best, chosen = rank, route
-    return chosen
+    leading = (route for route in routes if to in route.network and (without is None or route.device != without))
+    return max(leading, key=lambda route: route.preference, default=None)
 
 
 def _network(entry: Mapping[str, Any], end: str) -> IPv4Network | None:

@@ -30,15 +30,16 @@ def _when(_facts: Facts, end: End) -> Iterator[Case]:
         return  # one route lies above wg0's and the closed one alike, which another rule says
     by = f"{route.destination} by {route.device}"
     evidence = (f"{end.gateway.service}: without wg0 {wanted.ip} is reached by the route {by}",)
-    values = {"by": by} | _under(end.gateway.way_to(wanted.ip), wanted)
+    values = {"route": _under(end.gateway.way_to(wanted.ip), wanted), "by": by}
     yield Case(node=end.gateway.service, evidence=evidence, paths=frozenset(), values=values)
 
 
-def _under(way: Way | None, wanted: IPv4Interface) -> dict[str, object]:
+def _under(way: Way | None, wanted: IPv4Interface) -> str:
     """Where a route lies under the tunnel's: it is as long, or it would be taken instead, and in the same table."""
     if way is None or way.device != INTERFACE:
-        return {"subnet": wanted.network, "table": ""}
-    return {"subnet": way.route.destination, "table": f" table {way.policy.table}" if way.policy else ""}
+        return f"{wanted.network} metric 9999"
+    table = f" table {way.policy.table}" if way.policy else ""
+    return f"{way.route.destination} metric 9999{table}"
 
 
 RULES = (
@@ -52,7 +53,7 @@ RULES = (
             "in {node} nothing lies under the tunnel's route: with wg0 down, what is meant for it leaves in the "
             "clear, {by}"
         ),
-        remedy="docker exec {container} ip route replace blackhole {subnet} metric 9999{table}",
+        remedy="docker exec {container} ip route replace blackhole {route}",
         consequence_of=STOPS_A_CONTAINER,
     ),
 )
