@@ -6,6 +6,7 @@ Where it cannot be done (a remote engine, Docker Desktop, another user) callers 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -75,21 +76,23 @@ def by_number(user: str) -> bool:
 def dial(process: Path, address: str, port: int, timeout: float) -> socket.socket:
     """A connection from the network namespace of a process, which the socket stays in wherever it is used.
 
-    `timeout` is in seconds. Raises `DeploymentError` when the namespace is gone, and `OSError` as connect(2) does,
-    with ETIMEDOUT where nobody answers in time.
+    It belongs to the process's owner, so that a firewall's rule about owners holds for it. `timeout` is in seconds.
+    Raises `DeploymentError` when the namespace is gone, and `OSError` as connect(2) does, with ETIMEDOUT where nobody
+    answers in time.
     """
-    answers: list[socket.socket | OSError | DeploymentError] = []
+    answers: list[socket.socket | OSError | OverflowError | DeploymentError] = []
 
     def inside() -> None:
-        # setns moves the calling thread alone (setns(2)); this one ends with it.
+        # setns and setfsuid change the calling thread alone (setns(2), setfsuid(2)); this one ends with it.
         try:
             _enter_network(process)
+            _become_owner(process)
         except OSError as error:
             answers.append(DeploymentError(f"the network of process {process.name} cannot be entered: {error}"))
             return
         try:
             answers.append(_connected(address, port, timeout))
-        except OSError as error:
+        except (OSError, OverflowError) as error:  # the latter of a port that is none
             answers.append(error)
 
     thread = threading.Thread(target=inside, name="namespace")
@@ -102,15 +105,15 @@ def dial(process: Path, address: str, port: int, timeout: float) -> socket.socke
 
 
 def _connected(address: str, port: int, timeout: float) -> socket.socket:
-    client = socket.socket()
-    client.settimeout(timeout)
-    number = client.connect_ex((address, port))
-    if number == 0:
+    with contextlib.ExitStack() as unless_connected:
+        client = unless_connected.enter_context(socket.socket())
+        client.settimeout(timeout)
+        try:
+            client.connect((address, port))
+        except TimeoutError:  # Python's own, which has no number
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+        unless_connected.pop_all()
         return client
-    client.close()
-    # connect_ex has another number for the socket's own time-out than the kernel has for its.
-    number = errno.ETIMEDOUT if number == errno.EAGAIN else number
-    raise OSError(number, os.strerror(number))
 
 
 def _enter_network(process: Path) -> None:
@@ -121,3 +124,11 @@ def _enter_network(process: Path) -> None:
             raise OSError(number, os.strerror(number))
     finally:
         os.close(descriptor)
+
+
+def _become_owner(process: Path) -> None:
+    """Have what this thread makes belong to whom a process's own files belong to (proc(5), setfsuid(2))."""
+    status = (process / "status").read_text(encoding="utf-8")
+    owners = dict(line.split(":\t", 1) for line in status.splitlines() if line.startswith(("Uid:", "Gid:")))
+    _libc.setfsgid(int(owners["Gid"].split()[-1]))
+    _libc.setfsuid(int(owners["Uid"].split()[-1]))

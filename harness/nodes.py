@@ -127,7 +127,7 @@ class Node:
             or not namespaces.by_number(user)
         ):
             return self.run(*argv)
-        inside, variables = namespaces.entering(process, _variables(attributes), user)
+        inside, variables = namespaces.entering(process, self.variables(attributes), user)
         variables |= orphans.mark()
         with witness.listening(None):
             result = command.run([*inside, *argv], timeout=_LOOK_TIMEOUT, env=variables, inherit=False, check=False)
@@ -184,9 +184,14 @@ class Node:
         text: bytes = self.container.logs(tail=tail)
         return text.decode(errors="replace")
 
+    def variables(self, attributes: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """The variables that the container was created with."""
+        pairs = (entry.partition("=") for entry in (attributes or self.inspect())["Config"]["Env"])
+        return {name: value for name, _, value in pairs}
+
     def environment(self, attributes: Mapping[str, Any] | None = None) -> dict[str, str]:
-        """The variables that the container was created with, and the settings that they amount to where it differs."""
-        return self.dialect.translate(_variables(attributes or self.inspect()), self.file)
+        """Its variables, and the settings that they amount to where it differs."""
+        return self.dialect.translate(self.variables(attributes), self.file)
 
     def file(self, path: str) -> str:
         """A small file of the container, which need not run; raises `HarnessError` where the engine hands out none."""
@@ -283,11 +288,6 @@ def container_state(attributes: Mapping[str, Any]) -> ContainerState:
         exit_code=state["ExitCode"],
         restarts=attributes["RestartCount"],
     )
-
-
-def _variables(attributes: Mapping[str, Any]) -> dict[str, str]:
-    pairs = (entry.partition("=") for entry in attributes["Config"]["Env"])
-    return {name: value for name, _, value in pairs}
 
 
 def health_command(attributes: Mapping[str, Any]) -> list[str]:

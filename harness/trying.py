@@ -1,20 +1,38 @@
-"""Having an application try its backends from inside its container, as it does itself; see `looks/application.py`."""
+"""Having an application try its backends as it does itself, with its settings, files, names and network.
+
+Where its namespaces can be entered the steps are taken from here, whatever its image has (a connection is opened in
+its network namespace, a password read and a name resolved by its own container's tools); else by Python inside. See
+`harness.looks.application`.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import json
+import os
+import socket
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness import namespaces
+from harness.addresses import is_address
 from harness.diagnosis.containers import Container
 from harness.diagnosis.evidence import Piece
 from harness.diagnosis.settings import backend_ports
 from harness.errors import HarnessError
+from harness.looks import application
+from harness.model import CommandResult
 from harness.nodes import PYTHON, Node
 
 _CONNECT_TIMEOUT = 1.3  # seconds; a first packet that is lost is sent again after one (RFC 6298)
 _ANSWER_TIMEOUT = 1.5  # seconds; an answer takes milliseconds, and a snapshot has to be done within two seconds
-_CODE = (Path(__file__).parent / "looks" / "application.py").read_text(encoding="utf-8")
+_CODE = Path(application.__file__).read_text(encoding="utf-8")
+# resolv.conf(5): an unknown name is asked for once, not for 10 s where no name server answers.
+_ASKED_ONCE = {"RES_OPTIONS": "timeout:1 attempts:1"}
+_NO_SUCH_NAME = 2  # getent(1)
 
 
 def backends(
@@ -26,19 +44,94 @@ def backends(
         "PROBE_CONNECT_TIMEOUT": str(_CONNECT_TIMEOUT),
         "PROBE_ANSWER_TIMEOUT": str(_ANSWER_TIMEOUT),
         "PROBE_FORWARDS": " ".join(_forwards(container, gateways)),
-        # resolv.conf(5): an unknown name is asked for once, not for 10 s where no name server answers.
-        "RES_OPTIONS": "timeout:1 attempts:1",
         # The documented settings of a container that was told them by other names.
         **{name: container.environment[name] for name in own if name in container.environment},
     }
-    python = ("sh", "-c", PYTHON, _CODE)
-    argv = ["env", *(f"{name}={value}" for name, value in settings.items()), *python]
+    process = node.process(attributes)
+    if process is not None:
+        entered = _Entered(node, attributes, process, {**node.variables(attributes), **settings})
+        tried = application.tried(entered)
+        if not entered.unable:
+            return Piece(text=json.dumps(tried))
+    return _inside(node, attributes, {**settings, **_ASKED_ONCE})
+
+
+def _inside(node: Node, attributes: Mapping[str, Any], settings: Mapping[str, str]) -> Piece:
+    argv = ["env", *_assigned(settings), "sh", "-c", PYTHON, _CODE]
     try:
         result = node.peek(*argv, attributes=attributes)
     except HarnessError as error:
         return Piece(missing=str(error))
     fault = None if result.ok else f"exit status {result.exit_status}: {result.stderr.strip()[-300:]}"
     return Piece(text=result.stdout, missing=fault)
+
+
+class _Entered(application.Place):
+    """An application's container, from outside. It is `unable` once something could not be done as it is done there."""
+
+    def __init__(
+        self, node: Node, attributes: Mapping[str, Any], process: Path, environment: Mapping[str, str]
+    ) -> None:
+        super().__init__(environment)
+        self._node = node
+        self._attributes = attributes
+        self._process = process
+        self.unable = False
+
+    def read(self, path: str) -> str:
+        """By the container's own cat, with the rights of the application's user."""
+        result = self._peek("cat", path)
+        if not result.ok:
+            raise _as_told(path, result.stderr.strip())
+        return result.stdout
+
+    def address(self, host: str) -> str:
+        """By the container's own getent(1), as its hosts and name servers have it."""
+        if is_address(host):
+            return host
+        result = self._peek(
+            "env", *(f"{name}={value}" for name, value in _ASKED_ONCE.items()), "getent", "ahostsv4", host
+        )
+        if result.exit_status == _NO_SUCH_NAME:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if not result.ok or not result.stdout.split():
+            raise self._incapable(f"getent: exit status {result.exit_status}")
+        return result.stdout.split()[0]
+
+    def connect(self, address: str, port: int) -> socket.socket:
+        """From the network namespace of the application's main process."""
+        try:
+            with contextlib.suppress(TimeoutError):
+                return namespaces.dial(self._process, address, port, self.connect_timeout)
+        except HarnessError as error:
+            raise self._incapable(str(error)) from error
+        raise TimeoutError("timed out")  # as Python's own connections say it
+
+    def trust(self, authorities: str | None) -> ssl.SSLContext:
+        """Whom its image believes, only its image can tell."""
+        raise self._incapable(f"{authorities or 'what is believed'} in {self._node.name} can only be read there")
+
+    def _peek(self, *argv: str) -> CommandResult:
+        try:
+            return self._node.peek(*argv, attributes=self._attributes)
+        except HarnessError as error:
+            raise self._incapable(str(error)) from error
+
+    def _incapable(self, reason: str) -> HarnessError:
+        self.unable = True
+        return HarnessError(reason)
+
+
+def _assigned(variables: Mapping[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in variables.items()]
+
+
+def _as_told(path: str, said: str) -> OSError:
+    """The error that a program has printed in the system's words (strerror(3))."""
+    for number in errno.errorcode:
+        if said.endswith(os.strerror(number)):
+            return OSError(number, os.strerror(number), path)
+    return OSError(said)
 
 
 def _forwards(container: Container, gateways: Mapping[str, Container]) -> list[str]:

@@ -1,8 +1,9 @@
-"""Runs inside an application's container, with its environment, its resolver and its libraries.
+"""Takes each backend that an application is told of step by step, as the application does; says how far it came.
 
-Takes each backend that the application is told of step by step, as the application does, and prints how far it came.
 Reads only; a connection to MariaDB is always carried through its handshake, so that it never counts as an error.
-It imports little: each of its imports is paid for by every application at every look.
+Run as a program, inside the application's container, it prints that of its own `Place`: so it needs nothing but Python
+and PyMySQL, and imports little, as each import is paid for by every application at every look. Where the application's
+namespaces can be entered, whoever imports it has a `Place` that reaches into them (`harness.trying`).
 """
 
 from __future__ import annotations
@@ -18,17 +19,58 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 TYPE_CHECKING = False  # as typing has it, which need not be imported for it
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import ssl
+    from collections.abc import Callable, Mapping
+    from io import BufferedReader
     from typing import Any
 
-CONNECT_TIMEOUT = float(os.environ["PROBE_CONNECT_TIMEOUT"])
-ANSWER_TIMEOUT = float(os.environ["PROBE_ANSWER_TIMEOUT"])
 BULK = 4000  # bytes: more than fits into one packet of any tunnel
 DEFAULT_DATABASE_PORT, DEFAULT_BROKER_PORT = 3306, 6379
 
 PASSWORD_PLACE = "${REDIS_PASSWORD}"  # noqa: S105 (where the application puts the password)
 
 Report = dict[str, "Any"]
+
+
+class Place:
+    """Where an application lives: its variables, files, names and network; here those of this very process.
+
+    Its variables have two more: `PROBE_CONNECT_TIMEOUT` and `PROBE_ANSWER_TIMEOUT`, in seconds.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.connect_timeout, self.answer_timeout = (
+            float(environment[f"PROBE_{each}_TIMEOUT"]) for each in ("CONNECT", "ANSWER")
+        )
+
+    def read(self, path: str) -> str:
+        """What is in a text file; raises `OSError`."""
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 (pathlib is one of those imports)
+            return file.read()
+
+    def address(self, host: str) -> str:
+        """The IPv4 address of a host; raises `OSError`, as getaddrinfo(3) does, where it has none."""
+        return str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
+
+    def connect(self, address: str, port: int) -> socket.socket:
+        """A TCP connection; raises `OSError`."""
+        return socket.create_connection((address, port), self.connect_timeout)
+
+    def trust(self, authorities: str | None) -> ssl.SSLContext:
+        """TLS with whoever proves itself by the authorities in a file, or by those that are believed here."""
+        import ssl  # noqa: PLC0415 (most applications need none, and it takes a while)
+
+        return ssl.create_default_context(cafile=authorities)
+
+
+def unproven() -> ssl.SSLContext:
+    """TLS with whoever answers."""
+    import ssl  # noqa: PLC0415 (as above)
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 class StepError(Exception):
@@ -71,50 +113,51 @@ def step(report: Report, name: str, action: Callable[[], Any]) -> Any:  # noqa: 
     return result
 
 
-def dialled(report: Report, host: str, port: int) -> socket.socket:
+def dialled(place: Place, report: Report, host: str, port: int) -> socket.socket:
     """Resolve and connect."""
     report |= {"host": host, "port": port}
-    address = step(report, "resolve", lambda: socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][4])
-    report["address"] = address[0]
-    connection: socket.socket = step(report, "connect", lambda: socket.create_connection(address, CONNECT_TIMEOUT))
-    connection.settimeout(ANSWER_TIMEOUT)
+    address = report["address"] = step(report, "resolve", lambda: place.address(host))
+    connection: socket.socket = step(report, "connect", lambda: place.connect(address, port))
+    connection.settimeout(place.answer_timeout)
     return connection
 
 
-def setting(report: Report, name: str) -> str:
+def setting(place: Place, report: Report, name: str) -> str:
     """A variable that has to be there."""
-    value = os.environ.get(name, "").strip()
+    value = place.environment.get(name, "").strip()
     if not value:
         report["setting"] = name
         raise StepError("setting")
     return value
 
 
-def password(name: str) -> str:
+def password(place: Place, name: str) -> str:
     """A password, from the file that `name`_FILE names, or from the environment."""
-    path = os.environ.get(f"{name}_FILE")
-    if not path:
-        return os.environ.get(name, "")
-    with open(path, encoding="utf-8") as file:  # noqa: PTH123 (pathlib is one of those imports)
-        return file.read().rstrip("\r\n")
+    path = place.environment.get(f"{name}_FILE")
+    return place.read(path).rstrip("\r\n") if path else place.environment.get(name, "")
 
 
-def database(report: Report) -> None:
+def database(place: Place, report: Report) -> None:
     """Log in to MariaDB, have it answer, carry more than one packet both ways, and list what is granted."""
     import pymysql  # noqa: PLC0415 (an image without it is told apart from one in which nothing works)
 
-    host, name, user = (setting(report, f"DATABASE_{each}") for each in ("HOST", "NAME", "USER"))
-    secret = step(report, "password", lambda: password("DATABASE_PASSWORD"))
-    port = step(report, "port", lambda: int(os.environ.get("DATABASE_PORT") or DEFAULT_DATABASE_PORT))
-    transport = dialled(report, host, port)
-    connection = pymysql.Connection(
+    class Connection(pymysql.Connection):
+        # PyMySQL asks for no proof unless it is told to, and reads all authorities for each connection even so.
+        def _create_ssl_ctx(self, _options: object) -> ssl.SSLContext:
+            return unproven()
+
+    host, name, user = (setting(place, report, f"DATABASE_{each}") for each in ("HOST", "NAME", "USER"))
+    secret = step(report, "password", lambda: password(place, "DATABASE_PASSWORD"))
+    port = step(report, "port", lambda: int(place.environment.get("DATABASE_PORT") or DEFAULT_DATABASE_PORT))
+    transport = dialled(place, report, host, port)
+    connection = Connection(
         user=user,
         password=secret,
         database=name,
         defer_connect=True,
-        connect_timeout=ANSWER_TIMEOUT,
-        read_timeout=ANSWER_TIMEOUT,
-        write_timeout=ANSWER_TIMEOUT,
+        connect_timeout=place.answer_timeout,
+        read_timeout=place.answer_timeout,
+        write_timeout=place.answer_timeout,
     )
     try:
         step(report, "login", lambda: connection.connect(transport))
@@ -134,6 +177,8 @@ def database(report: Report) -> None:
             step(report, "bulk down", lambda: ask("SELECT REPEAT('x', %s)", BULK))
             step(report, "bulk up", lambda: ask("SELECT LENGTH(%s)", "x" * BULK))
     finally:
+        if connection.open:
+            connection.close()
         transport.close()
 
 
@@ -147,9 +192,9 @@ class Redis:
     To import the client library takes longer than all else here together, for each application and each look.
     """
 
-    def __init__(self, transport: socket.socket) -> None:
+    def __init__(self, transport: socket.socket, answers: BufferedReader) -> None:
         self._transport = transport
-        self._answers = transport.makefile("rb")
+        self._answers = answers
 
     def ask(self, *words: str) -> str:
         """Send a command; returns its answer, or raises `RedisReplyError`."""
@@ -180,33 +225,32 @@ class Redis:
         raise ValueError(message)
 
 
-def secured(transport: socket.socket, parts: SplitResult) -> socket.socket:
+def secured(place: Place, transport: socket.socket, parts: SplitResult) -> socket.socket:
     """The connection in TLS, as the options of a `rediss://` URL want it."""
-    import ssl  # noqa: PLC0415 (most applications need none, and it takes a while)
-
     asked = dict(parse_qsl(parts.query))
-    context = ssl.create_default_context(cafile=asked.get("ssl_ca_certs"))
-    if asked.get("ssl_cert_reqs", "").lower() in {"none", "cert_none"}:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    blind = asked.get("ssl_cert_reqs", "").lower() in {"none", "cert_none"}
+    context = unproven() if blind else place.trust(asked.get("ssl_ca_certs"))
     return context.wrap_socket(transport, server_hostname=parts.hostname)
 
 
-def broker(report: Report) -> None:
+def broker(place: Place, report: Report) -> None:
     """Have Redis answer a PING, after the login that the URL asks for, and an ECHO of more than one packet."""
-    url = os.environ.get("CELERY_BROKER_URL") or setting(report, "REDIS_URL")
+    url = place.environment.get("CELERY_BROKER_URL") or setting(place, report, "REDIS_URL")
     if PASSWORD_PLACE in url:  # where the application puts in what a file holds
-        url = url.replace(PASSWORD_PLACE, quote(step(report, "password", lambda: password("REDIS_PASSWORD")), safe=""))
+        secret = step(report, "password", lambda: password(place, "REDIS_PASSWORD"))
+        url = url.replace(PASSWORD_PLACE, quote(secret, safe=""))
     parts = step(report, "url", lambda: urlsplit(url))
-    transport = dialled(report, parts.hostname or "", parts.port or DEFAULT_BROKER_PORT)
+    transport = dialled(place, report, parts.hostname or "", parts.port or DEFAULT_BROKER_PORT)
     try:
         if parts.scheme == "rediss":
-            transport = step(report, "tls", lambda: secured(transport, parts))
-        redis = Redis(transport)
-        step(report, "answer", lambda: greet(redis, parts))
-        # The steps tell who may not ask, and who is silent.
-        with contextlib.suppress(RedisReplyError, OSError, ValueError):
-            report["read_only"] = read_only(redis)
-        step(report, "bulk up", lambda: redis.ask("ECHO", "x" * BULK))
+            transport = step(report, "tls", lambda: secured(place, transport, parts))
+        with transport.makefile("rb") as answers:
+            redis = Redis(transport, answers)
+            step(report, "answer", lambda: greet(redis, parts))
+            # The steps tell who may not ask, and who is silent.
+            with contextlib.suppress(RedisReplyError, OSError, ValueError):
+                report["read_only"] = read_only(redis)
+            step(report, "bulk up", lambda: redis.ask("ECHO", "x" * BULK))
     finally:
         transport.close()
 
@@ -241,31 +285,31 @@ def greet(redis: Redis, parts: SplitResult) -> str:
     return redis.ask("PING")
 
 
-def forward(target: str) -> Callable[[Report], None]:
+def forward(target: str) -> Callable[[Place, Report], None]:
     """Connect to a port that the gateway forwards and no setting names."""
     host, _, port = target.partition(":")
-    return lambda report: dialled(report, host, int(port)).close()
+    return lambda place, report: dialled(place, report, host, int(port)).close()
 
 
-def main() -> None:
+def tried(place: Place) -> dict[str, Report]:
     """Try everything at once."""
-    steps: dict[str, Callable[[Report], None]] = {"database": database, "broker": broker}
-    steps |= {target: forward(target) for target in os.environ.get("PROBE_FORWARDS", "").split()}
+    steps: dict[str, Callable[[Place, Report], None]] = {"database": database, "broker": broker}
+    steps |= {target: forward(target) for target in place.environment.get("PROBE_FORWARDS", "").split()}
     found: dict[str, Report] = {}
-    threads = [Thread(target=keep, args=(found, name, each)) for name, each in steps.items()]
+
+    def keep(name: str) -> None:
+        try:
+            found[name] = run(lambda report: steps[name](place, report))
+        except Exception as error:  # noqa: BLE001 (whatever stops a probe is reported too)
+            found[name] = {"reached": [], "failed": "probe", "said": f"{type(error).__name__}: {error}"}
+
+    threads = [Thread(target=keep, args=(name,)) for name in steps]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
-    json.dump({name: found[name] for name in steps}, sys.stdout)
+    return {name: found[name] for name in steps}
 
 
-def keep(found: dict[str, Report], name: str, steps: Callable[[Report], None]) -> None:
-    """Take the steps; what stops a probe is reported too."""
-    try:
-        found[name] = run(steps)
-    except Exception as error:  # noqa: BLE001 (whatever it is)
-        found[name] = {"reached": [], "failed": "probe", "said": f"{type(error).__name__}: {error}"}
-
-
-main()
+if __name__ == "__main__":
+    json.dump(tried(Place(os.environ)), sys.stdout)

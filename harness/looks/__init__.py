@@ -1,0 +1,1 @@
+"""What is run inside containers to look at them."""
