@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from docker.models.containers import Container
 
-from harness import wgquick
+from harness import jobs, wgquick
 from harness.addresses import SERVICES, AddressPlan
-from harness.engine import COMPOSE_DEPENDS_ON, COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
+from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
 from harness.errors import ConfigurationError, DeploymentError, EngineUnavailableError, HarnessError
 from harness.nodes import Node
 from harness.ownership import LABEL
@@ -108,21 +108,13 @@ def named(engine: Engine, names: Sequence[str], mapped: RoleMap = DOCUMENTED) ->
 
 def _of_project(engine: Engine, project: str, mapped: RoleMap = DOCUMENTED, *, foreign: bool = False) -> list[Node]:
     found = sorted(engine.services(project), key=lambda each: str(each.name))
-    jobs = {name for container in found for name in _awaited(container.labels)}
+    done = {name for container in found for name in jobs.awaited(container.labels)}
     return [
         _node(engine, container, mapped, foreign=foreign)
         for container in found
         if not (container.labels[COMPOSE_SERVICE].startswith(_OURS_BESIDE) and LABEL in container.labels)
-        if not (container.labels[COMPOSE_SERVICE] in jobs and _has_succeeded(container))
+        if not (container.labels[COMPOSE_SERVICE] in done and _has_succeeded(container))
     ]
-
-
-def _awaited(labels: Mapping[str, str]) -> Iterator[str]:
-    """The services whose end a container waited for: jobs, such as a migration, that are meant to be over."""
-    for need in labels.get(COMPOSE_DEPENDS_ON, "").split(","):
-        name, _, condition = need.partition(":")
-        if condition.partition(":")[0] == "service_completed_successfully":
-            yield name
 
 
 def _has_succeeded(container: Container) -> bool:

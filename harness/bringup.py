@@ -10,7 +10,7 @@ from typing import Any
 
 from docker.errors import APIError
 
-from harness import readiness
+from harness import jobs, readiness
 from harness.engine import COMPOSE_SERVICE, Engine, Listed
 from harness.errors import BringUpError
 from harness.model import Budget
@@ -48,6 +48,8 @@ class _Way:
     service: str
     needs: Mapping[str, str]
     owner: str | None
+    awaited_by: tuple[str, ...]
+    """Who waits for its end, where it is a job."""
     whole: bool
     """Whether it is created in one step: older composes join further networks to a container that is there already."""
     port: int | None
@@ -81,11 +83,13 @@ class Starter:
         self._timeline = timeline
         self._stop = Event()
         self._deadline = Deadline(BRING_UP.seconds)
+        awaited = jobs.declared(definitions)
         self._ways = {
             service: _Way(
                 service=service,
                 needs=needs,
                 owner=_owner(definitions[service]),
+                awaited_by=tuple(awaited.get(service, ())),
                 whole=len(definitions[service].get("networks") or ()) <= 1,
                 port=pages.get(service),
             )
@@ -154,7 +158,11 @@ class Starter:
             message = f"{way.service} could not be started: {error.explanation}"
             raise BringUpError(message) from error
         way.running.set()
-        self._watch(way, Node(self._engine, way.service, way.container.name))
+        node = Node(self._engine, way.service, way.container.name)
+        if way.awaited_by:
+            self._watch_job(way, node)
+        else:
+            self._watch(way, node)
         way.ready.set()
         phase = self._timeline.add(f"{way.service} ready", began)
         say(f"{way.service}: up after {phase.took:.1f} s")
@@ -183,6 +191,14 @@ class Starter:
                 way.said = said
             self._pause(max(BRING_UP.poll, started.elapsed * _SHARE))
 
+    def _watch_job(self, way: _Way, node: Node) -> None:
+        """Look at a container that was started until it has come to a good end."""
+        started = Deadline(0)
+        while (state := node.state()).status != "exited":
+            way.said = f"it is {state}"
+            self._pause(max(BRING_UP.poll, started.elapsed * _SHARE))
+        self._raise_failure(way, state)
+
     def _wait_for(self, event: Event) -> None:
         while not event.wait(BRING_UP.poll):
             if self._stop.is_set():
@@ -202,6 +218,11 @@ class Starter:
 
     def _raise_failure(self, way: _Way, state: ContainerState) -> None:
         service = way.service
+        if way.awaited_by:
+            if state.status == "exited" and state.exit_code:
+                message = f"{service}, for whose end {way.awaited_by[0]} waits, failed: {state}\n{self._log(way)}"
+                raise BringUpError(message)
+            return
         if state.status in ("exited", "restarting", "dead") or state.restarts:
             message = f"{service} does not stay up: {state}\n{self._log(way)}"
             raise BringUpError(message)

@@ -47,7 +47,8 @@ class Stage:
         self._exit = ExitStack()
         self._deployment: Deployment | None = None
         self._broken: str | None = None
-        self._impossible: str | None = None
+        self.impossible: str | None = None
+        """Why there is no deployment and will be none, in a line."""
         self.recreations: list[str] = []
         self._news: list[BringUp] = []
         self.ill: str | None = None
@@ -79,8 +80,8 @@ class Stage:
 
     def deployment(self) -> Deployment:
         """The deployment, healthy; brought up at the first call, and anew after it was marked broken."""
-        if self._impossible is not None:
-            raise HarnessError(self._impossible)
+        if self.impossible is not None:
+            raise HarnessError(self.impossible)
         if self._broken is not None:
             self._say(f"recreating the deployment: {self._broken}")
             self.recreations.append(self._broken)
@@ -91,7 +92,8 @@ class Stage:
             try:
                 self._deployment = self._bring_up(self.engines.current())
             except HarnessError as error:
-                self._impossible = f"no deployment could be brought up: {error}"
+                first, *_rest = str(error).splitlines() or [repr(error)]
+                self.impossible = f"no deployment could be brought up: {first}"
                 raise
             self.lost = None
             reason = self.recreations[-1] if self.recreations else None
@@ -127,11 +129,11 @@ class Stage:
         try:
             outcome = fault.apply(deployment, self._exit.enter_context(ExitStack()))
         except Exception as error:
-            self._impossible = f"the fault {fault.name!r} could not be put in: {error}"
-            raise NotPutInError(self._impossible) from error
+            self.impossible = f"the fault {fault.name!r} could not be put in: {error}"
+            raise NotPutInError(self.impossible) from error
         if outcome is not None:
-            self._impossible = f"with the fault {fault.name!r} no deployment comes up"
-            raise HarnessError(self._impossible)
+            self.impossible = f"with the fault {fault.name!r} no deployment comes up"
+            raise HarnessError(self.impossible)
 
     def news(self) -> list[BringUp]:
         """The bring-ups since this was last asked."""
@@ -147,7 +149,7 @@ class Stage:
         if name is None or reason is None:
             return None
         self.engines.leave(name, reason)  # first, so that nothing waits for its answer
-        gone, self._deployment, self._impossible, self._broken = self._deployment, None, None, None
+        gone, self._deployment, self.impossible, self._broken = self._deployment, None, None, None
         with contextlib.suppress(Exception):
             self._exit.close()
         self._exit = ExitStack()

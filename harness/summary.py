@@ -101,12 +101,18 @@ def _slowest(reports: Iterable[Report]) -> Iterator[str]:
 
 
 def _causes(failed: Iterable[Report]) -> Iterator[str]:
-    """A test can fail twice, in itself and in what comes after it: what the doctor found is said once."""
+    """A test can fail twice, in itself and in what comes after it: what the doctor found is said once.
+
+    What many have in common is told of the first of them; pytest's own summary names them all.
+    """
     causes: dict[str, str] = {}
     for report in failed:
         found = dict(report.user_properties).get(ROOT_CAUSE)
         if found is not None or report.nodeid not in causes:
             causes[report.nodeid] = str(found or NOT_ASKED)
+    tests: dict[str, list[str]] = {}
     for nodeid, cause in causes.items():
-        yield nodeid
+        tests.setdefault(cause, []).append(nodeid)
+    for cause, (first, *others) in tests.items():
+        yield f"{first}, and of {len(others)} more" if others else first
         yield f"    {cause}"

@@ -89,9 +89,7 @@ class _Entered(application.Place):
         """By the container's own getent(1), as its hosts and name servers have it."""
         if is_address(host):
             return host
-        result = self._peek(
-            "env", *(f"{name}={value}" for name, value in _ASKED_ONCE.items()), "getent", "ahostsv4", host
-        )
+        result = self._peek("env", *_assigned(_ASKED_ONCE), "getent", "ahostsv4", host)
         if result.exit_status == _NO_SUCH_NAME:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         if not result.ok or not result.stdout.split():

@@ -79,6 +79,17 @@ def test_every_failure_has_its_root_cause_once() -> None:
     ]
 
 
+def test_a_cause_that_many_have_in_common_is_told_once() -> None:
+    """Where no deployment comes up, hundreds of tests fail for one reason."""
+    said = lines([Phase()], [failed("one"), failed("other", "test_two"), failed("one", "test_three")], {})
+    assert said == [
+        "causes    scenarios/test_one.py::test_it, and of 1 more",
+        "              one",
+        "          test_two",
+        "              other",
+    ]
+
+
 def test_a_cause_that_is_known_later_is_not_lost() -> None:
     """The first of two failures of a test may be the one that the doctor was not asked about."""
     assert lines([Phase()], [failed(None), failed("path-mtu")], {})[-1].strip() == "path-mtu"

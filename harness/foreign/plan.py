@@ -9,7 +9,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.addresses import AddressPlan, check_subnets
+from harness import jobs
+from harness.addresses import SERVICES, AddressPlan, check_subnets
 from harness.errors import ConfigurationError, DeploymentError
 from harness.rolemap import RoleMap
 
@@ -200,7 +201,7 @@ def planned(
     mapped.require(services)
     check_subnets(configuration)
     _refuse_shared(configuration)
-    _refuse_jobs(services)
+    _refuse_part_time(services, mapped)
     name = str(configuration.get("name") or files[0].resolve().parent.name)
     return ForeignPlan(
         index=_FIRST_INDEX + zlib.crc32(name.encode()) % _INDICES,
@@ -248,17 +249,15 @@ def _refuse_folder(what: str, path: object) -> None:
     raise ConfigurationError(message)
 
 
-def _refuse_jobs(services: Mapping[str, Any]) -> None:
-    """What comes to its end is neither up nor down, and a deployment with it is never well."""
-    for name, definition in services.items():
-        needs = definition.get("depends_on") or {}
-        for need, how in needs.items():
-            if how.get("condition") == "service_completed_successfully":
-                message = (
-                    f"{need} is a job that comes to its end, for which {name} waits, and only what stays up can be "
-                    f"tested: lay a file over that does without {need}, such as one in which {name} does its work"
-                )
-                raise ConfigurationError(message)
+def _refuse_part_time(services: Mapping[str, Any], mapped: RoleMap) -> None:
+    """What comes to its end cannot play a part."""
+    for job, waiting in jobs.declared(services).items():
+        if (role := mapped.role(job)) in SERVICES:
+            message = (
+                f"{job} is a job that comes to its end, for which {waiting[0]} waits, and is to play the part of "
+                f"{role}: map {role} to a service that stays up"
+            )
+            raise ConfigurationError(message)
 
 
 def _subnets(configuration: Mapping[str, Any]) -> Iterator[tuple[str, IPv4Network]]:

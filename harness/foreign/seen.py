@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Interface
 from urllib.parse import unquote
 
-from harness import keys
+from harness import jobs, keys
 from harness.addresses import SERVICES_PORT, WEB_PORT, WIREGUARD_PORT
 from harness.compose import RELAYED_MARIADB, RELAYED_REDIS, ComposeProject
 from harness.credentials import Credentials
@@ -23,9 +23,11 @@ from harness.ownership import Run
 def see(engine: Engine, plan: ForeignPlan, run: Run, project: ComposeProject | None, compose_name: str) -> Foreign:
     """A deployment that runs, looked at: where its parts are, and with which keys and passwords.
 
-    Raises `DeploymentError` with what of that cannot be seen, and where.
+    Its jobs are over, and are no part of it. Raises `DeploymentError` with what of that cannot be seen, and where.
     """
-    containers = {each.labels[COMPOSE_SERVICE]: str(each.name) for each in engine.services(compose_name)}
+    there = engine.services(compose_name)
+    over = {job for each in there for job in jobs.awaited(each.labels)}
+    containers = {service: str(each.name) for each in there if (service := each.labels[COMPOSE_SERVICE]) not in over}
     found = Foreign(
         engine=engine,
         plan=plan,

@@ -11,7 +11,7 @@ import pytest
 from harness import reporting, surroundings
 from harness.budgets import NO_RECOVERY, RECOVERY
 from harness.engine import Engine
-from harness.errors import NotPutInError
+from harness.errors import HarnessError, NotPutInError
 from harness.experiment import Experiment
 from harness.plugin.failures import examine, promise
 from harness.plugin.invocation import SCENARIOS, SESSION, STAGES, runs, worker
@@ -48,6 +48,11 @@ def deployment(stage: Stage, pytestconfig: pytest.Config) -> Deployment:
         held = stage.deployment()
     except NotPutInError as error:  # and so what the others make of it says nothing
         pytest.exit(f"\n{error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+    except HarnessError as error:  # told in full by the first test, and by the others in a line
+        stage.root_cause = stage.impossible
+        if stage.impossible is not None:
+            reporting.blame("no deployment could be brought up")
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     if pytestconfig.option.allure_report_dir:
         surroundings.write(Path(pytestconfig.option.allure_report_dir), held)
     if stage.timeline is not None:

@@ -89,6 +89,24 @@ def test_it_passes_and_its_faults_are_named(engine: Engine, environment: Path) -
     for fault in FAULTS:
         assert found[f"test_a_fault_is_named[{fault}]"] == "passed"
     assert re.search(r"\d+ left out: about this project's own layouts", result.stdout), result
-    assert not engine.containers(f"{COMPOSE_PROJECT}={PROJECT}")
-    assert not engine.client.networks.list(filters={"label": f"{COMPOSE_PROJECT}={PROJECT}"})
-    assert not engine.client.volumes.list(filters={"label": f"{COMPOSE_PROJECT}={PROJECT}"})
+    assert not left(engine)
+
+
+def test_a_job_that_fails_is_named(engine: Engine, environment: Path) -> None:
+    """Nothing that waits for its end is started; who waits, how it ended and what it said are told."""
+    broken = environment.parent / "broken.yml"
+    broken.write_text("services: {prepare: {command: [nonsense]}}\n", encoding="utf-8")
+    one = "scenarios/test_tunnel.py::test_handshake_is_recent"
+    result = scenarios(environment, [one], "--compose", str(broken), "--map", str(EXAMPLE / "harness.toml"))
+    assert not result.ok
+    assert "prepare, for whose end stock waits, failed: exited (exit 1)" in result.stdout, result
+    assert "ValueError: invalid literal for int() with base 10: 'nonsense'" in result.stdout, result
+    assert not left(engine)
+
+
+def left(engine: Engine) -> list[str]:
+    """What there is of the copy of the example."""
+    mine = {"label": f"{COMPOSE_PROJECT}={PROJECT}"}
+    client = engine.client
+    found = (*engine.containers(mine["label"]), *client.networks.list(filters=mine), *client.volumes.list(filters=mine))
+    return [str(each) for each in found]

@@ -1,21 +1,28 @@
-"""A page that counts its visits in Valkey and asks the ledger for its time: `warehouse.py PORT`."""
+"""A page that counts its visits in Valkey and writes them into the ledger: `warehouse.py PORT`.
+
+`warehouse.py prepare` makes the ledger's table, once.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pymysql
 import redis
+from pymysql.cursors import Cursor
 
 PATIENCE = 3  # seconds
 
 
-def ledger_time() -> str:
-    """The time by the ledger's clock."""
+@contextmanager
+def ledger() -> Iterator[Cursor]:
+    """A connection to the ledger; what is done in the block is kept."""
     connection = pymysql.connect(
         host=os.environ["LEDGER_HOST"],
         user=os.environ["LEDGER_LOGIN"],
@@ -23,11 +30,25 @@ def ledger_time() -> str:
         database=os.environ["LEDGER_SCHEMA"],
         connect_timeout=PATIENCE,
         read_timeout=PATIENCE,
+        autocommit=True,
     )
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT NOW()")
-        (now,) = cursor.fetchone()
-    return str(now)
+        yield cursor
+
+
+def prepare() -> None:
+    """Make the table, where there is none yet."""
+    with ledger() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS visits (at TIMESTAMP(6) NOT NULL)")
+
+
+def written() -> str:
+    """Write a visit down; returns when the first one was."""
+    with ledger() as cursor:
+        cursor.execute("INSERT INTO visits VALUES (NOW(6))")
+        cursor.execute("SELECT MIN(at) FROM visits")
+        (first,) = cursor.fetchone()
+    return str(first)
 
 
 def visits() -> int:
@@ -42,7 +63,7 @@ class Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer 200, or 503 with the reason."""
         try:
-            status, text = HTTPStatus.OK, f"visit {visits()} at {ledger_time()}\n"
+            status, text = HTTPStatus.OK, f"visit {visits()}, the first was at {written()}\n"
         except (pymysql.MySQLError, redis.RedisError) as error:
             status, text = HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n"
         self.send_response(status)
@@ -51,4 +72,7 @@ class Page(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("", int(sys.argv[1])), Page).serve_forever()
+    if sys.argv[1] == "prepare":
+        prepare()
+    else:
+        ThreadingHTTPServer(("", int(sys.argv[1])), Page).serve_forever()

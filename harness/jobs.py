@@ -1,0 +1,29 @@
+"""Jobs: services that come to their end, for which others wait, such as a migration of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.engine import COMPOSE_DEPENDS_ON
+
+COMPLETED = "service_completed_successfully"
+"""The condition of `depends_on` that makes a service a job (compose specification)."""
+
+
+def awaited(labels: Mapping[str, str]) -> Iterator[str]:
+    """The services for whose end a container waited, as compose has written on it."""
+    for need in labels.get(COMPOSE_DEPENDS_ON, "").split(","):
+        name, _, condition = need.partition(":")
+        if condition.partition(":")[0] == COMPLETED:
+            yield name
+
+
+def declared(services: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The jobs among the services of compose files, each with those that wait for its end."""
+    found: dict[str, list[str]] = {}
+    for name, definition in services.items():
+        for need, how in (definition.get("depends_on") or {}).items():
+            if how.get("condition") == COMPLETED:
+                found.setdefault(need, []).append(name)
+    return found
