@@ -61,6 +61,21 @@ def test_the_harnesss_own_tests_need_no_engine(clone: Path) -> None:
     assert (clone / "reports" / "results" / "old-result.json").exists()
 
 
+def test_workers_can_be_done_without(clone: Path) -> None:
+    """Debuggers start pytest without xdist, so that the test is in their own process."""
+    result = pytest_in(clone, "-p", "no:xdist", "tests/")
+    assert result.ok, result
+    assert "1 passed" in result.stdout
+
+
+@pytest.mark.parametrize(("name", "package"), [("allure_pytest", "allure-pytest"), ("timeout", "pytest-timeout")])
+def test_the_report_and_times_can_not_be_done_without(clone: Path, name: str, package: str) -> None:
+    """What is missing is said before anything is run."""
+    result = pytest_in(clone, "-p", f"no:{name}", "tests/")
+    assert result.exit_status == pytest.ExitCode.USAGE_ERROR, result
+    assert f"Missing required plugins: {package}" in result.stderr
+
+
 def test_scenarios_can_be_listed_without_an_engine(clone: Path) -> None:
     """`--collect-only` starts nothing and asks nobody."""
     result = pytest_in(clone, "scenarios/", "--collect-only")

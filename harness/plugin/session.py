@@ -73,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.allure_report_dir = config.option.allure_report_dir or str(results)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """What `-n auto` means where each worker has a deployment: as many as cores and memory carry."""
     if not runs(config, SCENARIOS, ENGINE_TESTS):
@@ -91,7 +92,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """A session that hands its tests to workers does not see whether they use an engine: all but unit tests may."""
     config = session.config
-    if worker(config) or config.option.collectonly or not config.getoption("numprocesses"):
+    if worker(config) or config.option.collectonly or not config.getoption("numprocesses", None):
         return
     if not runs(config, SCENARIOS, ENGINE_TESTS, UNIT_TESTS):  # of the first two it is known later, of these never
         config.stash[SESSION] = session
