@@ -49,6 +49,18 @@ class Dialect:
                 continue
         return found
 
+    @property
+    def words(self) -> dict[str, str]:
+        """Where the container is told what, by the documented names of the settings."""
+        found = {}
+        if self.configuration is not None:
+            found = {setting: f"{line} in {self.configuration}" for setting, line in wgquick.LINES.items()}
+        for setting, text in self.settings.items():
+            names = [name for name in dict.fromkeys(_VARIABLE.findall(text)) if name != setting]
+            if names:
+                found[setting] = " and ".join(names)
+        return found
+
     def quick(self, read: Read) -> wgquick.Configuration | None:
         """The `wg0.conf`; None where there is none that can be read."""
         if self.configuration is None:

@@ -203,7 +203,10 @@ class Hop(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a rule found. `root` is False for what another finding explains; `paths` are those that it breaks."""
+    """What a rule found. `root` is False for what another finding explains; `paths` are those that it breaks.
+
+    `words` say what the deployment itself calls the settings that the remedy names, where it has names of its own.
+    """
 
     rule: str
     node: str
@@ -214,6 +217,7 @@ class Finding:
     evidence: tuple[str, ...]
     hop: Hop
     paths: frozenset[str] = frozenset()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

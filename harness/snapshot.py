@@ -8,6 +8,7 @@ needs neither the datagrams nor the logs. Secrets are sealed or removed before a
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -315,6 +316,8 @@ class Collector:
             )
         pieces = self._vault.seal(self._texts[service], container.environment)
         pieces["container"] = self._vault.describe(container)
+        if node.dialect.words:
+            pieces["words"] = Piece(text=json.dumps(node.dialect.words))
         if not container.running:
             reason = f"the container is {container.describe()}"
             pieces = {name: Piece(missing=reason) for name in _SEEN_INSIDE} | pieces

@@ -24,6 +24,20 @@ CONFIGURATION = f"/etc/wireguard/{INTERFACE}.conf"
 PRESHARED_KEY = "#PresharedKey"
 """What stands behind the configuration's path where one of its two secrets is meant: the one that both ends share."""
 
+LINES = {
+    "WG_ADDRESS": "Address",
+    "WG_PRIVATE_KEY_FILE": "PrivateKey",
+    "WG_LISTEN_PORT": "ListenPort",
+    "WG_MTU": "MTU",
+    "WG_PEER_PUBLIC_KEY": "PublicKey",
+    "WG_PRESHARED_KEY_FILE": "PresharedKey",
+    "WG_PEER_ENDPOINT": "Endpoint",
+    "WG_PEER_ALLOWED_IPS": "AllowedIPs",
+    "WG_PERSISTENT_KEEPALIVE": "PersistentKeepalive",
+    "WG_FORWARD_PORTS": "what PostUp sends on by DNAT",
+}
+"""What a setting of this project's own gateways is in a configuration."""
+
 _SECTION = re.compile(r"\[(?P<name>\w+)\]")
 _CHAINED = re.compile(r"&&|\|\||;")
 

@@ -286,7 +286,7 @@ def test_json_has_exactly_the_documented_shape() -> None:
     assert list(document) == ["status", "layout", "findings", "hops", "unknown"]
     assert (document["status"], document["layout"]) == ("faulty", "dev")
     (finding,) = document["findings"]
-    assert list(finding) == ["rule", "node", "severity", "root", "cause", "remedy", "evidence", "hop", "paths"]
+    assert list(finding) == ["rule", "node", "severity", "root", "cause", "remedy", "evidence", "hop", "paths", "words"]
     assert (finding["rule"], finding["node"], finding["severity"]) == ("forward-rule-missing", BACK, "error")
     assert finding["root"] is True
     assert (finding["hop"], finding["paths"]) == ("DNAT", ["web→database"])

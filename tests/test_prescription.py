@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from harness.diagnosis.judgement import judge
 from harness.diagnosis.prescription import prescription, summary
 
 from . import test_rules_paths as paths
 from . import test_rules_tunnel as tunnel
-from .evidence_samples import BACK, REDIS, Sample, forward_rules
+from .evidence_samples import BACK, FRONT, REDIS, Sample, forward_rules
 
 
 def test_health_is_said_in_a_word_and_a_line_a_path() -> None:
@@ -45,6 +49,30 @@ def test_a_root_is_written_with_cause_evidence_and_remedy() -> None:
     assert "  ?     backend  not reached\n" in text
     assert "web→broker: ok\n" in text
     assert summary(sample.diagnosis).startswith("forward-rule-wrong-destination: wireguard-services forwards")
+
+
+def test_a_remedy_is_told_in_the_deployments_own_words() -> None:
+    """Where a setting has another name there, it stands below the remedy; of the node that this is about alone."""
+    sample = Sample()
+    paths.a_dnat_rule_was_deleted(sample)
+    sample.pieces[BACK]["words"] = json.dumps({"WG_FORWARD_PORTS": "PostUp in /etc/wg.conf", "WG_MTU": "MTU"})
+    sample.pieces[FRONT]["words"] = json.dumps({"WG_FORWARD_PORTS": "another"})
+    (finding,) = sample.diagnosis.findings
+    assert "WG_FORWARD_PORTS" in finding.remedy
+    assert finding.words == (f"WG_FORWARD_PORTS of {BACK} is PostUp in /etc/wg.conf",)
+    lines = prescription(sample.diagnosis).splitlines()
+    remedy = next(number for number, line in enumerate(lines) if line.startswith("  remedy "))
+    assert lines[remedy + 1] == f"  where     WG_FORWARD_PORTS of {BACK} is PostUp in /etc/wg.conf"
+
+
+@pytest.mark.parametrize("words", ["[]", "{", "3"])
+def test_words_that_cannot_be_read_hide_nothing(words: str) -> None:
+    """A bundle that is damaged there says the same as one without."""
+    sample = Sample()
+    paths.a_dnat_rule_was_deleted(sample)
+    whole = sample.diagnosis
+    sample.pieces[BACK]["words"] = words
+    assert sample.diagnosis == whole
 
 
 def test_roots_come_before_what_follows() -> None:

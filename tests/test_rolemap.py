@@ -17,6 +17,14 @@ def nothing(path: str) -> str:
     raise HarnessError(f"there is no {path}")
 
 
+def test_what_a_setting_is_made_of_is_named() -> None:
+    """Once each; what it is made of itself has its documented name, and a text without variables is nobody's."""
+    template = "redis://:${CACHE_PASSWORD}@${CACHE}:6379/${CACHE}"
+    dialect = Dialect(settings={"REDIS_URL": template, "DATABASE_NAME": "shop", "DATABASE_HOST": "${DATABASE_HOST}"})
+    assert dialect.words == {"REDIS_URL": "CACHE_PASSWORD and CACHE"}
+    assert not Dialect().words
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """Where a map can be written."""
@@ -38,6 +46,8 @@ def test_the_example_says_who_is_who_and_how_they_are_told() -> None:
     assert told["DATABASE_HOST"] == "10.66.0.2"
     assert told["REDIS_URL"] == "redis://10.66.0.2:6380/3"
     assert "DATABASE_USER" not in told, "what the container was not told is no setting"
+    assert mapped.dialect("web").words["DATABASE_HOST"] == "LEDGER_HOST"
+    assert mapped.dialect("wireguard-web").words["WG_PEER_ENDPOINT"] == "Endpoint in /etc/wireguard/wg0.conf"
 
 
 def test_words_win_over_a_file_that_stands_before_them(file: Path) -> None:

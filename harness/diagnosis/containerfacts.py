@@ -85,6 +85,15 @@ class NodeFacts:
         """What it was told."""
         return self.container.environment
 
+    @cached_property
+    def words(self) -> Mapping[str, str]:
+        """Where it is told what, by the documented names of the settings; empty where it has those, or is not known."""
+        try:
+            found = self.evidence.json("words")
+        except UnseenError:
+            return {}
+        return {str(setting): str(called) for setting, called in found.items()} if isinstance(found, dict) else {}
+
     @property
     def host(self) -> str:
         """The name of its engine; empty where the deployment has but one."""

@@ -13,6 +13,7 @@ from harness.diagnosis.hops import HopStatus, Unseen, hops_of, order
 from harness.diagnosis.nodefacts import NodeFacts
 from harness.diagnosis.roles import Role
 from harness.diagnosis.rules import Case, Rule, rules
+from harness.diagnosis.wording import own_words
 from harness.model import Finding, Hop, Severity
 
 HEALTHY, FAULTY, UNKNOWN = "healthy", "faulty", "unknown"
@@ -69,6 +70,7 @@ class Diagnosis:
                 "evidence": list(each.evidence),
                 "hop": each.hop.value,
                 "paths": sorted(each.paths),
+                "words": list(each.words),
             }
             for each in self.findings
         ]
@@ -134,6 +136,7 @@ def _finding(rule: Rule[Any], facts: Facts, case: Case) -> Finding:
         evidence=case.evidence,
         hop=rule.hop,
         paths=paths,
+        words=own_words(facts.nodes, case.node, remedy),
     )
 
 

@@ -51,6 +51,8 @@ def _root(finding: Finding) -> Iterator[str]:
     for number, line in enumerate(finding.evidence):
         yield f"  {'evidence' if number == 0 else '        '}  {line}"
     yield f"  remedy    {finding.remedy}"
+    for number, line in enumerate(finding.words):
+        yield f"  {'where' if number == 0 else '     '}     {line}"
 
 
 def _ways(hops: Iterable[HopStatus]) -> Iterator[str]:
