@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import selectors
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import Timer
+from typing import IO
 
 from harness import witness
 from harness.errors import CommandError
 from harness.model import CommandResult
 
 _TAIL_LINES = 15
+_PIECE = 1 << 16  # bytes: what a pipe holds (pipe(7))
+_LAST_WORDS = 1.0  # seconds in which what was killed lets go of its pipes
 
 
 def run(  # noqa: PLR0913 (a process has this many sides)
@@ -58,36 +62,23 @@ def stream(  # noqa: PLR0913 (a process has this many sides)
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if on_line is None else subprocess.STDOUT,
-            text=True,
-            errors="replace",
             start_new_session=True,
         )
     except OSError as error:
         message = f"cannot run {argv[0]}: {error.strerror}"
         raise CommandError(message) from error
-    timed_out = False
-
-    def end() -> None:
-        nonlocal timed_out
-        timed_out = True
-        _end_group(process)
-
-    timer = Timer(timeout, end)
-    timer.start()
+    listeners = [_Listener(pipe, on_line) for pipe in (process.stdout, process.stderr) if pipe is not None]
     try:
-        if on_line is None:
-            stdout, stderr = process.communicate()
-        else:
-            stdout, stderr = _follow(process, on_line)
+        timed_out = not _hear_out(process, listeners, started + timeout)
     except BaseException:  # Ctrl-C included: nothing that we started outlives us
         _end_group(process)
         process.wait()
         raise
     finally:
-        timer.cancel()
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+    stdout, stderr = (*(listener.text for listener in listeners), "")[:2]
     result = CommandResult(
         argv=tuple(argv),
         exit_status=process.returncode,
@@ -175,17 +166,68 @@ def background(
         process.wait()
 
 
-def _follow(process: subprocess.Popen[str], on_line: Callable[[str], None]) -> tuple[str, str]:
-    assert process.stdout is not None  # noqa: S101 (opened as a pipe above)
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        on_line(line.rstrip("\n"))
-    process.wait()
-    return "".join(lines), ""
+class _Listener:
+    """What comes out of a pipe; each line that is whole is handed to `on_line`, if there is one."""
+
+    def __init__(self, pipe: IO[bytes], on_line: Callable[[str], None] | None) -> None:
+        self.pipe = pipe
+        self._on_line = on_line
+        self._heard = bytearray()
+        self._told = 0
+
+    def hear(self) -> bool:
+        """Take what is there; False once nothing more will come."""
+        piece = os.read(self.pipe.fileno(), _PIECE)
+        self._heard += piece
+        if self._on_line is not None:
+            self._tell(self._on_line, len(self._heard) if not piece else self._heard.rfind(b"\n") + 1)
+        return bool(piece)
+
+    def _tell(self, on_line: Callable[[str], None], end: int) -> None:
+        lines, self._told = self._heard[self._told : end], max(end, self._told)
+        for line in io.StringIO(_as_text(lines)):
+            on_line(line.removesuffix("\n"))
+
+    @property
+    def text(self) -> str:
+        return _as_text(self._heard)
 
 
-def _end_group(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+def _as_text(output: bytearray) -> str:
+    """As Python's own text files have it: each end of a line is one character."""
+    return io.TextIOWrapper(io.BytesIO(output), encoding="utf-8", errors="replace").read()
+
+
+def _hear_out(process: subprocess.Popen[bytes], listeners: Sequence[_Listener], end: float) -> bool:
+    """Listen until the process has ended; False where it has not by `end`, and was ended with its group.
+
+    What has left the group may hold the pipes on, and is waited for no longer than that.
+    """
+    in_time = True
+    with selectors.DefaultSelector() as speaking:
+        for listener in listeners:
+            speaking.register(listener.pipe, selectors.EVENT_READ, listener)
+        while speaking.get_map():
+            left = end - time.monotonic()
+            if left <= 0 and not in_time:
+                break
+            if left <= 0:
+                _end_group(process)
+                in_time, end = False, time.monotonic() + _LAST_WORDS
+                continue
+            for key, _events in speaking.select(left):
+                if not key.data.hear():
+                    speaking.unregister(key.fileobj)
+    try:
+        process.wait(max(0, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        _end_group(process)
+        process.wait()
+        return False
+    return in_time
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

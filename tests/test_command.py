@@ -212,6 +212,41 @@ def test_streaming_fails_as_running_does() -> None:
         command.stream(["sleep", "30"], timeout=0.2, on_line=lambda _: None)
 
 
+def test_a_descendant_that_has_left_holds_nobody_up(tmp_path: Path) -> None:
+    """A daemon keeps the outputs that it was given: time runs out all the same, and what was said is told."""
+    noted = tmp_path / "pid"
+    argv = ["sh", "-c", f"setsid sh -c 'echo $$ > {noted}; exec sleep 60' & echo said; wait"]
+    began = time.monotonic()
+    try:
+        with pytest.raises(CommandError, match=r"(?s)did not finish within 0.3 s:\n  said$"):
+            command.run(argv, timeout=0.3)
+        assert time.monotonic() - began < 5
+    finally:
+        os.kill(int(noted.read_text(encoding="ascii")), signal.SIGKILL)
+
+
+def test_a_command_that_closes_its_outputs_is_waited_for() -> None:
+    """It has ended when it has ended, not when it has no more to say; and in time."""
+    assert command.run(["sh", "-c", "exec >&- 2>&-; sleep 0.3; exit 7"], timeout=10, check=False).exit_status == 7
+    with pytest.raises(CommandError, match=r"did not finish within 0\.2 s"):
+        command.run(["sh", "-c", "exec >&- 2>&-; sleep 30"], timeout=0.2)
+
+
+def test_a_command_that_never_stops_talking_is_ended() -> None:
+    """There is always more to read, and its time is up all the same."""
+    with pytest.raises(CommandError, match=r"did not finish within 0\.3 s"):
+        command.run(["yes"], timeout=0.3)
+
+
+def test_lines_are_whole_whatever_comes_at_once() -> None:
+    """Half a line, half a character, an end of a line of another system, and a last line without one."""
+    said: list[str] = []
+    script = r"printf 'a\nb'; sleep 0.1; printf 'c\r\n\303'; sleep 0.1; printf '\251\n\n\fend'"
+    result = command.stream(["sh", "-c", script], timeout=10, on_line=said.append)
+    assert said == ["a", "bc", "é", "", "\fend"]
+    assert result.stdout == "a\nbc\né\n\n\fend"
+
+
 @pytest.mark.parametrize("ending", ["well", "late", "broken"])
 def test_no_pipe_is_left_open(ending: str) -> None:
     """However a command ends, no descriptor of this process stays open."""

@@ -195,6 +195,11 @@ class NodeFacts:
         lines = self.evidence.text("log").splitlines() if self.evidence.has("log") else []
         return tuple(line.strip() for line in lines if any(word in line for word in words))
 
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """The lines of its log that tell of something that went wrong, the newest last."""
+        return self.log_lines("rror", "denied", "refuse", "annot", "fail")
+
     def _damaged(self, piece: str) -> NoReturn:
         raise UnseenError(self.service, piece, "it is damaged")
 

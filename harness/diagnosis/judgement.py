@@ -236,7 +236,7 @@ def _open_question(node: NodeFacts, evidence: str, paths: frozenset[str]) -> Fin
         root=True,
         cause=f"{node.service} does not work, and no rule says why",
         remedy="look at the evidence (`python -m harness snapshot -o FILE`), and write a rule when the cause is found",
-        evidence=(evidence, *node.log_lines("rror", "refuse", "fail")[-3:]),
+        evidence=(evidence, *node.complaints[-3:]),
         hop=Hop.GREETING,
         paths=paths,
     )

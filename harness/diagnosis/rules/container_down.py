@@ -26,7 +26,7 @@ def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
     if isinstance(owner, GatewayFacts) and not owner.container.running:
         return  # it cannot run without the namespace that it is to live in
     # Whoever cleans up after a failure says so last.
-    said = dict.fromkeys((*node.log_lines("rror", "denied", "refuse", "annot", "fail")[-1:], *node.log_lines("")[-2:]))
+    said = dict.fromkeys((*node.complaints[-1:], *node.log_lines("")[-2:]))
     yield Case(
         node=node.service,
         evidence=(f"{node.service}: {container.describe()}", *said),
