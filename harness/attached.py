@@ -108,12 +108,12 @@ def named(engine: Engine, names: Sequence[str], mapped: RoleMap = DOCUMENTED) ->
 
 def _of_project(engine: Engine, project: str, mapped: RoleMap = DOCUMENTED, *, foreign: bool = False) -> list[Node]:
     found = sorted(engine.services(project), key=lambda each: str(each.name))
-    done = {name for container in found for name in jobs.awaited(container.labels)}
+    awaited = jobs.awaited(found)
     return [
         _node(engine, container, mapped, foreign=foreign)
         for container in found
         if not (container.labels[COMPOSE_SERVICE].startswith(_OURS_BESIDE) and LABEL in container.labels)
-        if not (container.labels[COMPOSE_SERVICE] in done and _has_succeeded(container))
+        if not (container.labels[COMPOSE_SERVICE] in awaited and _has_succeeded(container))
     ]
 
 

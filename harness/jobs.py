@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from docker.models.containers import Container
 
 from harness.engine import COMPOSE_DEPENDS_ON
 
@@ -11,12 +13,11 @@ COMPLETED = "service_completed_successfully"
 """The condition of `depends_on` that makes a service a job (compose specification)."""
 
 
-def awaited(labels: Mapping[str, str]) -> Iterator[str]:
-    """The services for whose end a container waited, as compose has written on it."""
-    for need in labels.get(COMPOSE_DEPENDS_ON, "").split(","):
-        name, _, condition = need.partition(":")
-        if condition.partition(":")[0] == COMPLETED:
-            yield name
+def awaited(containers: Iterable[Container]) -> set[str]:
+    """The services for whose end one of the containers waited, as compose has written on it."""
+    needs = (need for each in containers for need in each.labels.get(COMPOSE_DEPENDS_ON, "").split(","))
+    parts = (need.split(":") for need in needs)
+    return {name for name, *conditions in parts if COMPLETED in conditions[:1]}
 
 
 def declared(services: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:

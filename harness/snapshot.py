@@ -316,8 +316,8 @@ class Collector:
             )
         pieces = self._vault.seal(self._texts[service], container.environment)
         pieces["container"] = self._vault.describe(container)
-        if node.dialect.words:
-            pieces["words"] = Piece(text=json.dumps(node.dialect.words))
+        if words := node.dialect.words:
+            pieces["words"] = Piece(text=json.dumps(words))
         if not container.running:
             reason = f"the container is {container.describe()}"
             pieces = {name: Piece(missing=reason) for name in _SEEN_INSIDE} | pieces

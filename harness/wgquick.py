@@ -144,8 +144,8 @@ def _settings(interface: _Section, peer: _Section, path: str) -> Iterator[tuple[
         yield "WG_ADDRESS", str(address)
     if _last(interface, "privatekey"):
         yield "WG_PRIVATE_KEY_FILE", path
-    yield from _known(interface, {"listenport": "WG_LISTEN_PORT", "mtu": "WG_MTU"})
-    yield from _known(peer, {"publickey": "WG_PEER_PUBLIC_KEY", "endpoint": "WG_PEER_ENDPOINT"})
+    yield from _known(interface, "WG_LISTEN_PORT", "WG_MTU")
+    yield from _known(peer, "WG_PEER_PUBLIC_KEY", "WG_PEER_ENDPOINT")
     if _last(peer, "presharedkey"):
         yield "WG_PRESHARED_KEY_FILE", f"{path}{PRESHARED_KEY}"
     if allowed := ",".join(_ipv4_subnets(peer.get("allowedips", []))):
@@ -157,8 +157,8 @@ def _settings(interface: _Section, peer: _Section, path: str) -> Iterator[tuple[
         yield "WG_FORWARD_PORTS", " ".join(map(str, declared))
 
 
-def _known(section: _Section, names: dict[str, str]) -> Iterator[tuple[str, str]]:
-    return ((setting, value) for name, setting in names.items() if (value := _last(section, name)))
+def _known(section: _Section, *settings: str) -> Iterator[tuple[str, str]]:
+    return ((setting, value) for setting in settings if (value := _last(section, LINES[setting].lower())))
 
 
 def _last(section: _Section, name: str) -> str:

@@ -47,12 +47,16 @@ def _headline(diagnosis: Diagnosis) -> str:
 def _root(finding: Finding) -> Iterator[str]:
     warning = " (a warning)" if finding.severity is Severity.WARNING else ""
     yield f"{finding.rule}, {finding.node}{warning}"
-    yield f"  cause     {finding.cause}"
-    for number, line in enumerate(finding.evidence):
-        yield f"  {'evidence' if number == 0 else '        '}  {line}"
-    yield f"  remedy    {finding.remedy}"
-    for number, line in enumerate(finding.words):
-        yield f"  {'where' if number == 0 else '     '}     {line}"
+    yield from _labelled("cause", [finding.cause])
+    yield from _labelled("evidence", finding.evidence)
+    yield from _labelled("remedy", [finding.remedy])
+    yield from _labelled("where", finding.words)
+
+
+def _labelled(label: str, lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        yield f"  {label:<10}{line}"
+        label = ""
 
 
 def _ways(hops: Iterable[HopStatus]) -> Iterator[str]:

@@ -26,7 +26,7 @@ def see(engine: Engine, plan: ForeignPlan, run: Run, project: ComposeProject | N
     Its jobs are over, and are no part of it. Raises `DeploymentError` with what of that cannot be seen, and where.
     """
     there = engine.services(compose_name)
-    over = {job for each in there for job in jobs.awaited(each.labels)}
+    over = jobs.awaited(there)
     containers = {service: str(each.name) for each in there if (service := each.labels[COMPOSE_SERVICE]) not in over}
     found = Foreign(
         engine=engine,
