@@ -22,7 +22,7 @@ from requests.exceptions import RequestException
 
 from harness import sealing, throughput, trying
 from harness.deployment import Deployment
-from harness.diagnosis import containers
+from harness.diagnosis import commands, containers
 from harness.diagnosis.containers import Container
 from harness.diagnosis.evidence import HostEvidence, NetworkEvidence, NodeEvidence, Piece, Snapshot
 from harness.diagnosis.roles import Role, role_of
@@ -30,6 +30,7 @@ from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
 from harness.errors import DeploymentError, EngineUnavailableError, HarnessError
 from harness.model import CommandResult
 from harness.nodes import Node, health_command
+from harness.ownership import LABEL
 from harness.redaction import Sealer
 
 Traffic = dict[str, dict[str, tuple[int, int]]]
@@ -318,10 +319,17 @@ class Collector:
         pieces["container"] = self._vault.describe(container)
         if words := node.dialect.words:
             pieces["words"] = Piece(text=json.dumps(words))
+        if compose := self._compose(service):
+            pieces["compose"] = Piece(text=self._vault.redact(compose))
         if not container.running:
             reason = f"the container is {container.describe()}"
             pieces = {name: Piece(missing=reason) for name in _SEEN_INSIDE} | pieces
         return NodeEvidence(service=service, name=node.name, host=node.engine.name, role=_unlike(node), pieces=pieces)
+
+    def _compose(self, service: str) -> str:
+        """How `docker compose` begins there. A run's own files say nothing without what the harness tells Compose."""
+        labels = self._attributes[service]["Config"]["Labels"] or {} if service in self._attributes else {}
+        return "" if LABEL in labels else commands.compose(labels)
 
     def _networks(self) -> Iterable[NetworkEvidence]:
         attached = {each.network for container in self._containers.values() for each in container.attachments}

@@ -29,12 +29,13 @@ class Server:
         self.services = {name: dict(service) for name, service in SERVICES.items()}
         self.images = dict(IMAGES)
         self.containers = [container(name, self.images[service["image"]]) for name, service in self.services.items()]
+        self.without_docker = False
         self.versions = ("28.0.4", "2.26.1")
         self.asked: list[tuple[str, ...]] = []
 
-    def get_bin_path(self, name: str) -> str:
-        """As if the program were there."""
-        return f"/usr/bin/{name}"
+    def get_bin_path(self, name: str) -> str | None:
+        """As if the program were there, but for a Docker that has yet to be installed."""
+        return None if self.without_docker else f"/usr/bin/{name}"
 
     def run_command(self, argv: list[str], **_options: object) -> tuple[int, str, str]:
         """Exit status, output and errors."""
@@ -231,8 +232,37 @@ def test_who_is_not_root_is_told_so(survey: Any, server: Server, monkeypatch: py
     """Before anything is asked."""
     monkeypatch.setattr(survey.os, "geteuid", lambda: 1000)
     with pytest.raises(survey.SiteError, match="ansible_become"):
-        survey.refuse_unless_fit(docker_of(survey, server), "web", [])
+        survey.survey(docker_of(survey, server), options(), checking=False)
     assert server.asked == []
+
+
+@pytest.mark.parametrize(("checking", "comes"), [(False, True), (True, False)])
+def test_a_server_without_docker_is_refused(survey: Any, server: Server, *, checking: bool, comes: bool) -> None:
+    """Where the play has installed it already, and where it is not going to."""
+    server.without_docker = True
+    with pytest.raises(survey.SiteError, match="no docker command here: install"):
+        survey.survey(docker_of(survey, server), options(docker_comes=comes), checking=checking)
+
+
+def test_a_check_of_a_server_to_which_docker_comes_is_told_apart(survey: Any, server: Server) -> None:
+    """The check has not installed it, so that nothing can be said of what would follow, and nothing is wrong."""
+    server.without_docker = True
+    found = survey.survey(docker_of(survey, server), options(docker_comes=True), checking=True)
+    assert found == {"missing_images": [], "docker_missing": True}
+    server.without_docker = False
+    found = survey.survey(docker_of(survey, server), options(docker_comes=True), checking=True)
+    assert found == {"missing_images": ["app:9"], "docker_missing": False}
+
+
+def options(*, docker_comes: bool = False) -> dict[str, Any]:
+    """As the role gives them for web, an image of which has yet to come."""
+    return {
+        "profile": "web",
+        "foreign_services": ["redis"],
+        "images": ["gateway:1", "app:9"],
+        "images_from": "registry",
+        "docker_comes": docker_comes,
+    }
 
 
 # --- going back ----------------------------------------------------------------------------------

@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from harness.diagnosis import commands
+from harness.diagnosis.facts import Facts
 from harness.diagnosis.judgement import judge
 from harness.diagnosis.prescription import prescription, summary
+from harness.diagnosis.wording import own_words
 
 from . import test_rules_paths as paths
 from . import test_rules_tunnel as tunnel
@@ -63,6 +66,59 @@ def test_a_remedy_is_told_in_the_deployments_own_words() -> None:
     lines = prescription(sample.diagnosis).splitlines()
     remedy = next(number for number, line in enumerate(lines) if line.startswith("  remedy "))
     assert lines[remedy + 1] == f"  where     WG_FORWARD_PORTS of {BACK} is PostUp in /etc/wg.conf"
+
+
+def test_a_remedy_says_which_files_compose_is_to_be_told_of() -> None:
+    """As the container's own labels have it; whoever types it stands anywhere."""
+    sample = Sample()
+    paths.a_dnat_rule_was_deleted(sample)
+    sample.pieces[BACK]["compose"] = "docker compose -p site -f /srv/site/compose.yml"
+    (finding,) = sample.diagnosis.findings
+    assert "docker compose up" in finding.remedy
+    assert finding.words == ("docker compose is docker compose -p site -f /srv/site/compose.yml",)
+
+
+def test_files_that_differ_are_told_apart() -> None:
+    """Each end may have been brought up from files of its own; who is not there is brought up as all others are."""
+    sample = Sample()
+    remedy = f"docker compose up -d {BACK} {FRONT}"
+    for service in (BACK, FRONT):
+        sample.pieces[service]["compose"] = f"docker compose -f /srv/{service}.yml"
+    nodes = Facts(sample.snapshot()).nodes
+    assert own_words(nodes, BACK, remedy) == (
+        f"docker compose of {FRONT} is docker compose -f /srv/{FRONT}.yml",
+        f"docker compose of {BACK} is docker compose -f /srv/{BACK}.yml",
+    )
+    assert own_words(nodes, "mariadb", "docker compose up -d mariadb") == ()
+    del sample.pieces[FRONT]["compose"]
+    nodes = Facts(sample.snapshot()).nodes
+    assert own_words(nodes, "mariadb", "docker compose up -d mariadb") == (
+        f"docker compose is docker compose -f /srv/{BACK}.yml",
+    )
+    assert own_words(nodes, "mariadb", "docker restart mariadb") == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "command"),
+    [
+        ({}, ""),
+        ({"config_files": "-"}, ""),
+        ({"config_files": "/srv/site/compose.yml"}, "docker compose -p site -f /srv/site/compose.yml"),
+        (
+            {"config_files": "/srv/a b.yml,/srv/more/c.yml", "working_dir": "/srv"},
+            "docker compose -p site -f '/srv/a b.yml' -f /srv/more/c.yml",
+        ),
+        (
+            {"config_files": "/srv/a.yml", "working_dir": "/opt", "environment_file": "/srv/.env.prod"},
+            "docker compose -p site --project-directory /opt -f /srv/a.yml --env-file /srv/.env.prod",
+        ),
+    ],
+    ids=["without files", "from standard input", "one file", "two files", "elsewhere, with an environment file"],
+)
+def test_composes_labels_say_how_it_is_called(labels: dict[str, str], command: str) -> None:
+    """As `docker compose` of release 2 writes them."""
+    prefix = "com.docker.compose.project"
+    assert commands.compose({prefix: "site"} | {f"{prefix}.{name}": value for name, value in labels.items()}) == command
 
 
 @pytest.mark.parametrize("words", ["[]", "{", "3"])

@@ -9,6 +9,10 @@ short_description: Look at a server before the site is deployed on it
 description:
   - Fails with one sentence where the server cannot take the profile. Changes nothing.
 options:
+  docker_comes:
+    description: Docker would have been installed by now, were this not a check. Where it is missing then, that is said.
+    type: bool
+    default: false
   foreign_services:
     description: Services of the other profile; where one of their containers is here, the server is refused.
     type: list
@@ -32,6 +36,10 @@ author: the project
 """
 
 RETURN = r"""
+docker_missing:
+  description: Whether this is a check of a server to which Docker has yet to come, so that no more could be seen.
+  type: bool
+  returned: always
 missing_images:
   description: Those of the images that are not here.
   type: list
@@ -45,10 +53,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.site_docker import Docker, SiteError
 
 
-def refuse_unless_fit(docker: Docker, profile: str, foreign: list[str]) -> None:
-    """SiteError where this is not a server for the profile."""
+def refuse_unless_root() -> None:
+    """SiteError where this is not root."""
     if os.geteuid() != 0:
         raise SiteError("root is needed here: set ansible_user: root, or ansible_become: true, in the inventory")
+
+
+def refuse_unless_fit(docker: Docker, profile: str, foreign: list[str]) -> None:
+    """SiteError where this is not a server for the profile."""
     docker.check()
     found = sorted(service for service in docker.containers() if service in foreign)
     if found:
@@ -59,10 +71,26 @@ def refuse_unless_fit(docker: Docker, profile: str, foreign: list[str]) -> None:
         )  # fmt: skip
 
 
+def survey(docker: Docker, options: dict, *, checking: bool) -> dict:
+    """What is here, for a profile that is to come; SiteError where it cannot. `checking` is Ansible's check mode."""
+    refuse_unless_root()
+    if checking and options["docker_comes"] and not docker.is_installed():
+        return {"missing_images": [], "docker_missing": True}
+    refuse_unless_fit(docker, options["profile"], options["foreign_services"])
+    missing = [image for image in options["images"] if docker.image_id(image) is None]
+    if missing and options["images_from"] == "server":
+        raise SiteError(
+            "images are missing here: " + ", ".join(missing) + ". Load them (docker load), or set images_from to "
+            "registry, or to archive with images_archive"
+        )
+    return {"missing_images": missing, "docker_missing": False}
+
+
 def main() -> None:
     """Run as an Ansible module."""
     module = AnsibleModule(
         argument_spec={
+            "docker_comes": {"type": "bool", "default": False},
             "foreign_services": {"type": "list", "elements": "str", "required": True},
             "images": {"type": "list", "elements": "str", "required": True},
             "images_from": {"type": "str", "choices": ["server", "registry", "archive"], "required": True},
@@ -70,18 +98,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    docker = Docker(module, "/", [])
     try:
-        refuse_unless_fit(docker, module.params["profile"], module.params["foreign_services"])
-        missing = [image for image in module.params["images"] if docker.image_id(image) is None]
-        if missing and module.params["images_from"] == "server":
-            raise SiteError(
-                "images are missing here: " + ", ".join(missing) + ". Load them (docker load), or set images_from to "
-                "registry, or to archive with images_archive"
-            )
+        found = survey(Docker(module, "/", []), module.params, checking=module.check_mode)
     except SiteError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, missing_images=missing)
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ class Docker:
         self._services: dict[str, dict[str, Any]] | None = None
         self._hashes: dict[str, str] | None = None
 
+    def is_installed(self) -> bool:
+        """Whether there is a docker command, whatever comes of it."""
+        return self._module.get_bin_path("docker") is not None
+
     def run(self, *arguments: str, data: str | None = None) -> tuple[int, str, str]:
         """Exit status, output and errors of `docker ARGUMENTS`; SiteError where there is no such command."""
         docker = self._module.get_bin_path("docker")

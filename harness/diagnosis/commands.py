@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
 from harness.diagnosis.containers import ABSENT
 from harness.diagnosis.facts import End, Facts, Path
 from harness.diagnosis.nodefacts import GatewayFacts, NodeFacts
+
+_PROJECT = "com.docker.compose.project"
+_FILES, _DIRECTORY, _ENVIRONMENT = (
+    f"{_PROJECT}.{name}" for name in ("config_files", "working_dir", "environment_file")
+)
+
+
+def compose(labels: Mapping[str, str]) -> str:
+    """How `docker compose` has to begin for a container with these labels; empty where no file made it.
+
+    Compose notes on each container which files it was made from. A directory that it would take by itself, the first
+    file's, is left out.
+    """
+    files = [file for file in labels.get(_FILES, "").split(",") if file.startswith("/")]
+    if not files or not labels.get(_PROJECT):
+        return ""
+    words = ["docker", "compose", "-p", labels[_PROJECT]]
+    directory = labels.get(_DIRECTORY, "")
+    if directory and directory != str(PurePosixPath(files[0]).parent):
+        words += ["--project-directory", directory]
+    environments = [file for file in labels.get(_ENVIRONMENT, "").split(",") if file]
+    words += [word for file in files for word in ("-f", file)]
+    return shlex.join([*words, *(word for file in environments for word in ("--env-file", file))])
 
 
 def inside(path: Path) -> str:

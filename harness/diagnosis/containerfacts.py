@@ -95,6 +95,11 @@ class NodeFacts:
         return {str(setting): str(called) for setting, called in found.items()} if isinstance(found, dict) else {}
 
     @property
+    def compose(self) -> str:
+        """How `docker compose` begins where it is to change this container; empty where that is not known."""
+        return self.evidence.text("compose").strip() if self.evidence.has("compose") else ""
+
+    @property
     def host(self) -> str:
         """The name of its engine; empty where the deployment has but one."""
         return self.evidence.host
