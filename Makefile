@@ -16,7 +16,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help scenarios test setup up down status doctor score mutation catalogue bench report lint types unit format \
-  cleanup sweep lock clean merge gate flaky site load-images save-images
+  cleanup machines sweep lock clean merge gate flaky site load-images save-images
 
 help: ## Show this help
 	@printf 'usage: make TARGET [LAYOUT=dev] [WORKERS=N] [ARGS="..."]\n\n'
@@ -97,6 +97,9 @@ bench: ## Measure side by side, a table and JSON (about 15 minutes; ARGS="--only
 
 cleanup: ## Whatever becomes of a run, nothing stays: the long form, with 100 times up and down (about half an hour)
 	@tools/run.sh cleanup $(ARGS)
+
+machines: ## Deploy onto two bare Debian servers, in virtual machines (half an hour where the processor does not help)
+	@tools/run.sh machines $(ARGS)
 
 sweep: ## Remove what dead runs left behind (ARGS=--kept: kept deployments too)
 	@tools/run.sh sweep $(ARGS)

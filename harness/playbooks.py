@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import command, images, keys, witness
-from harness.certificates import Authority
+from harness.certificates import Authority, Certificate
+from harness.credentials import Credentials
 from harness.errors import CommandError, DeploymentError
 from harness.model import CommandResult
 from harness.production import Production
@@ -22,6 +23,10 @@ from harness.production import Production
 ANSIBLE = Path(__file__).resolve().parent.parent / "ansible"
 _BIN = ANSIBLE / ".venv" / "bin"
 _COMMITTED = ANSIBLE / "inventories" / "production" / "group_vars"
+
+_VAULT = Path("group_vars") / "vault.yml"
+_PASSWORD_FILE = "vault-password"  # noqa: S105 (where it is, not what it is)
+_HOSTS = "hosts.yml"
 
 _TIMEOUT = 300  # seconds; a deployment of both servers takes 30, its own budgets are below this
 _VAULT_TIMEOUT = 60  # seconds; it encrypts a page
@@ -61,7 +66,7 @@ def inventory(deployment: Production) -> Path:
 
 def vault_file(deployment: Production) -> Path:
     """Where the vault is."""
-    return inventory(deployment) / "group_vars" / "vault.yml"
+    return inventory(deployment) / _VAULT
 
 
 def trusted(deployment: Production) -> Path:
@@ -71,18 +76,24 @@ def trusted(deployment: Production) -> Path:
 
 def write_inventory(deployment: Production) -> None:
     """Write the inventory: the committed variables, this run's servers, and a vault that only this run can open."""
-    directory = inventory(deployment)
+    authority = Authority()
+    begin(inventory(deployment), deployment.credentials, authority.issue("localhost", "127.0.0.1"))
+    trusted(deployment).write_text(authority.certificate, encoding="ascii")
+    write_hosts(deployment)
+
+
+def begin(directory: Path, kept: Credentials, certificate: Certificate) -> None:
+    """Write an inventory to which only its servers are lacking: the committed variables, and a vault.
+
+    The vault's password is a new one. Raises `CommandError` when the vault cannot be made.
+    """
     directory.mkdir(mode=0o700, exist_ok=True)
     shutil.copytree(
         _COMMITTED, directory / "group_vars", dirs_exist_ok=True, ignore=shutil.ignore_patterns("vault*.yml")
     )
-    keys.write_file(directory / "vault-password", secrets.token_urlsafe(24), mode=0o600)
-    authority = Authority()
-    certificate = authority.issue("localhost", "127.0.0.1")
-    trusted(deployment).write_text(authority.certificate, encoding="ascii")
-    kept = deployment.credentials
-    write_vault(
-        deployment,
+    keys.write_file(directory / _PASSWORD_FILE, secrets.token_urlsafe(24), mode=0o600)
+    encrypt(
+        directory,
         {
             **in_vault(kept.keys),
             "vault_db_password": kept.db_password,
@@ -93,7 +104,6 @@ def write_inventory(deployment: Production) -> None:
             "vault_tls_private_key": certificate.key,
         },
     )
-    write_hosts(deployment)
 
 
 def write_hosts(deployment: Production, settings: Mapping[str, Mapping[str, Any]] | None = None) -> None:
@@ -113,14 +123,20 @@ def write_hosts(deployment: Production, settings: Mapping[str, Mapping[str, Any]
         "exporter_image": images.chosen(images.MONITORING)["EXPORTER_IMAGE"],
     }
     # The servers' own, because those of a group in this file are weaker than group_vars. JSON is YAML.
-    hosts = {
-        f"{server.service}_servers": {
-            "hosts": {server.service: {"ansible_host": server.name} | variables | dict(own.get(server.service, {}))}
-        }
-        for server in deployment.servers
-    }
-    document = {"vault": {"children": hosts}}
-    (inventory(deployment) / "hosts.yml").write_text(json.dumps(document, indent=2), encoding="utf-8")
+    list_hosts(
+        inventory(deployment),
+        {
+            server.service: {"ansible_host": server.name} | variables | dict(own.get(server.service, {}))
+            for server in deployment.servers
+        },
+    )
+
+
+def list_hosts(directory: Path, variables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write which servers an inventory has: web, services, or both, with the variables of each."""
+    groups = {f"{name}_servers": {"hosts": {name: dict(each)}} for name, each in variables.items()}
+    document = {"vault": {"children": groups}}
+    (directory / _HOSTS).write_text(json.dumps(document, indent=2), encoding="utf-8")
 
 
 def in_vault(held: keys.KeySet) -> dict[str, str]:
@@ -136,9 +152,13 @@ def in_vault(held: keys.KeySet) -> dict[str, str]:
 
 def write_vault(deployment: Production, values: Mapping[str, str]) -> None:
     """Encrypt a vault with these values; raises `CommandError` when it cannot be done."""
-    vault = vault_file(deployment)
-    keys.write_file(vault, json.dumps(values), mode=0o600)
-    _ansible("ansible-vault", "encrypt", *_password(deployment), str(vault), timeout=_VAULT_TIMEOUT)
+    encrypt(inventory(deployment), values)
+
+
+def encrypt(directory: Path, values: Mapping[str, str]) -> None:
+    """Put an encrypted vault with these values into an inventory; raises `CommandError` when it cannot be done."""
+    keys.write_file(directory / _VAULT, json.dumps(values), mode=0o600)
+    _ansible("ansible-vault", "encrypt", *_password(directory), str(directory / _VAULT), timeout=_VAULT_TIMEOUT)
 
 
 def keep_vault(deployment: Production, undo: ExitStack) -> None:
@@ -151,7 +171,8 @@ def read_vault(deployment: Production) -> dict[str, str]:
     """What is in the vault, told to nobody else; raises `CommandError` when it cannot be opened."""
     vault = vault_file(deployment)
     with witness.listening(None):
-        result = _ansible("ansible-vault", "view", *_password(deployment), str(vault), timeout=_VAULT_TIMEOUT)
+        password = _password(inventory(deployment))
+        result = _ansible("ansible-vault", "view", *password, str(vault), timeout=_VAULT_TIMEOUT)
     found: dict[str, str] = json.loads(result.stdout)
     return found
 
@@ -161,13 +182,25 @@ def play(deployment: Production, playbook: str, *arguments: str, check: bool = T
 
     Raises `CommandError` when it fails, unless `check` is False.
     """
+    return play_on(inventory(deployment), playbook, *arguments, check=check, say=say)
+
+
+def play_on(
+    directory: Path,
+    playbook: str,
+    *arguments: str,
+    timeout: float = _TIMEOUT,
+    check: bool = True,
+    say: Say | None = None,
+) -> Play:
+    """Run a playbook on an inventory's servers as `play` does; `timeout` is in seconds."""
 
     def follow(line: str) -> None:
         if say and (step := _STEP.match(line)):
             say(step["what"])
 
-    argv = ("ansible-playbook", "--inventory", str(inventory(deployment) / "hosts.yml"), *_password(deployment))
-    result = _ansible(*argv, f"playbooks/{playbook}", *arguments, timeout=_TIMEOUT, check=False, on_line=follow)
+    argv = ("ansible-playbook", "--inventory", str(directory / _HOSTS), *_password(directory))
+    result = _ansible(*argv, f"playbooks/{playbook}", *arguments, timeout=timeout, check=False, on_line=follow)
     played = Play(command=result, counts=_counts(result.stdout))
     if check and not result.ok:
         message = f"{playbook} failed:\n{result.stdout[-3000:]}"
@@ -175,8 +208,8 @@ def play(deployment: Production, playbook: str, *arguments: str, check: bool = T
     return played
 
 
-def _password(deployment: Production) -> tuple[str, str]:
-    return "--vault-password-file", str(inventory(deployment) / "vault-password")
+def _password(directory: Path) -> tuple[str, str]:
+    return "--vault-password-file", str(directory / _PASSWORD_FILE)
 
 
 def _ansible(

@@ -1,4 +1,7 @@
-"""What the harness's own tests share. Those outside `engine/` need no Docker engine, and could not even find one."""
+"""What the harness's own tests share.
+
+Those outside `engine/` and `machines/` need no Docker engine, and could not even find one.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from harness.addresses import AddressPlan
 from harness.keys import FILES, KeySet, write
 
 ROOT = Path(__file__).resolve().parent.parent
-WITH_ENGINE = ROOT / "tests" / "engine"
+WITH_ENGINE = (ROOT / "tests" / "engine", ROOT / "tests" / "machines")
 
 Render = Callable[..., dict[str, Any]]
 
@@ -35,7 +38,7 @@ _DOLLAR = "\0"
 @pytest.fixture(autouse=True)
 def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any attempt to reach an engine fails at once, on every machine; no setting of the user's leaks in."""
-    if request.path.is_relative_to(WITH_ENGINE):
+    if any(map(request.path.is_relative_to, WITH_ENGINE)):
         return
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     monkeypatch.delenv("DOCKER_CONTEXT", raising=False)

@@ -232,25 +232,27 @@ def test_who_is_not_root_is_told_so(survey: Any, server: Server, monkeypatch: py
     """Before anything is asked."""
     monkeypatch.setattr(survey.os, "geteuid", lambda: 1000)
     with pytest.raises(survey.SiteError, match="ansible_become"):
-        survey.survey(docker_of(survey, server), options(), checking=False)
+        survey.survey(docker_of(survey, server), options())
     assert server.asked == []
 
 
-@pytest.mark.parametrize(("checking", "comes"), [(False, True), (True, False)])
-def test_a_server_without_docker_is_refused(survey: Any, server: Server, *, checking: bool, comes: bool) -> None:
-    """Where the play has installed it already, and where it is not going to."""
+def test_a_server_without_docker_is_refused(survey: Any, server: Server) -> None:
+    """Where nobody is going to install it, and where that has been done."""
     server.without_docker = True
     with pytest.raises(survey.SiteError, match="no docker command here: install"):
-        survey.survey(docker_of(survey, server), options(docker_comes=comes), checking=checking)
+        survey.survey(docker_of(survey, server), options())
 
 
-def test_a_check_of_a_server_to_which_docker_comes_is_told_apart(survey: Any, server: Server) -> None:
-    """The check has not installed it, so that nothing can be said of what would follow, and nothing is wrong."""
+def test_a_server_to_which_docker_comes_is_told_apart(survey: Any, server: Server) -> None:
+    """Nothing can be said of it yet, and nothing is wrong; Docker without Compose is no Docker either."""
     server.without_docker = True
-    found = survey.survey(docker_of(survey, server), options(docker_comes=True), checking=True)
+    found = survey.survey(docker_of(survey, server), options(docker_comes=True))
     assert found == {"missing_images": [], "docker_missing": True}
-    server.without_docker = False
-    found = survey.survey(docker_of(survey, server), options(docker_comes=True), checking=True)
+    server.without_docker, server.versions = False, ("28.0.4", "")
+    found = survey.survey(docker_of(survey, server), options(docker_comes=True))
+    assert found == {"missing_images": [], "docker_missing": True}
+    server.versions = ("28.0.4", "2.26.1")
+    found = survey.survey(docker_of(survey, server), options(docker_comes=True))
     assert found == {"missing_images": ["app:9"], "docker_missing": False}
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What `make` calls: run.sh scenarios|test|up|down|status|doctor|score|mutation|catalogue|bench|cleanup|sweep|report|
-# lint|types|unit|merge|gate|flaky|site|load_images|save_images [ARGUMENT...]
+# What `make` calls: run.sh scenarios|test|up|down|status|doctor|score|mutation|catalogue|bench|cleanup|machines|sweep|
+# report|lint|types|unit|merge|gate|flaky|site|load_images|save_images [ARGUMENT...]
 #
 # LAYOUT names the deployment's layout, WORKERS the number of xdist workers, SHARD the part of the scenarios that is
 # this machine's, such as 1/2, and LEG the folder of reports/legs/ that keeps the results for `merge`. `scenarios`,
-# `unit`, `cleanup` and `test` hand further arguments to pytest, the others to `python -m harness`.
+# `unit`, `cleanup`, `machines` and `test` hand further arguments to pytest, the others to `python -m harness`.
 # Exit codes: 0; 10 where a prerequisite is missing; otherwise that of the step that failed.
 # (GNU make turns any of them into 2 and prints the code: "Error 10".)
 set -euo pipefail
@@ -56,7 +56,7 @@ types() {
 
 unit() {
   step tests "pytest tests/, those that need no engine"
-  "$PYTHON_IN_VENV" -m pytest tests/ --ignore=tests/engine --junitxml="$ROOT/reports/junit-tests.xml" "$@"
+  "$PYTHON_IN_VENV" -m pytest tests/ --ignore=tests/engine --ignore=tests/machines --junitxml="$ROOT/reports/junit-tests.xml" "$@"
 }
 
 engine_tests() {
@@ -70,6 +70,14 @@ cleanup() {
   step tests "pytest --full, all that can become of a run, on this engine and on those of other machines"
   "$PYTHON_IN_VENV" -m pytest tests/engine/test_cleanup.py tests/engine/test_engines.py --full \
     --junitxml="$ROOT/reports/junit-cleanup.xml" "$@"
+}
+
+# Not among the rest: where the processor does not help, a virtual machine takes ten times as long for everything.
+machines() {
+  step prod "the images that are deployed"
+  harness prepare --layout prod
+  step tests "pytest tests/machines/, two Debian servers from bare to rebooted"
+  "$PYTHON_IN_VENV" -m pytest tests/machines/ --junitxml="$ROOT/reports/junit-machines.xml" "$@"
 }
 
 clean_engine() {
@@ -187,6 +195,7 @@ main() {
   case $what in
     scenarios | up | mutation | bench | cleanup | load_images | save_images) set_up ;;
     unit | lint | types | catalogue | merge | gate | flaky) set_up_without_engine ;;
+    machines) LAYOUT=prod WITH_MACHINES=yes set_up ;;
     test)
       WITH_BROWSER=yes set_up
       what=everything

@@ -36,6 +36,27 @@ layout_needs_ansible() {
 # Only the tests of the report need one: `make test` asks for it.
 needs_browser() { [[ -n ${WITH_BROWSER:-} ]]; }
 
+# Only the tests on virtual servers need them: `make machines` asks for it.
+needs_machines() { [[ -n ${WITH_MACHINES:-} ]]; }
+
+# Their disk is made by root, because its files belong to others.
+check_machines() {
+  local needed program
+  if ! is_root; then missing "root, to make the disk of a virtual server: sudo make machines"; fi
+  for needed in qemu-system-x86_64=qemu-system-x86 mmdebstrap=mmdebstrap mkfs.ext4=e2fsprogs ssh=openssh-client; do
+    program=${needed%=*}
+    if command -v "$program" >/dev/null; then
+      continue
+    elif can_install; then
+      want "${needed#*=}"
+    else
+      missing "$program, for virtual servers: on Debian it is in the package ${needed#*=}"
+    fi
+  done
+  # Elsewhere than on Debian the keys of its archive are not there.
+  if can_install && [[ $(os_release ID) != debian ]]; then want debian-archive-keyring; fi
+}
+
 # What only reads, such as linters and unit tests, works on machines that have none.
 needs_engine() { [[ -z ${WITHOUT_ENGINE:-} ]]; }
 
@@ -67,6 +88,7 @@ main() {
     check_mmdebstrap
   fi
   if needs_browser; then check_browser; fi
+  if needs_machines; then check_machines; fi
   stop_if_missing
 
   one_at_a_time

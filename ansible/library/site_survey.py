@@ -10,7 +10,7 @@ description:
   - Fails with one sentence where the server cannot take the profile. Changes nothing.
 options:
   docker_comes:
-    description: Docker would have been installed by now, were this not a check. Where it is missing then, that is said.
+    description: Docker is going to be installed where it is missing. That is no failure then, and ends the look.
     type: bool
     default: false
   foreign_services:
@@ -37,7 +37,7 @@ author: the project
 
 RETURN = r"""
 docker_missing:
-  description: Whether this is a check of a server to which Docker has yet to come, so that no more could be seen.
+  description: Whether Docker has yet to come, so that no more could be seen.
   type: bool
   returned: always
 missing_images:
@@ -71,10 +71,10 @@ def refuse_unless_fit(docker: Docker, profile: str, foreign: list[str]) -> None:
         )  # fmt: skip
 
 
-def survey(docker: Docker, options: dict, *, checking: bool) -> dict:
-    """What is here, for a profile that is to come; SiteError where it cannot. `checking` is Ansible's check mode."""
+def survey(docker: Docker, options: dict) -> dict:
+    """What is here, for a profile that is to come; SiteError where it cannot."""
     refuse_unless_root()
-    if checking and options["docker_comes"] and not docker.is_installed():
+    if options["docker_comes"] and not docker.is_installed():
         return {"missing_images": [], "docker_missing": True}
     refuse_unless_fit(docker, options["profile"], options["foreign_services"])
     missing = [image for image in options["images"] if docker.image_id(image) is None]
@@ -99,7 +99,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        found = survey(Docker(module, "/", []), module.params, checking=module.check_mode)
+        found = survey(Docker(module, "/", []), module.params)
     except SiteError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **found)

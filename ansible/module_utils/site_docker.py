@@ -41,8 +41,8 @@ class Docker:
         self._hashes: dict[str, str] | None = None
 
     def is_installed(self) -> bool:
-        """Whether there is a docker command, whatever comes of it."""
-        return self._module.get_bin_path("docker") is not None
+        """Whether there is a docker command, and Compose with it, of whatever release."""
+        return self._module.get_bin_path("docker") is not None and self.run("compose", "version", "--short")[0] == 0
 
     def run(self, *arguments: str, data: str | None = None) -> tuple[int, str, str]:
         """Exit status, output and errors of `docker ARGUMENTS`; SiteError where there is no such command."""

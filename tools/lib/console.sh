@@ -44,7 +44,7 @@ die() { # die EXIT_CODE MESSAGE...
 # Run a long command: its output goes to a log, a line a while shows that it lives, and where it fails
 # the end of the log is shown.
 logged() { # logged NAME COMMAND...
-  local name=$1 log pid beat=0 status=0
+  local name=$1 log pid said beat=0 status=0
   shift
   mkdir -p "$LOGS"
   log="$LOGS/$name.log"
@@ -54,7 +54,8 @@ logged() { # logged NAME COMMAND...
     sleep 0.2
     beat=$((beat + 1))
     if ((beat % (HEARTBEAT_SECONDS * 5) == 0)); then
-      detail "still at it: $(tail -n 1 "$log" | cut -c1-100)"
+      said=$(tail -n 1 "$log" | cut -c1-100)
+      detail "still at it${said:+: $said}"
     fi
   done
   wait "$pid" || status=$?
