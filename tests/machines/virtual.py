@@ -16,6 +16,7 @@ from pathlib import Path
 
 from harness import command
 from harness.command import Background
+from harness.errors import CommandError
 from harness.model import Budget, CommandResult
 from harness.waiting import wait_until
 
@@ -46,7 +47,6 @@ class VirtualServer:
     """One of the two. `settings` is the file of settings by which SSH knows it by its name."""
 
     name: str
-    port: int
     settings: Path
     machine: Background
 
@@ -59,7 +59,13 @@ class VirtualServer:
         wait_until(f"a boot of {self.name}", self.boot, lambda found: found not in ("", other_than), BOOT)
 
     def boot(self) -> str:
-        """The kernel's own name for the present boot; empty while nobody answers."""
+        """The kernel's own name for the present boot; empty while nobody answers.
+
+        Raises `CommandError` when the machine itself has ended, as QEMU does when it cannot begin.
+        """
+        if not self.machine.running:
+            message = f"the virtual server {self.name} has ended: {self.machine.output.strip()}"
+            raise CommandError(message)
         found = self.run(f"cat {_BOOT_ID}", check=False)
         return found.stdout.strip() if found.ok else ""
 
@@ -87,7 +93,7 @@ def booted(disk: Path, folder: Path) -> Iterator[Mapping[str, VirtualServer]]:
             stack.callback(image.unlink)
             argv = _qemu(name, disk, image, ports[name], wire, folder)
             machine = stack.enter_context(command.background(argv, log=folder / f"{name}.qemu"))
-            servers[name] = VirtualServer(name=name, port=ports[name], settings=settings, machine=machine)
+            servers[name] = VirtualServer(name=name, settings=settings, machine=machine)
         for server in servers.values():
             server.wait_for_boot()
         yield servers
