@@ -98,6 +98,7 @@ bench: ## Measure side by side, a table and JSON (about 15 minutes; ARGS="--only
 cleanup: ## Whatever becomes of a run, nothing stays: the long form, with 100 times up and down (about half an hour)
 	@tools/run.sh cleanup $(ARGS)
 
+machines: LAYOUT = prod
 machines: ## Deploy onto two bare Debian servers, in virtual machines (half an hour where the processor does not help)
 	@tools/run.sh machines $(ARGS)
 

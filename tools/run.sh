@@ -74,8 +74,7 @@ cleanup() {
 
 # Not among the rest: where the processor does not help, a virtual machine takes ten times as long for everything.
 machines() {
-  step prod "the images that are deployed"
-  harness prepare --layout prod
+  make_ready
   step tests "pytest tests/machines/, two Debian servers from bare to rebooted"
   "$PYTHON_IN_VENV" -m pytest tests/machines/ --junitxml="$ROOT/reports/junit-machines.xml" "$@"
 }
@@ -195,7 +194,7 @@ main() {
   case $what in
     scenarios | up | mutation | bench | cleanup | load_images | save_images) set_up ;;
     unit | lint | types | catalogue | merge | gate | flaky) set_up_without_engine ;;
-    machines) LAYOUT=prod WITH_MACHINES=yes set_up ;;
+    machines) WITH_MACHINES=yes set_up ;;
     test)
       WITH_BROWSER=yes set_up
       what=everything

@@ -17,7 +17,7 @@ _PACKAGES = (
 )
 _NEEDED = ("mmdebstrap", "qemu-system-x86_64", "mkfs.ext4", "ssh")
 _BUILD_TIMEOUT = 900.0  # seconds; two minutes where packages come fast
-_SIZE = "12G"  # sparse; an engine with the site's images takes 2
+_SIZE = 12 << 30  # bytes, sparse; an engine with the site's images takes 2
 
 # What `install_docker` will ask for, kept where the server's own apt finds it: it reaches no mirror. `--download-only`
 # takes just what is not there yet. Then what a server needs to be reached, and MariaDB, which is started by hand.
@@ -81,7 +81,7 @@ def _build(made: Path) -> None:
         shutil.copyfile(found, part / name.partition(".")[0])
     image = part / "disk.img"
     with image.open("wb") as file:
-        file.truncate(int(_SIZE.removesuffix("G")) << 30)
+        file.truncate(_SIZE)
     command.run(["mkfs.ext4", "-q", "-d", str(root), str(image)], timeout=_BUILD_TIMEOUT)
     shutil.rmtree(root)
     part.rename(made)
