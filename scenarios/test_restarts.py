@@ -107,21 +107,24 @@ def test_wg0_is_lost_under_load(experiment: Experiment, end: str, within: Budget
 @pytest.mark.layouts("dev")  # prod's gateways are of the same image
 def test_wireguard_go_that_ends_at_its_start_is_started_again(experiment: Experiment) -> None:
     """Whoever runs `wg` too early ends wireguard-go: the gateway, not restarted, starts it again and says so."""
-    deployment = experiment.deployment
-    services = deployment.wireguard_services
-    if not deployment.engine.is_local:
-        pytest.skip("the program that ends first is a file of this machine, and the engine is on another")
-    program = deployment.run.state / "wireguard-go"
-    program.write_text(ENDS_FIRST, encoding="utf-8")
-    program.chmod(0o755)
-    mounted = {"volumes": [f"{program}:/usr/local/sbin/wireguard-go:ro"]}
-    overlay = {"services": {services.service: mounted | {"environment": {"WG_IMPLEMENTATION": "userspace"}}}}
+    services = experiment.deployment.wireguard_services
 
     with experiment.disturbance("wireguard-go ends at its first start") as undo:
-        undo.callback(program.unlink)
-        experiment.redeploy(undo, overlay, services.service)
+        start_wireguard_go_by(ENDS_FIRST, experiment, undo)
         experiment.expect(RedisPing("web")).becomes(Outcome.CONNECTED, within=HANDSHAKE)
         assert "wireguard-go ended before it had made wg0 (exit status 1); starting it again" in services.logs()
+        assert services.state().restarts == 0
+
+
+@pytest.mark.layouts("dev")  # prod's gateways are of the same image
+def test_a_control_socket_that_does_not_listen_yet_is_waited_for(experiment: Experiment) -> None:
+    """The gateway asks nothing of wg0 before wireguard-go listens: to `wg` such a socket is one that was left behind."""
+    services = experiment.deployment.wireguard_services
+
+    with experiment.disturbance("wireguard-go takes its time between making its socket and listening") as undo:
+        start_wireguard_go_by(LISTENS_LATE, experiment, undo)
+        experiment.expect(RedisPing("web")).becomes(Outcome.CONNECTED, within=HANDSHAKE)
+        assert "ended" not in services.logs()
         assert services.state().restarts == 0
 
 
@@ -193,6 +196,33 @@ fi
 exec /usr/bin/wireguard-go "$@"
 """
 """A wireguard-go that ends when it is started for the first time."""
+
+LISTENS_LATE = """#!/bin/sh
+mkdir -p /var/run/wireguard
+ip tuntap add dev wg0 mode tun
+perl -MSocket -e '
+  socket(my $control, PF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+  bind($control, sockaddr_un("/var/run/wireguard/wg0.sock")) or die "bind: $!";
+  select(undef, undef, undef, 0.5);'
+ip tuntap del dev wg0 mode tun
+exec /usr/bin/wireguard-go "$@"
+"""
+"""A wireguard-go for whose first half second there is a wg0 and a control socket at which nobody listens."""
+
+
+def start_wireguard_go_by(program: str, experiment: Experiment, undo: contextlib.ExitStack) -> None:
+    """Make services' gateway anew, with a program of this text in the place of wireguard-go."""
+    deployment = experiment.deployment
+    if not deployment.engine.is_local:
+        pytest.skip("the program in wireguard-go's place is a file of this machine, and the engine is on another")
+    services = deployment.wireguard_services.service
+    file = deployment.run.state / "wireguard-go"
+    undo.callback(file.unlink)
+    file.write_text(program, encoding="utf-8")
+    file.chmod(0o755)
+    mounted = {"volumes": [f"{file}:/usr/local/sbin/wireguard-go:ro"]}
+    overlay = {"services": {services: mounted | {"environment": {"WG_IMPLEMENTATION": "userspace"}}}}
+    experiment.redeploy(undo, overlay, services)
 
 
 def expect_nothing_more_lost(load: Load) -> None:

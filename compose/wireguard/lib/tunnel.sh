@@ -45,6 +45,7 @@ build_tunnel() {
 # Whoever runs `wg` while wireguard-go is making its control socket takes the socket away: one that does
 # not listen yet looks like one that was left behind. wireguard-go ends by that, once in some thousand
 # starts, be it a health check that looked, an exporter or a person; the next start is seldom met again.
+# So the gateway itself asks nothing of wg0 before the socket listens.
 start_wireguard_go() {
   local starts_left=3
   say 'starting wireguard-go'
@@ -61,7 +62,7 @@ launch_wireguard_go() {
   # Without this it says at length that the kernel could do better.
   WG_PROCESS_FOREGROUND=1 wireguard-go wg0 &
   wireguard_go_pid=$!
-  until tunnel_is_there && [[ -S /run/wireguard/wg0.sock ]]; do
+  until tunnel_is_there && control_socket_listens && [[ -S /run/wireguard/wg0.sock ]]; do
     if ! kill -0 "$wireguard_go_pid" 2>/dev/null; then
       end_wireguard_go
       return 1
@@ -74,7 +75,13 @@ launch_wireguard_go() {
 }
 
 missing_of_wireguard_go() {
-  if tunnel_is_there; then echo 'its control socket /run/wireguard/wg0.sock is missing'; else echo 'wg0 is missing'; fi
+  if tunnel_is_there; then echo 'its control socket /run/wireguard/wg0.sock does not listen'; else echo 'wg0 is missing'; fi
+}
+
+# Once it listens `wg` does not take it away; that it is there has to be looked at after that, not before.
+# The flag is the kernel's __SO_ACCEPTCON, in the fourth column of /proc/net/unix (proc_pid_net(5)).
+control_socket_listens() {
+  grep --quiet --extended-regexp '^([^ ]+ +){3}00010000 .*/run/wireguard/wg0\.sock$' /proc/net/unix
 }
 
 # Its exit status is left in REPLY; a wg0 that it still has goes with it.
