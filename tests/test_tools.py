@@ -89,3 +89,50 @@ def test_what_deploys_says_that_none_is_there(word: str) -> None:
     result = called(word)
     assert result.exit_status == EXIT_PREREQUISITE, result
     assert "missing: a Docker engine that answers: start the engine that DOCKER_HOST" in result.stdout + result.stderr
+
+
+@pytest.fixture
+def without_builder(tmp_path: Path) -> Path:
+    """A clone with its Python environment, and results, and nothing yet to build a report with."""
+    for folder in ("tools", "reports"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("node_modules", "results"))
+    shutil.copy(ROOT / "requirements.lock", tmp_path)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    results = tmp_path / "reports" / "results"
+    results.mkdir()
+    (results / "1-result.json").write_text("{}", encoding="utf-8")
+    return tmp_path
+
+
+def without_registry(clone: Path, script: str, **environment: str) -> CommandResult:
+    """A script where npm reaches nothing, has nothing in store and is not patient."""
+    npm = {"registry": "http://127.0.0.1:9", "cache": str(clone / "npm"), "fetch_retries": "0"}
+    environment |= {f"npm_config_{name}": value for name, value in npm.items()}
+    return command.run([str(clone / "tools" / script)], timeout=TIMEOUT, cwd=clone, env=environment, check=False)
+
+
+def test_set_up_goes_on_where_the_report_cannot_be_built(without_builder: Path) -> None:
+    """Deployments and scenarios need no report, so they are not kept from whom a registry of npm is not open to."""
+    result = without_registry(without_builder, "setup.sh", WITHOUT_ENGINE="yes")
+    assert result.exit_status == 0, result
+    assert "npm-ci failed" in result.stderr
+    assert "going on without it" in result.stdout
+    assert "set-up: complete" in result.stdout
+
+
+def test_set_up_for_the_reports_own_tests_needs_it(without_builder: Path) -> None:
+    """`make test` ends there and then, instead of a quarter of an hour later."""
+    if shutil.which("chromium") is None:
+        pytest.skip("set-up might install a browser on this machine first")
+    result = without_registry(without_builder, "setup.sh", WITHOUT_ENGINE="yes", WITH_BROWSER="yes")
+    assert result.exit_status == EXIT_PREREQUISITE, result
+    assert "set-up: complete" not in result.stdout
+
+
+def test_a_report_that_cannot_be_built_loses_no_results(without_builder: Path) -> None:
+    """Exit status 10, where the results are, and what builds it later."""
+    result = without_registry(without_builder, "report.sh")
+    assert result.exit_status == EXIT_PREREQUISITE, result
+    results = without_builder / "reports" / "results"
+    assert f"the results stay in {results}, and `make report` builds it later" in result.stderr
+    assert list(results.iterdir()) == [results / "1-result.json"]

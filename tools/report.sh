@@ -43,7 +43,8 @@ main() {
   if ! python_is_ready || ! report_builder_is_ready; then
     step report "the builder is not installed: setting up"
     set_up_python
-    set_up_report_builder
+    set_up_report_builder || die "$EXIT_PREREQUISITE" \
+      "report: its builder could not be installed, as said above; the results stay in $REPORT_RESULTS, and \`make report\` builds it later"
   fi
   use_node
   case ${1:-} in

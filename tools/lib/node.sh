@@ -25,16 +25,18 @@ use_node() {
   fi
 }
 
+# Callers may go on without it, so each step says itself that the next is not to be taken.
 set_up_report_builder() {
   if report_builder_is_ready; then
     return
   fi
   if [[ ! -x $VENV/bin/node ]] && ! host_node_is_enough; then
     step report "installing Node.js into .venv: this host has none from 20 on (about 10 s)"
-    install_wheels node-install "$NODE_LOCK"
+    install_wheels node-install "$NODE_LOCK" || return
   fi
   use_node
   step report "installing Allure from package-lock.json (about 15 s)"
-  logged npm-ci npm --prefix "$REPORTS" ci --ignore-scripts --no-audit --no-fund
+  # A registry that cannot be reached is asked three times, which by npm's own default takes more than a minute.
+  logged npm-ci npm --prefix "$REPORTS" ci --ignore-scripts --no-audit --no-fund --fetch-retry-maxtimeout=20000 || return
   cp "$REPORTS/package-lock.json" "$INSTALLED_PACKAGES"
 }
