@@ -31,6 +31,8 @@ from harness.looks.application import unproven
 TRANSFER_TIMEOUT = 60.0
 """Seconds for one answer when values of many megabytes cross a tunnel in user space."""
 
+FAILURES = (pymysql.MySQLError, redis_client.RedisError)
+"""What the libraries raise of a backend that is not well."""
 
 _BRIEFLY = reprlib.Repr()
 _BRIEFLY.maxstring = _BRIEFLY.maxother = 200  # characters: what is sent may be megabytes

@@ -6,10 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pymysql
-import redis as redis_client
-
-from harness import clients, command, compose, images
+from harness import command, compose, images
 from harness.bringup import BRING_UP, Starter
 from harness.compose import ComposeProject
 from harness.diagnosis import containers
@@ -27,7 +24,6 @@ from harness.waiting import wait_until
 Say = Callable[[str], None]
 
 _BUILD_TIMEOUT = 1800  # seconds; bounded by the network, this only ends one that hangs
-_NOT_WELL = (pymysql.MySQLError, redis_client.RedisError, HarnessError, OSError)
 
 
 def prepare(engine: Engine, plan: ForeignPlan, say: Say) -> None:
@@ -86,10 +82,12 @@ def view(engine: Engine, plan: ForeignPlan, run: Run) -> Foreign:
 
 def _silent(deployment: Foreign) -> str:
     """Why web is not served; empty where it is."""
+    from harness import clients  # noqa: PLC0415 (only this kind of deployment pays for the import)
+
     try:
         with clients.mariadb(deployment, "web"), clients.redis(deployment, "web") as client:
             client.ping()
-    except _NOT_WELL as error:
+    except (*clients.FAILURES, HarnessError, OSError) as error:
         return str(error)
     return ""
 

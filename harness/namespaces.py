@@ -12,12 +12,14 @@ import errno
 import os
 import shutil
 import socket
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.errors import DeploymentError
+
+T = TypeVar("T")
 
 PROC = Path("/proc")
 """Where this machine's processes are."""
@@ -73,35 +75,34 @@ def by_number(user: str) -> bool:
     return all(part.isdecimal() for part in user.split(":")) if user else True
 
 
-def dial(process: Path, address: str, port: int, timeout: float) -> socket.socket:
-    """A connection from the network namespace of a process, which the socket stays in wherever it is used.
+def within(process: Path, action: Callable[[], T]) -> T:
+    """Do something in the network namespace of a process; a socket that is opened there stays in it.
 
-    It belongs to the process's owner, so that a firewall's rule about owners holds for it. `timeout` is in seconds.
-    Raises `DeploymentError` when the namespace is gone, and `OSError` as connect(2) does, with ETIMEDOUT where nobody
-    answers in time.
+    It belongs to the process's owner, so that a firewall's rule about owners holds for it. Raises `DeploymentError`
+    when the namespace is gone, and what `action` raises.
     """
-    answers: list[socket.socket | OSError | OverflowError | DeploymentError] = []
 
-    def inside() -> None:
+    def inside() -> T:
         # setns and setfsuid change the calling thread alone (setns(2), setfsuid(2)); this one ends with it.
         try:
             _enter_network(process)
             _become_owner(process)
         except OSError as error:
-            answers.append(DeploymentError(f"the network of process {process.name} cannot be entered: {error}"))
-            return
-        try:
-            answers.append(_connected(address, port, timeout))
-        except (OSError, OverflowError) as error:  # the latter of a port that is none
-            answers.append(error)
+            message = f"the network of process {process.name} cannot be entered: {error}"
+            raise DeploymentError(message) from error
+        return action()
 
-    thread = threading.Thread(target=inside, name="namespace")
-    thread.start()
-    thread.join()
-    answer = answers[0]
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="namespace") as pool:
+        return pool.submit(inside).result()
+
+
+def dial(process: Path, address: str, port: int, timeout: float) -> socket.socket:
+    """A connection from `within` the network namespace of a process; `timeout` is in seconds.
+
+    Raises `DeploymentError` when the namespace is gone, and `OSError` as connect(2) does, with ETIMEDOUT where nobody
+    answers in time.
+    """
+    return within(process, lambda: _connected(address, port, timeout))
 
 
 def _connected(address: str, port: int, timeout: float) -> socket.socket:

@@ -30,7 +30,7 @@ from harness.nodes import Node
 from harness.waiting import pause, wait_until
 
 _PACE = 0.02  # seconds between an answer and the next query of the same client
-_FAILURES = (pymysql.MySQLError, redis_client.RedisError, HarnessError, OSError)
+_FAILURES = (*clients.FAILURES, HarnessError, OSError)
 _ROUND = Budget(seconds=20, reason="a client that is cut off learns it within 2.5 s, and asks again at once")
 
 

@@ -11,7 +11,9 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pytest
 
 from harness import command
 from harness.certificates import Authority
+from harness.looks import application
 
 from .conftest import ROOT
 
@@ -130,6 +133,43 @@ def test_tls_is_spoken_where_the_url_asks_for_it(tmp_path: Path) -> None:
     seen = [look_in_tls(context, query) for query in (f"ssl_ca_certs={ours}", "ssl_cert_reqs=none", "")]
     assert [each["reached"] for each in seen] == [steps, steps, steps[:3]]
     assert (seen[-1]["failed"], seen[-1]["kind"]) == ("tls", "SSLCertVerificationError")
+
+
+def test_a_lost_first_packet_is_not_waited_for() -> None:
+    """A further attempt joins in long before the kernel would send the first one's packet again, after a second."""
+    with deaf_server() as (listening, port), ThreadPoolExecutor(max_workers=1) as pool:
+        trying = pool.submit(application.connection, "127.0.0.1", port, 0.9)
+        assert wait([trying], timeout=0.1).not_done  # the first packet has been lost
+        listening.accept()[0].close()
+        with trying.result() as connected:
+            assert connected.getpeername() == ("127.0.0.1", port)
+
+
+def test_silence_is_a_time_out_and_leaves_nothing_open() -> None:
+    """All attempts together take no longer than was asked, and none of them stays."""
+    with deaf_server() as (_listening, port):
+        before, began = set(Path("/proc/self/fd").iterdir()), time.monotonic()
+        with pytest.raises(TimeoutError, match="timed out"):
+            application.connection("127.0.0.1", port, 0.3)
+        assert time.monotonic() - began < 1
+        assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_port_nobody_listens_on_refuses_at_once() -> None:
+    """With connect(2)'s own error, as the doctor's rules know it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    with pytest.raises(ConnectionRefusedError):
+        application.connection("127.0.0.1", port, 30)
+
+
+@contextlib.contextmanager
+def deaf_server() -> Iterator[tuple[socket.socket, int]]:
+    """A server whose queue is full, so that the kernel drops each further client's first packet; yields its port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
+        port = listening.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            yield listening, port
 
 
 def look_in_tls(context: ssl.SSLContext, query: str) -> dict[str, Any]:

@@ -9,8 +9,10 @@ namespaces can be entered, whoever imports it has a `Place` that reaches into th
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import select
 import socket
 import sys
 import time
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 BULK = 4000  # bytes: more than fits into one packet of any tunnel
+_ATTEMPTS = 3  # at a connection, one after the other while none is answered
 DEFAULT_DATABASE_PORT, DEFAULT_BROKER_PORT = 3306, 6379
 
 PASSWORD_PLACE = "${REDIS_PASSWORD}"  # noqa: S105 (where the application puts the password)
@@ -55,13 +58,42 @@ class Place:
 
     def connect(self, address: str, port: int) -> socket.socket:
         """A TCP connection; raises `OSError`."""
-        return socket.create_connection((address, port), self.connect_timeout)
+        return connection(address, port, self.connect_timeout)
 
     def trust(self, authorities: str | None) -> ssl.SSLContext:
         """TLS with whoever proves itself by the authorities in a file, or by those that are believed here."""
         import ssl  # noqa: PLC0415 (most applications need none, and it takes a while)
 
         return ssl.create_default_context(cafile=authorities)
+
+
+def connection(address: str, port: int, timeout: float) -> socket.socket:
+    """A TCP connection by several attempts, of which the first that is answered counts; raises `OSError`.
+
+    So a path that loses some packets is soon told from one that loses all: a first packet that is lost is sent again
+    only after a second (RFC 6298). `timeout` is in seconds, for all attempts together.
+    """
+    answered = select.poll()
+    attempts: dict[int, socket.socket] = {}
+    try:
+        while len(attempts) < _ATTEMPTS:
+            attempt = socket.socket()
+            attempts[attempt.fileno()] = attempt
+            attempt.settimeout(0)
+            _raise(attempt.connect_ex((address, port)), but=errno.EINPROGRESS)
+            answered.register(attempt, select.POLLOUT)
+            for number, _ in answered.poll(timeout / _ATTEMPTS * 1000)[:1]:
+                _raise(attempts[number].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+                return attempts.pop(number)
+    finally:
+        for attempt in attempts.values():
+            attempt.close()
+    raise TimeoutError("timed out")
+
+
+def _raise(code: int, *, but: int = 0) -> None:
+    if code not in (0, but):
+        raise OSError(code, os.strerror(code))
 
 
 def unproven() -> ssl.SSLContext:
