@@ -118,7 +118,7 @@ def test_wireguard_go_that_ends_at_its_start_is_started_again(experiment: Experi
 
 @pytest.mark.layouts("dev")  # prod's gateways are of the same image
 def test_a_control_socket_that_does_not_listen_yet_is_waited_for(experiment: Experiment) -> None:
-    """The gateway asks nothing of wg0 before wireguard-go listens: to `wg` such a socket is one that was left behind."""
+    """The gateway asks nothing of wg0 before wireguard-go listens: `wg` takes such a socket for one left behind."""
     services = experiment.deployment.wireguard_services
 
     with experiment.disturbance("wireguard-go takes its time between making its socket and listening") as undo:
