@@ -20,7 +20,7 @@ from typing import Any
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import sealing, throughput, trying
+from harness import fronts, sealing, throughput, trying
 from harness.deployment import Deployment
 from harness.diagnosis import commands, containers
 from harness.diagnosis.containers import Container
@@ -145,7 +145,13 @@ class Collector:
     def _look_into_others(self, pool: ThreadPoolExecutor) -> list[Future[None]]:
         gateways = self._of(Role.GATEWAY)
         others = [service for service in self._containers if service not in gateways]
-        return [pool.submit(self._look, service, "common", "container") for service in others]
+        looks = [pool.submit(self._look, service, "common", "container") for service in others]
+        return looks + [pool.submit(self._look_at_upstreams, service) for service in others]
+
+    def _look_at_upstreams(self, service: str) -> None:
+        if self._containers[service].running:
+            found = fronts.upstreams(self._nodes[service], self._attributes[service])
+            self._texts[service] |= {"upstreams": found} if found else {}
 
     def _look_into_gateways(self, pool: ThreadPoolExecutor) -> list[Future[None]]:
         return [pool.submit(self._look, service, "common", "gateway", "counters") for service in self._of(Role.GATEWAY)]

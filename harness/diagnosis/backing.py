@@ -1,8 +1,8 @@
-"""Which container is the database, or the broker, at the end of a way; pure."""
+"""Which container is the database, or the broker, at the end of a way, and which is neither; pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from harness.addresses import is_address
 from harness.diagnosis.nodefacts import NodeFacts
@@ -24,6 +24,14 @@ def backend_at(nodes: Sequence[NodeFacts], kind: str, place: str | None, *, work
         alike = there
     documented = [node for node in alike if node.documented == _DOCUMENTED[kind]]
     return next(iter([*documented, *there, *alike]), None)
+
+
+def serves(node: NodeFacts, places: Collection[str]) -> bool:
+    """Whether a container is a backend at all: a database or a broker, or at one of the `places` where ways end.
+
+    What else stands there, such as somebody's web server, is for nobody here to use.
+    """
+    return any(_is_kind(node, kind) for kind in _NAMES) or any(_is_at(node, place) for place in places)
 
 
 def _is_kind(node: NodeFacts, kind: str) -> bool:

@@ -47,6 +47,8 @@ def _lines(node: NodeFacts, *, lasting: bool) -> Iterator[tuple[str, str]]:
     try:
         for file in node.secret_files:
             yield f"secret {file.path}", f"{file.mode:04o} {file.owner} {file.seal} {file.fault or ''}"
+        for upstream in node.upstreams:
+            yield f"passes on by {upstream.directive}", f"{upstream.address}:{upstream.port} {upstream.said or ''}"
         if isinstance(node, GatewayFacts):
             yield from _gateway(node)
         if isinstance(node, AppFacts):

@@ -59,15 +59,30 @@ class Process:
     state: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """Where a web server passes requests on to, which `directive` says in its own words.
+
+    `address` is None where nobody knows the name; `said` is why a connection failed, None where none did or was tried.
+    """
+
+    directive: str
+    host: str
+    port: int
+    address: IPv4Address | None
+    said: str | None
+
+
 _STAT = re.compile(r"(?P<id>\d+) \((?P<name>.*)\) (?P<state>[A-Za-z]) ")
 
 
 class NodeFacts:
-    """One container."""
+    """One container; `beside` says that it is no backend, though nothing else is known of what it is."""
 
-    def __init__(self, evidence: NodeEvidence) -> None:
+    def __init__(self, evidence: NodeEvidence, *, beside: bool = False) -> None:
         self.evidence = evidence
         self.service = evidence.service
+        self._beside = beside
 
     def __repr__(self) -> str:
         return f"<facts of {self.service}>"
@@ -112,7 +127,7 @@ class NodeFacts:
     @property
     def role(self) -> Role:
         """What it is in the deployment."""
-        return role_of(self.documented, self.environment)
+        return Role.BESIDE if self._beside else role_of(self.documented, self.environment)
 
     @property
     def is_starting(self) -> bool:
@@ -148,6 +163,25 @@ class NodeFacts:
                 except ValueError:
                     self._damaged("sockets")
         return tuple(found) if "local_address" in text else self._damaged("sockets")
+
+    @cached_property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """Where it passes requests on to; none where it is no web server."""
+        if "upstreams" not in self.evidence.pieces:
+            return ()
+        try:
+            return tuple(
+                Upstream(
+                    directive=str(each["directive"]),
+                    host=str(each["host"]),
+                    port=int(each["port"]),
+                    address=IPv4Address(each["address"]) if each["address"] else None,
+                    said=each["said"],
+                )
+                for each in self.evidence.json("upstreams")
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnseenError(self.service, "upstreams", f"it is damaged ({error})") from error
 
     @cached_property
     def processes(self) -> tuple[Process, ...]:

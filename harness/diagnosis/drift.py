@@ -13,7 +13,7 @@ from typing import Any
 from harness.diagnosis import deliberate
 from harness.diagnosis.containers import Container
 from harness.diagnosis.facts import Facts, Path
-from harness.diagnosis.roles import Role
+from harness.diagnosis.roles import Role, role_of
 from harness.model import Finding, Hop, Severity
 
 RULE = "configuration-drift"
@@ -105,7 +105,7 @@ def _finding(sides: Sides, difference: _Difference) -> Finding:
 
 
 def _services(sides: Sides) -> Iterator[_Difference]:
-    own = [{node.service: node.role for node in side.facts.nodes} for side in sides]
+    own = [{node.service: role_of(node.documented, node.environment) for node in side.facts.nodes} for side in sides]
     for service in sorted(own[0].keys() ^ own[1].keys()):
         if service not in deliberate.SERVICES:
             role = {**own[0], **own[1]}[service]

@@ -8,7 +8,7 @@ from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, collapse_addresses
 
 from harness.diagnosis import settings
-from harness.diagnosis.backing import backend_at
+from harness.diagnosis.backing import backend_at, serves
 from harness.diagnosis.containers import UNSEEN
 from harness.diagnosis.evidence import HostEvidence, Snapshot, UnseenError
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts
@@ -45,6 +45,15 @@ class Facts:
                     self.backends.append(NodeFacts(evidence))
                 case Role.BESIDE:
                     self.beside.append(NodeFacts(evidence))
+        self._sort_out_backends()
+
+    def _sort_out_backends(self) -> None:
+        """Put beside whatever was taken for a backend for want of anything that says what it is."""
+        places = {host for app in self.apps for host in _hosts(app) if host}
+        places |= {str(forward.destination) for gateway in self.gateways for forward in gateway.declared}
+        others = [node for node in self.backends if not serves(node, places)]
+        self.backends = [node for node in self.backends if node not in others]
+        self.beside += [NodeFacts(node.evidence, beside=True) for node in others]
 
     @property
     def nodes(self) -> tuple[NodeFacts, ...]:
