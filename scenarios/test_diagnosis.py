@@ -49,6 +49,7 @@ REPRESENTATIVES = frozenset(
         *("web holds a wrong services key", "UDP port blocked"),
         *("MariaDB's DNAT rule is deleted", "DB_HOST instead of DATABASE_HOST", "MariaDB is stopped"),
         *("web's gateway restarted alone", "private key readable by all", "nginx is stopped", "another keepalive"),
+        "nginx passes requests on to another port",
         "the services server's UDP port is unpublished",
     }
 )
