@@ -1,27 +1,27 @@
 """Where a web server passes requests on to, by nginx's own account: what it prints of all that it is configured with.
 
 Of that only the addresses are kept, for the rest may hold secrets. Those on the web server's own networks are dialled
-from there, where its namespace can be entered; what is beyond them is nobody's business here.
+from there; what is beyond them is nobody's business here.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from harness import namespaces
 from harness.addresses import is_address
 from harness.budgets import CONNECT_TIMEOUT
 from harness.diagnosis.evidence import Piece
-from harness.errors import HarnessError
+from harness.errors import DeploymentError, HarnessError
 from harness.looks import application
+from harness.model import CommandResult
 from harness.nodes import Node
 
 _PROGRAM = "nginx"
@@ -34,6 +34,15 @@ _TOKEN = re.compile(r""" \#[^\n]* | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | [{};
 _PASS = {"proxy_pass", "fastcgi_pass", "grpc_pass", "scgi_pass", "uwsgi_pass"}
 _PORTS = {"": 80, "http": 80, "https": 443, "grpc": 80, "grpcs": 443}  # where none is said (ngx_http_proxy_module)
 _HIGHEST_PORT = 65535
+_NO_SUCH_NAME = 2  # getent(1)
+# What images have that have anything: bash, or busybox's nc.
+_CONNECT = """
+export LC_ALL=C
+command -v timeout >/dev/null || exit 127
+if command -v bash >/dev/null; then timeout 1 bash -c '>"/dev/tcp/$0/$1"' "$1" "$2"
+else command -v nc >/dev/null || exit 127; timeout 1 nc -z "$1" "$2"; fi
+"""
+_NOTHING_TO_DIAL_WITH = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,18 +126,21 @@ def _target(directive: str, server: str, port: int) -> Target | None:
 
 
 def _seen(target: Target, node: Node, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The target with its `address`, none where its name is not known, and what was `said` to a connection."""
+    """The target with its `address`, none where nobody knows its name, and what was `said` to a connection."""
     address = target.host if is_address(target.host) else _resolved(target.host, node, attributes)
-    process, said = node.process(attributes), None
-    if process is not None and address is not None and _is_near(address, attributes):
-        said = _dialled(process, address, target.port)
+    said = _dialled(node, attributes, address, target.port) if address and _is_near(address, attributes) else None
     return asdict(target) | {"address": address, "said": said}
 
 
 def _resolved(host: str, node: Node, attributes: Mapping[str, Any]) -> str | None:
     result = node.peek("getent", "ahostsv4", host, attributes=attributes)
+    if result.exit_status == _NO_SUCH_NAME:
+        return None
     addresses: Sequence[str] = result.stdout.split()
-    return addresses[0] if result.ok and addresses else None
+    if not addresses:
+        message = f"getent: exit status {result.exit_status}: {result.stderr.strip()}"
+        raise DeploymentError(message)
+    return addresses[0]
 
 
 def _is_near(address: str, attributes: Mapping[str, Any]) -> bool:
@@ -137,11 +149,21 @@ def _is_near(address: str, attributes: Mapping[str, Any]) -> bool:
     return IPv4Address(address).is_loopback or any(IPv4Address(address) in each.network for each in own)
 
 
-def _dialled(process: Path, address: str, port: int) -> str | None:
-    """Why nobody answers; None where somebody does, or where it cannot be told."""
-    with contextlib.suppress(HarnessError):
-        try:
-            namespaces.within(process, partial(application.connection, address, port, CONNECT_TIMEOUT)).close()
-        except OSError as error:
-            return error.strerror or str(error)
-    return None
+def _dialled(node: Node, attributes: Mapping[str, Any], address: str, port: int) -> str | None:
+    """Why a connection fails, nothing where it does not; None where none can be tried."""
+    process = node.process(attributes)
+    if process is None:
+        return _dialled_inside(node.peek("sh", "-c", _CONNECT, "sh", address, str(port), attributes=attributes))
+    try:
+        namespaces.within(process, partial(application.connection, address, port, CONNECT_TIMEOUT)).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _dialled_inside(result: CommandResult) -> str | None:
+    if result.ok:
+        return ""
+    if result.exit_status == _NOTHING_TO_DIAL_WITH:
+        return None
+    return result.stderr.strip().rpartition(": ")[2] or "timed out"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from harness.diagnosis.rules import rules
 
 from .conftest import ROOT
 from .evidence_samples import APPS, BACK, BACKENDS, CELERY, FRONT, GATEWAYS, MARIADB, REDIS, SERVICES, WEB, Sample
-from .rule_cases import exposure, two_servers
+from .rule_cases import exposure, fronts, two_servers
 
 # What rules need of a node that runs. `log` only says more about what other pieces show.
 _OF_ALL = ("container", "secret-files")
@@ -245,6 +245,31 @@ def test_an_application_that_is_unwell_for_want_of_an_unseen_server_is_not_undia
     sample.containers[WEB]["health"] = "unhealthy"
     sample.pieces[WEB]["health"] = "failing"
     assert (sample.diagnosis.status, sample.diagnosis.findings) == (UNKNOWN, ())
+
+
+@pytest.mark.parametrize(
+    ("reason", "spoil"),
+    [
+        (
+            "nginx -T: permission denied",
+            lambda sample: sample.lose(fronts.NGINX, "upstreams", "nginx -T: permission denied"),
+        ),
+        ("it is not JSON", lambda sample: sample.pieces[fronts.NGINX].update(upstreams="[")),
+        ("it is damaged", lambda sample: sample.pieces[fronts.NGINX].update(upstreams='[{"host": 7}]')),
+        (
+            "no container that was looked at has 172.20.0.99, and it could not be dialled",
+            lambda sample: fronts.place(sample, ("172.20.0.99", 8000)),
+        ),
+    ],
+)
+def test_where_a_web_server_passes_requests_on_to_has_to_be_seen(reason: str, spoil: Callable[[Sample], None]) -> None:
+    """Nobody knows then whether the public is served, so nothing is called well."""
+    sample = Sample()
+    fronts.place(sample, fronts.RIGHT)
+    spoil(sample)
+    diagnosis = sample.diagnosis
+    assert (diagnosis.status, diagnosis.findings) == (UNKNOWN, ())
+    assert [line for line in diagnosis.unknown if line.startswith(f"upstreams of {fronts.NGINX}") and reason in line]
 
 
 def test_a_remedy_names_the_server_on_which_it_is_typed() -> None:

@@ -63,7 +63,8 @@ class Process:
 class Upstream:
     """Where a web server passes requests on to, which `directive` says in its own words.
 
-    `address` is None where nobody knows the name; `said` is why a connection failed, None where none did or was tried.
+    `address` is None where nobody knows the name; `said` is why a connection failed, empty where it did not, and None
+    where none was tried.
     """
 
     directive: str

@@ -8,20 +8,20 @@ from tests.evidence_samples import FRONT, REDIS, REFUSED, SERVICES, WEB, Sample,
 
 from . import broken, fine
 
-_NGINX = "edge"  # nobody has to call it nginx
+NGINX = "edge"  # nobody has to call it nginx
 _UNDERLAY = "tunnel-net"
-_RIGHT = ("172.20.0.2", 8000)
+RIGHT = ("172.20.0.2", 8000)
 
 
-def _place(sample: Sample, *upstreams: tuple[str | None, int], said: str | None = None, **more: str) -> None:
+def place(sample: Sample, *upstreams: tuple[str | None, int], said: str | None = None, **more: str) -> None:
     """Put a web server on the network of web's gateway."""
-    sample.pieces[_NGINX], sample.missing[_NGINX] = dict(sample.pieces[REDIS]), {}
-    sample.containers[_NGINX] = sample.containers[REDIS] | {
+    sample.pieces[NGINX], sample.missing[NGINX] = dict(sample.pieces[REDIS]), {}
+    sample.containers[NGINX] = sample.containers[REDIS] | {
         "image": "edge:1",
         "environment": {},
         "attachments": [{"network": _UNDERLAY, "address": "172.20.0.12", "prefix": 24, "wanted": None}],
     }
-    sample.change(_NGINX, "sockets", listens("00000000", 6379), listens("00000000", 8443))
+    sample.change(NGINX, "sockets", listens("00000000", 6379), listens("00000000", 8443))
     entries = [
         {
             "directive": f"proxy_pass http://{more.get('name', address)}:{port}",
@@ -32,70 +32,70 @@ def _place(sample: Sample, *upstreams: tuple[str | None, int], said: str | None 
         }
         for address, port in upstreams
     ]
-    sample.pieces[_NGINX]["upstreams"] = json.dumps(entries)
+    sample.pieces[NGINX]["upstreams"] = json.dumps(entries)
 
 
 @fine
 def web_is_where_requests_go(sample: Sample) -> None:
-    _place(sample, _RIGHT)
+    place(sample, RIGHT)
 
 
 @fine
 def the_web_server_serves_files_alone(sample: Sample) -> None:
-    _place(sample)
+    place(sample)
 
 
 @fine
 def requests_also_go_beyond_all_that_was_looked_at(sample: Sample) -> None:
-    _place(sample, _RIGHT, ("192.0.2.7", 443))
+    place(sample, RIGHT, ("192.0.2.7", 443))
 
 
 @fine
 def the_web_server_is_in_webs_own_namespace(sample: Sample) -> None:
-    _place(sample, ("127.0.0.1", 8000))
-    sample.containers[_NGINX] |= {"attachments": [], "joined": FRONT, "network_mode": "container:x"}
-    sample.pieces[_NGINX] |= {name: sample.pieces[WEB][name] for name in ("netns", "sockets")}
+    place(sample, ("127.0.0.1", 8000))
+    sample.containers[NGINX] |= {"attachments": [], "joined": FRONT, "network_mode": "container:x"}
+    sample.pieces[NGINX] |= {name: sample.pieces[WEB][name] for name in ("netns", "sockets")}
 
 
 @broken("upstream-wrong")
 def requests_go_to_another_port(sample: Sample) -> None:
-    _place(sample, ("172.20.0.2", 8080))
+    place(sample, ("172.20.0.2", 8080))
 
 
 @broken("upstream-wrong")
 def requests_go_to_another_port_which_refused(sample: Sample) -> None:
-    _place(sample, ("172.20.0.2", 8080), said="Connection refused")
+    place(sample, ("172.20.0.2", 8080), said="Connection refused")
 
 
 @broken("upstream-wrong")
 def requests_go_to_an_address_that_nobody_has(sample: Sample) -> None:
-    _place(sample, ("172.20.0.99", 8000), said="No route to host")
+    place(sample, ("172.20.0.99", 8000), said="No route to host")
 
 
 @broken("upstream-wrong")
 def requests_go_to_a_name_that_nobody_knows(sample: Sample) -> None:
-    _place(sample, (None, 8000), name="website")
+    place(sample, (None, 8000), name="website")
 
 
 @broken("upstream-wrong")
 def requests_go_into_the_tunnel(sample: Sample) -> None:
-    _place(sample, ("10.100.0.11", 8001))
+    place(sample, ("10.100.0.11", 8001))
 
 
 @broken("upstream-wrong")
 def one_of_two_goes_to_the_web_server_itself(sample: Sample) -> None:
-    _place(sample, _RIGHT, ("127.0.0.1", 8000))
+    place(sample, RIGHT, ("127.0.0.1", 8000))
 
 
 @broken("container-down")
 def web_is_down_behind_its_web_server(sample: Sample) -> None:
-    _place(sample, _RIGHT, said="Connection refused")
+    place(sample, RIGHT, said="Connection refused")
     sample.stop(WEB)
 
 
 @broken("app-outside-gateway", "tunnel-bypassed")
 def web_is_not_in_its_gateways_namespace(sample: Sample) -> None:
-    _place(sample, _RIGHT, said="Connection refused")
+    place(sample, RIGHT, said="Connection refused")
     sample.containers[WEB] |= {
         "joined": None,
         "network_mode": "services-net",
@@ -109,13 +109,13 @@ def web_is_not_in_its_gateways_namespace(sample: Sample) -> None:
 
 @fine
 def somebody_elses_web_server_is_public(sample: Sample) -> None:
-    _place(sample, _RIGHT)
-    del sample.pieces[_NGINX]["upstreams"]  # it is none of which anything is known
+    place(sample, RIGHT)
+    del sample.pieces[NGINX]["upstreams"]  # it is none of which anything is known
     published = {"port": 8443, "protocol": "tcp", "host": "0.0.0.0", "host_port": "443"}
-    sample.containers[_NGINX]["published"] = [published]
+    sample.containers[NGINX]["published"] = [published]
 
 
 @broken("container-down")
 def somebody_elses_container_is_down(sample: Sample) -> None:
-    _place(sample, _RIGHT)
-    sample.stop(_NGINX)
+    place(sample, RIGHT)
+    sample.stop(NGINX)

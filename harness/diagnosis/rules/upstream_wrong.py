@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from harness.diagnosis.containerfacts import Upstream
+from harness.diagnosis.evidence import UnseenError
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import AppFacts, NodeFacts
 from harness.diagnosis.rules import Case, Rule
@@ -58,7 +59,7 @@ def _places(facts: Facts, front: NodeFacts, app: AppFacts) -> Iterator[str]:
 
 
 def _trouble(facts: Facts, front: NodeFacts, upstream: Upstream) -> str | None:
-    """Why a request meets nobody there; None where it meets somebody, or where that cannot be told."""
+    """Why a request meets nobody there; None where it meets somebody, or leaves what was looked at."""
     address = upstream.address
     if address is None:
         return f"nobody knows the name {upstream.host}"
@@ -69,6 +70,9 @@ def _trouble(facts: Facts, front: NodeFacts, upstream: Upstream) -> str | None:
         return f"{household[0].service} has that address, and nobody listens there on port {upstream.port}"
     if not household and front.container.joined is None and facts.in_tunnel(str(address)):
         return f"that address is in the tunnel, which {front.service} is not"
+    if not household and upstream.said is None and any(address in subnet for subnet in facts.subnets_of(front)):
+        reason = f"no container that was looked at has {address}, and it could not be dialled"
+        raise UnseenError(front.service, "upstreams", reason)
     return f"a connection fails: {upstream.said}" if upstream.said else None
 
 
