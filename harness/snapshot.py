@@ -20,13 +20,13 @@ from typing import Any
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import fronts, sealing, throughput, trying
+from harness import fronts, sealing, survey, throughput, trying
 from harness.deployment import Deployment
 from harness.diagnosis import commands, containers
 from harness.diagnosis.containers import Container
-from harness.diagnosis.evidence import HostEvidence, NetworkEvidence, NodeEvidence, Piece, Snapshot
+from harness.diagnosis.evidence import HostEvidence, NodeEvidence, Piece, Snapshot
 from harness.diagnosis.roles import Role, role_of
-from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
+from harness.engine import Engine
 from harness.errors import DeploymentError, EngineUnavailableError, HarnessError
 from harness.model import CommandResult
 from harness.nodes import Node, health_command
@@ -293,12 +293,14 @@ class Collector:
         for service, pieces in self._texts.items():
             self._vault.learn(pieces, self._containers[service])
         nodes = tuple(self._node(service) for service in self._nodes)
+        answering = [engine for engine in self._engines.values() if engine.name not in self._silent]
+        attached = {each.network for container in self._containers.values() for each in container.attachments}
         return Snapshot(
             layout=self._layout,
             project=self._project,
             taken_at=datetime.now(tz=UTC),
             nodes=nodes,
-            networks=tuple(self._networks()),
+            networks=tuple(survey.networks(answering, self._project, attached, self._planned)),
             traffic=traffic,
             problems=tuple(map(self._vault.redact, self._problems)),
             hosts=tuple(map(self._host, self._engines.values())) if len(self._engines) > 1 else (),
@@ -307,11 +309,7 @@ class Collector:
     def _host(self, engine: Engine) -> HostEvidence:
         if reason := self._silent.get(engine.name):
             return HostEvidence(name=engine.name, silent=reason)
-        running = engine.client.containers.list(
-            filters={"label": f"{COMPOSE_PROJECT}={self._project}"}, ignore_removed=True
-        )
-        services = {str(each.labels[COMPOSE_SERVICE]) for each in running}
-        return HostEvidence(name=engine.name, addresses=engine.machine_addresses(), services=tuple(sorted(services)))
+        return survey.machine(engine, self._project)
 
     def _node(self, service: str) -> NodeEvidence:
         node, container = self._nodes[service], self._containers[service]
@@ -336,28 +334,6 @@ class Collector:
         """How `docker compose` begins there. A run's own files say nothing without what the harness tells Compose."""
         labels = self._attributes[service]["Config"]["Labels"] or {} if service in self._attributes else {}
         return "" if LABEL in labels else commands.compose(labels)
-
-    def _networks(self) -> Iterable[NetworkEvidence]:
-        attached = {each.network for container in self._containers.values() for each in container.attachments}
-        present = set()
-        for engine in self._engines.values():
-            if engine.name in self._silent:
-                continue
-            for network in engine.networks():
-                name = containers.placed(network.name.removeprefix(f"{self._project}_"), engine.name)
-                ours = network.project == self._project or name in attached
-                if ours:
-                    present.add(name)
-                yield NetworkEvidence(
-                    name=name if ours else containers.placed(network.name, engine.name),
-                    subnets=tuple(map(str, network.subnets)),
-                    project=network.project,
-                    ours=ours,
-                    host=engine.name,
-                )
-        for name, subnet in self._planned.items():
-            if name not in present:
-                yield NetworkEvidence(name=name, subnets=(subnet,), project=self._project, ours=True)
 
 
 def _unlike(node: Node) -> str:
