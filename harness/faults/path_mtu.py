@@ -21,7 +21,7 @@ class PathMtuBlackHole(Fault):
     mtu: int = 1280  # what IPv6 guarantees, and many a tunnel beneath the tunnel offers
 
     name = "path MTU black hole"
-    seen = "handshakes, logins and small answers pass, and large pages and results hang"
+    seen = "small answers pass and large ones hang, as do logins by TLS from OpenSSL 3.5 on, which begin large"
     roots = frozenset({"path-mtu"})
 
     def symptom(self, deployment: Deployment) -> Symptom:  # noqa: ARG002 (the same everywhere)

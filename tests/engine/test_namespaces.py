@@ -244,6 +244,18 @@ def test_an_application_that_is_cut_off_fares_alike(deployment: Deployment, by_e
     assert {each["failed"] for each in entered.values()} == {"connect"}
 
 
+def test_a_path_that_carries_nothing_large_fares_alike(deployment: Deployment, by_exec: Switch) -> None:
+    """Logins pass, also by the image's OpenSSL, whose first packet is large by itself; large answers hang."""
+    with ExitStack() as undo:
+        large = "-p tcp -m length --length 1000:65535 -j DROP"
+        mutations.insert_rule(undo, deployment.wireguard_services, "filter", "FORWARD", large)
+        entered = tried(deployment, "web")
+        by_exec()
+        executed = tried(deployment, "web")
+    assert entered == executed
+    assert (entered["database"]["failed"], entered["broker"]["failed"]) == ("bulk down", "bulk up")
+
+
 def test_a_connection_belongs_to_whom_the_process_belongs_to(deployment: Deployment) -> None:
     """A rule about owners is about the application's own connections, and is so about those that are dialled for it."""
     owner = deployment.wireguard_web.look("stat", "-c", "%u", "/proc/1")
