@@ -1,4 +1,7 @@
-"""Certificates made for one run: a small authority, and what it vouches for."""
+"""Certificates made for one run: a small authority, and what it vouches for.
+
+They have all that RFC 5280 asks of them (4.2.1), without which Python from 3.13 on believes none.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,12 @@ class Authority:
         name = _name("wireguard-harness")
         builder = _builder(name, name, self._key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        self._own = builder.sign(self._key, hashes.SHA256())
+        builder = builder.add_extension(_signs_certificates(), critical=True)
+        self._own = self._signed(builder)
+
+    def _signed(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+        by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return builder.add_extension(by, critical=False).sign(self._key, hashes.SHA256())
 
     @property
     def certificate(self) -> str:
@@ -47,7 +55,7 @@ class Authority:
         builder = _builder(_name(names[0]), self._own.subject, key.public_key())
         builder = builder.add_extension(x509.SubjectAlternativeName([_alternative(each) for each in names]), False)  # noqa: FBT003 (cryptography's own)
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        signed = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False).sign(self._key, hashes.SHA256())
+        signed = self._signed(builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False))
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -64,7 +72,16 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _EARLIER)
         .not_valid_after(now + _VALID_FOR)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
+
+
+def _signs_certificates() -> x509.KeyUsage:
+    uses = {
+        *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+        *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+    }
+    return x509.KeyUsage(**{use: use == "key_cert_sign" for use in uses})
 
 
 def _name(common: str) -> x509.Name:
