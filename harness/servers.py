@@ -107,17 +107,17 @@ class Server(Node):
         message = f"{self.name} has no entrance {inside}"
         raise DeploymentError(message)
 
-    def ready(self) -> bool:
-        """Whether the server's engine answers."""
+    def silence(self) -> str:
+        """Why the server's engine does not answer; empty where it does."""
         try:
             self.inner.client.ping()
-        except (DockerException, RequestException, OSError):
-            return False
-        return True
+        except (DockerException, RequestException, OSError) as error:
+            return str(error)
+        return ""
 
     def await_ready(self) -> None:
-        """Wait until the server's engine answers; raises `WaitTimeoutError`."""
-        wait_until(f"the engine of {self.name}", self.ready, bool, within=_BOOTED)
+        """Wait until the server's engine answers; raises `WaitTimeoutError` that says why it does not."""
+        wait_until(f"the engine of {self.name}", self.silence, lambda why: not why, within=_BOOTED)
 
     def reboot(self) -> None:
         """Shut the server down and start it again: its engine stops all containers, and starts what should run."""
