@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.context import Context, ContextAPI
@@ -193,7 +194,7 @@ class Engine:
     def labelled(self, label: str) -> list[tuple[str, str, dict[str, str]]]:
         """Every container, network and volume that bears a label: its kind, its name, and its labels."""
         api, filters = self.client.api, {"label": label}
-        found = [("container", _name(entry), entry["Labels"]) for entry in api.containers(all=True, filters=filters)]
+        found = [("container", _name(entry), entry["Labels"]) for entry in self._entries(label)]
         found += [("network", entry["Name"], entry["Labels"]) for entry in api.networks(filters=filters)]
         found += [("volume", entry["Name"], entry["Labels"]) for entry in api.volumes(filters=filters)["Volumes"] or ()]
         return found
@@ -211,9 +212,29 @@ class Engine:
         """The same as `containers`, without asking for the details of each."""
         return tuple(
             Listed(id=str(entry["Id"]), name=_name(entry), labels=entry.get("Labels") or {})
-            for entry in self.client.api.containers(all=True, filters={"label": list(labels)})
-            if entry.get("Names")
+            for entry in self._entries(*labels)
         )
+
+    def ghosts(self, project: str) -> tuple[str, ...]:
+        """The ids of a compose project's containers that are listed and not there.
+
+        An engine that notes the state of a container which it has just removed lists it as dead, without a name, until
+        it is started anew itself; asked for it, it knows of none.
+        """
+        listed = self._entries(f"{COMPOSE_PROJECT}={project}", named=False)
+        return tuple(str(entry["Id"]) for entry in listed if not self._has_container(str(entry["Id"])))
+
+    def _has_container(self, identity: str) -> bool:
+        try:
+            self.client.api.inspect_container(identity)
+        except NotFound:
+            return False
+        return True
+
+    def _entries(self, *labels: str, named: bool = True) -> list[dict[str, Any]]:
+        """The containers as a list has them; those without a name are being removed, or `ghosts`."""
+        entries = self.client.api.containers(all=True, filters={"label": list(labels)})
+        return [entry for entry in entries if bool(entry.get("Names")) is named]
 
     def container(self, name: str) -> Container:
         """The container of that name or id; raises `DeploymentError` when there is none."""

@@ -65,12 +65,13 @@ def taken(engine: Engine, plan: AddressPlan) -> list[str]:
 
 
 def in_the_way(engine: Engine, plan: AddressPlan) -> list[str]:
-    """A line for each subnet, port or container name of the plan that something not of the harness has."""
+    """A line for each thing of the plan that something not of the harness has, be it a subnet, a port or a name."""
     return [
         *_subnet_lines(engine, plan),
         *_route_lines(engine, plan),
         *_port_lines(engine, plan),
         *_name_lines(engine, plan),
+        *_ghost_lines(engine, plan),
     ]
 
 
@@ -261,6 +262,14 @@ def _name_lines(engine: Engine, plan: AddressPlan) -> list[str]:
     return [
         f"the name {', '.join(sorted(taken))} is taken by a container that is not the harness's: {remedy}"
         for remedy, taken in remedies.items()
+    ]
+
+
+def _ghost_lines(engine: Engine, plan: AddressPlan) -> list[str]:
+    return [
+        f"the engine lists a container of the compose project {plan.project} that it does not have ({identity[:12]}), "
+        "over which compose stumbles: it forgets it when it is started anew itself (systemctl restart docker)"
+        for identity in engine.ghosts(plan.project)
     ]
 
 

@@ -1,7 +1,8 @@
-"""What becomes of a question that an engine stops answering."""
+"""What becomes of a question that an engine stops answering, or answers with what is not there."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,8 +43,32 @@ class Faltering(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_GET(self) -> None:
+        """List containers, of which the last is not there when it is asked for, and no networks or volumes."""
+        path = self.path.partition("?")[0]
+        status = 200
+        answer: object = {"Volumes": []} if path.endswith("/volumes") else []
+        if path.endswith("/containers/json"):
+            answer = CONTAINERS
+        elif "/containers/" in path:
+            status, answer = (404, {"message": "No such container"}) if GHOST in path else (200, {"Id": LEAVING})
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def log_message(self, *_words: object) -> None:
         """Say nothing."""
+
+
+LEAVING, GHOST = "being-removed", "gone"
+CONTAINERS = [
+    {"Id": "there", "Names": ["/web"], "Labels": {"kept": "yes"}},
+    {"Id": LEAVING, "Names": [], "Labels": {"kept": "yes"}},
+    {"Id": GHOST, "Names": None, "Labels": {"kept": "yes"}},
+]
 
 
 @pytest.fixture
@@ -67,3 +92,10 @@ def test_an_engine_that_goes_away_while_it_takes_images_is_one_sentence(engine: 
     """Nobody knows then which of them it has."""
     with pytest.raises(DeploymentError, match="the engine does not take the images: "):
         engine.load_images(iter(()))
+
+
+def test_what_an_engine_lists_and_does_not_have_is_no_container(engine: Engine) -> None:
+    """A container without a name is being removed, or is an engine's mistake, and no look stumbles over either."""
+    assert [each.name for each in engine.listed("kept")] == ["web"]
+    assert engine.labelled("kept") == [("container", "web", {"kept": "yes"})]
+    assert engine.ghosts("project") == (GHOST,)
