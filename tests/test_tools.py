@@ -107,7 +107,7 @@ def without_builder(tmp_path: Path) -> Path:
 def without_registry(clone: Path, script: str, **environment: str) -> CommandResult:
     """A script where npm reaches nothing, has nothing in store and is not patient."""
     npm = {"registry": "http://127.0.0.1:9", "cache": str(clone / "npm"), "fetch_retries": "0"}
-    environment |= {f"npm_config_{name}": value for name, value in npm.items()}
+    environment |= {f"npm_config_{name}": value for name, value in npm.items()} | {"LAYOUT": "dev"}
     return command.run([str(clone / "tools" / script)], timeout=TIMEOUT, cwd=clone, env=environment, check=False)
 
 
