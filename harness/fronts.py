@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 from typing import Any
 
 from harness import namespaces
 from harness.addresses import is_address
 from harness.budgets import CONNECT_TIMEOUT
+from harness.diagnosis.containers import Container
 from harness.diagnosis.evidence import Piece
-from harness.errors import DeploymentError, HarnessError
+from harness.errors import HarnessError
 from harness.looks import application
 from harness.model import CommandResult
 from harness.nodes import Node
@@ -32,9 +33,8 @@ _BEGINS = "# configuration file "  # what nginx itself puts before each file tha
 # goes to the end of its line.
 _TOKEN = re.compile(r""" \#[^\n]* | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | [{};] | [^\s{};"'][^\s{};]* """, re.VERBOSE)
 _PASS = {"proxy_pass", "fastcgi_pass", "grpc_pass", "scgi_pass", "uwsgi_pass"}
-_PORTS = {"": 80, "http": 80, "https": 443, "grpc": 80, "grpcs": 443}  # where none is said (ngx_http_proxy_module)
+_HTTP, _TLS = 80, {"https": 443, "grpcs": 443}  # where no port is said (ngx_http_proxy_module)
 _HIGHEST_PORT = 65535
-_NO_SUCH_NAME = 2  # getent(1)
 # What images have that have anything: bash, or busybox's nc.
 _CONNECT = """
 export LC_ALL=C
@@ -54,7 +54,7 @@ class Target:
     port: int
 
 
-def upstreams(node: Node, attributes: Mapping[str, Any]) -> Piece | None:
+def upstreams(node: Node, attributes: Mapping[str, Any], container: Container) -> Piece | None:
     """Each address that requests are passed on to, as JSON, with what became of a connection; None of no web server."""
     command = _command(attributes)
     if not command:
@@ -64,7 +64,7 @@ def upstreams(node: Node, attributes: Mapping[str, Any]) -> Piece | None:
         remarks, begins, dumped = said.partition(_BEGINS)
         if not begins:
             return Piece(missing=f"nginx -T: {remarks.strip()[-300:] or 'it said nothing'}")
-        found = [_seen(target, node, attributes) for target in targets(f"{begins}{dumped}")]
+        found = [_seen(target, node, attributes, container) for target in targets(f"{begins}{dumped}")]
     except HarnessError as error:
         return Piece(missing=str(error))
     return Piece(text=json.dumps(found))
@@ -90,7 +90,7 @@ def targets(configuration: str) -> tuple[Target, ...]:
             scheme, _, rest = words[1].rpartition("://")
             place = rest.partition("/")[0] if scheme else rest
             for server in groups.get(place, [place]):
-                if target := _target(" ".join(words), server, _PORTS.get(scheme, 80)):
+                if target := _target(" ".join(words), server, _TLS.get(scheme, _HTTP)):
                     found[target] = None
     return tuple(found)
 
@@ -125,28 +125,18 @@ def _target(directive: str, server: str, port: int) -> Target | None:
     return Target(directive=directive, host=host, port=port) if 0 < port <= _HIGHEST_PORT else None
 
 
-def _seen(target: Target, node: Node, attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _seen(target: Target, node: Node, attributes: Mapping[str, Any], container: Container) -> dict[str, Any]:
     """The target with its `address`, none where nobody knows its name, and what was `said` to a connection."""
-    address = target.host if is_address(target.host) else _resolved(target.host, node, attributes)
-    said = _dialled(node, attributes, address, target.port) if address and _is_near(address, attributes) else None
+    address = target.host if is_address(target.host) else node.resolve(target.host, attributes=attributes)
+    said = None
+    if address is not None and _is_near(IPv4Address(address), container):
+        said = _dialled(node, attributes, address, target.port)
     return asdict(target) | {"address": address, "said": said}
 
 
-def _resolved(host: str, node: Node, attributes: Mapping[str, Any]) -> str | None:
-    result = node.peek("getent", "ahostsv4", host, attributes=attributes)
-    if result.exit_status == _NO_SUCH_NAME:
-        return None
-    addresses: Sequence[str] = result.stdout.split()
-    if not addresses:
-        message = f"getent: exit status {result.exit_status}: {result.stderr.strip()}"
-        raise DeploymentError(message)
-    return addresses[0]
-
-
-def _is_near(address: str, attributes: Mapping[str, Any]) -> bool:
-    networks = (attributes["NetworkSettings"].get("Networks") or {}).values()
-    own = (IPv4Interface(f"{each['IPAddress']}/{each['IPPrefixLen']}") for each in networks if each.get("IPAddress"))
-    return IPv4Address(address).is_loopback or any(IPv4Address(address) in each.network for each in own)
+def _is_near(address: IPv4Address, container: Container) -> bool:
+    own = (attachment.interface for attachment in container.attachments)
+    return address.is_loopback or any(address in each.network for each in own if each)
 
 
 def _dialled(node: Node, attributes: Mapping[str, Any], address: str, port: int) -> str | None:

@@ -50,6 +50,10 @@ wg addconf wg0 <(printf '[Peer]%s\n' "$peers")
 PYTHON = 'exec "$(command -v python || command -v python3 || echo python)" -c "$0"'
 """How a shell runs the Python code that is its first argument; Debian's own Python has the second name alone."""
 
+ASKED_ONCE = {"RES_OPTIONS": "timeout:1 attempts:1"}
+"""With it an unknown name is asked for once, not for 10 s where no name server answers (resolv.conf(5))."""
+
+_NO_SUCH_NAME = 2  # getent(1)
 _LOOK_TIMEOUT = 30.0  # seconds; what only looks answers in milliseconds
 
 # A process may end while it is being looked at.
@@ -134,6 +138,21 @@ class Node:
         # Told as the command that anybody can type who wants to see the same.
         witness.tell(f"{self.name}: {' '.join(argv)}", replace(result, argv=("docker", "exec", self.name, *argv)))
         return result
+
+    def resolve(self, host: str, *, attributes: Mapping[str, Any] | None = None) -> str | None:
+        """The IPv4 address that a name has inside, by the container's own getent(1); None where nobody knows it.
+
+        Raises `CommandError` where that cannot be told.
+        """
+        asked_once = [f"{name}={value}" for name, value in ASKED_ONCE.items()]
+        result = self.peek("env", *asked_once, "getent", "ahostsv4", host, attributes=attributes)
+        if result.exit_status == _NO_SUCH_NAME:
+            return None
+        found = result.stdout.split()
+        if not result.ok or not found:
+            message = f"getent: exit status {result.exit_status}"
+            raise CommandError(message)
+        return found[0]
 
     def process(self, attributes: Mapping[str, Any] | None = None) -> Path | None:
         """The container's main process, or None when its namespaces cannot be entered from here."""

@@ -149,8 +149,9 @@ class Collector:
         return looks + [pool.submit(self._look_at_upstreams, service) for service in others]
 
     def _look_at_upstreams(self, service: str) -> None:
-        if self._containers[service].running:
-            found = fronts.upstreams(self._nodes[service], self._attributes[service])
+        container = self._containers[service]
+        if container.running:
+            found = fronts.upstreams(self._nodes[service], self._attributes[service], container)
             self._texts[service] |= {"upstreams": found} if found else {}
 
     def _look_into_gateways(self, pool: ThreadPoolExecutor) -> list[Future[None]]:

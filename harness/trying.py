@@ -24,14 +24,11 @@ from harness.diagnosis.settings import backend_ports
 from harness.errors import HarnessError
 from harness.looks import application
 from harness.model import CommandResult
-from harness.nodes import PYTHON, Node
+from harness.nodes import ASKED_ONCE, PYTHON, Node
 
 _CONNECT_TIMEOUT = 0.75  # seconds, in which three attempts are made; one takes milliseconds (budgets.CONNECT_TIMEOUT)
 _ANSWER_TIMEOUT = 1.5  # seconds; an answer takes milliseconds, and a snapshot has to be done within two seconds
 _CODE = Path(application.__file__).read_text(encoding="utf-8")
-# resolv.conf(5): an unknown name is asked for once, not for 10 s where no name server answers.
-_ASKED_ONCE = {"RES_OPTIONS": "timeout:1 attempts:1"}
-_NO_SUCH_NAME = 2  # getent(1)
 
 
 def backends(
@@ -52,7 +49,7 @@ def backends(
         tried = application.tried(entered)
         if not entered.unable:
             return Piece(text=json.dumps(tried))
-    return _inside(node, attributes, {**settings, **_ASKED_ONCE})
+    return _inside(node, attributes, {**settings, **ASKED_ONCE})
 
 
 def _inside(node: Node, attributes: Mapping[str, Any], settings: Mapping[str, str]) -> Piece:
@@ -88,12 +85,13 @@ class _Entered(application.Place):
         """By the container's own getent(1), as its hosts and name servers have it."""
         if is_address(host):
             return host
-        result = self._peek("env", *_assigned(_ASKED_ONCE), "getent", "ahostsv4", host)
-        if result.exit_status == _NO_SUCH_NAME:
+        try:
+            found = self._node.resolve(host, attributes=self._attributes)
+        except HarnessError as error:
+            raise self._incapable(str(error)) from error
+        if found is None:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        if not result.ok or not result.stdout.split():
-            raise self._incapable(f"getent: exit status {result.exit_status}")
-        return result.stdout.split()[0]
+        return found
 
     def connect(self, address: str, port: int) -> socket.socket:
         """From the network namespace of the application's main process."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness import fronts
+from harness.diagnosis.containers import absent
 from harness.fronts import Target
 from harness.model import CommandResult
 
@@ -64,7 +65,7 @@ def test_where_requests_go_is_read(text: str, places: list[tuple[str, int]] | in
 def test_nginx_is_asked_as_it_was_started(path: str, arguments: list[str], program: str) -> None:
     """With the same options, by which it finds its configuration, whatever script comes before it."""
     node: Any = Asked("nginx: test is successful\n# configuration file x:\nproxy_pass http://10.0.0.1:80;")
-    found = fronts.upstreams(node, {"Path": path, "Args": arguments, "NetworkSettings": {}})
+    found = fronts.upstreams(node, {"Path": path, "Args": arguments}, absent())
     assert found is not None
     assert json.loads(found.text) == [
         {"directive": "proxy_pass http://10.0.0.1:80", "host": "10.0.0.1", "port": 80}
@@ -77,7 +78,7 @@ def test_nginx_is_asked_as_it_was_started(path: str, arguments: list[str], progr
 def test_a_configuration_that_nginx_does_not_understand_is_said() -> None:
     """What is not seen says why, in nginx's own words."""
     node: Any = Asked("nginx: [emerg] unknown directive in /etc/nginx/nginx.conf:3\n")
-    found = fronts.upstreams(node, {"Path": "nginx", "Args": [], "NetworkSettings": {}})
+    found = fronts.upstreams(node, {"Path": "nginx", "Args": []}, absent())
     assert found is not None
     assert found.missing == "nginx -T: nginx: [emerg] unknown directive in /etc/nginx/nginx.conf:3"
 
@@ -85,8 +86,8 @@ def test_a_configuration_that_nginx_does_not_understand_is_said() -> None:
 def test_what_is_no_web_server_is_not_asked() -> None:
     """A container with another program, or with none at all."""
     node: Any = Asked("")
-    assert fronts.upstreams(node, {"Path": "redis-server", "Args": ["--port", "6379"]}) is None
-    assert fronts.upstreams(node, {"Path": "", "Args": None}) is None
+    assert fronts.upstreams(node, {"Path": "redis-server", "Args": ["--port", "6379"]}, absent()) is None
+    assert fronts.upstreams(node, {"Path": "", "Args": None}, absent()) is None
     assert node.asked == []
 
 

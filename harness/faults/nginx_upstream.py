@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from harness.budgets import FORWARDING
 from harness.deployment import Deployment
-from harness.errors import CommandError
 from harness.faults import Fault, Symptom
 from harness.model import Outcome
 from harness.nodes import Node
@@ -17,7 +16,7 @@ from harness.waiting import wait_until
 
 _CONFIGURATION = "/etc/nginx/site.conf"
 # Into the file that there is, which the container has mounted: another one in its place it would not see.
-_WRITE = 'printf %s "$CONTENT" >"$1"'
+_WRITE = 'printf %s "$2" >"$1"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +48,7 @@ class NginxUpstream(Fault):
         right = f"{deployment.plan.outward_web}:{deployment.plan.web_listen}"
 
         def configure(content: str, outcome: Outcome) -> None:
-            written = server.run("sh", "-c", _WRITE, "sh", mounts[_CONFIGURATION], environment={"CONTENT": content})
-            if not written.ok:
-                raise CommandError(f"{_CONFIGURATION} of {server.name} cannot be written: {written}")
+            server.output("sh", "-c", _WRITE, "sh", mounts[_CONFIGURATION], content)
             nginx.container.kill("HUP")
             wait_until(
                 "nginx to go by its new configuration",

@@ -19,7 +19,7 @@ from harness.clients import NotConnected
 from harness.deployment import Deployment
 from harness.errors import HarnessError
 from harness.model import CommandResult, Observation, Outcome
-from harness.nodes import Node
+from harness.nodes import ASKED_ONCE, Node
 
 _CODE = """
 import json, os, socket
@@ -79,8 +79,7 @@ class TcpConnect:
             "PROBE_HOST": self.host,
             "PROBE_PORT": str(self.port),
             "PROBE_TIMEOUT": str(CONNECT_TIMEOUT),
-            # resolv.conf(5): an unknown name is asked for once, not for 10 s where no name server answers.
-            "RES_OPTIONS": "timeout:1 attempts:1",
+            **ASKED_ONCE,
         }
         try:
             if self.source.startswith(_WITHOUT_PYTHON):
