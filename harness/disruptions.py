@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from contextlib import ExitStack
 
 from harness import clients, mutations, recreation
@@ -12,7 +10,7 @@ from harness.deployment import REDIS_CLI, Deployment
 from harness.errors import CommandError
 from harness.model import Budget
 from harness.nodes import Gateway, Node
-from harness.recreation import Overlay
+from harness.overlays import Overlay
 from harness.waiting import wait_until
 
 BACKENDS = ("mariadb", "redis")
@@ -70,17 +68,6 @@ def redeploy_to_fail(deployment: Deployment, undo: ExitStack, overlay: Overlay, 
 def settle(node: Node) -> None:
     """Wait until a container that was started is well: what is broken is something else."""
     wait_until(f"{node.name} to be well", node.ailment, lambda ailment: ailment is None, within=RECOVERY)
-
-
-def with_environment(service: str, changes: Mapping[str, str | None]) -> str:
-    """A compose overlay that changes a service's variables; None takes one away."""
-    # YAML's own form of a string is JSON's. `!reset` is what JSON has no word for; `null` would ask the shell,
-    # and a single `$` too.
-    variables = ", ".join(
-        f"{name}: {'!reset null' if value is None else json.dumps(value.replace('$', '$$'))}"
-        for name, value in changes.items()
-    )
-    return f"services: {{{service}: {{environment: {{{variables}}}}}}}\n"
 
 
 # --- backends --------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ from harness.namespaces import PROC
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
+COMPOSE_HASH = "com.docker.compose.config-hash"
+"""By which compose knows a container that is what the files say."""
 COMPOSE_DEPENDS_ON = "com.docker.compose.depends_on"
 _ONE_OFF = "com.docker.compose.oneoff"
 COMPOSE_NUMBER = "com.docker.compose.container-number"

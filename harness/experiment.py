@@ -27,11 +27,11 @@ from harness.faults import Fault
 from harness.interrupts import held_back
 from harness.model import Budget, Injection, Observation, Outcome
 from harness.nodes import Node
+from harness.overlays import Overlay
 from harness.probes import Probe
 from harness.probes.mariadb import MariaDBQuery
 from harness.probes.redis import RedisPing
 from harness.progress import say
-from harness.recreation import Overlay
 from harness.redaction import Sealer
 from harness.snapshot import collect
 from harness.trials import Trial

@@ -9,17 +9,18 @@ import contextlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from docker.errors import DockerException, NotFound
 from requests.exceptions import RequestException
 
-from harness.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
+from harness.engine import COMPOSE_HASH, COMPOSE_PROJECT, COMPOSE_SERVICE, Engine
 from harness.errors import DeploymentError
 
 _AT_ONCE = 4  # a namespace has few who live in it
 _JOINING = "container:"
+_NO_HASH = "changed"
 _SHORT_ID = 12  # characters; an engine names a container so, to itself and to others, where nobody gave it a name
 _SPACES = ("NetworkMode", "IpcMode", "PidMode")
 """What a container can share with another, which it knows by its id."""
@@ -64,6 +65,25 @@ class Original:
                 "NetworkingConfig": {"EndpointsConfig": _endpoints(attributes, short)},
             },
         )
+
+    def with_variables(self, changes: Mapping[str, str | None]) -> Original:
+        """The same with other variables; of one that is taken away, None, what the image says of it holds again."""
+        kept = [each for each in self.body.get("Env") or () if each.partition("=")[0] not in changes]
+        given = [f"{name}={value}" for name, value in changes.items() if value is not None]
+        return self._changed(Env=[*kept, *given])
+
+    def with_mounted(self, target: str, file: str) -> Original | None:
+        """The same with another file mounted at a place where one is; None where none is."""
+        host = self.body["HostConfig"]
+        mounts = [
+            {**mount, "Source": file} if mount["Target"] == target else mount for mount in host.get("Mounts") or ()
+        ]
+        changed = any(mount["Target"] == target for mount in mounts)
+        return self._changed(HostConfig={**host, "Mounts": mounts}) if changed else None
+
+    def _changed(self, **parts: object) -> Original:
+        """It is no longer what the files say; compose passes by what has no hash, and makes anew what has another."""
+        return replace(self, body={**self.body, "Labels": {**self.body["Labels"], COMPOSE_HASH: _NO_HASH}, **parts})
 
     def create(self, engine: Engine, moved: Mapping[str, str]) -> str:
         """Create the container, without starting it, and return its id.

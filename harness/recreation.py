@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from harness import compose, originals
+from harness import compose, originals, overlays
 from harness.budgets import HANDSHAKE
 from harness.compose import ComposeProject
 from harness.deployment import Deployment
@@ -18,9 +17,8 @@ from harness.engine import Engine
 from harness.errors import CommandError, DeploymentError, HarnessError
 from harness.nodes import Gateway
 from harness.originals import Original
+from harness.overlays import Change, Overlay
 from harness.waiting import wait_until
-
-Overlay = Mapping[str, Any] | str
 
 _KEEP_DATA = {"mariadb", "redis"}  # and write it when they end
 
@@ -59,17 +57,23 @@ def redeploy(deployment: Deployment, undo: ExitStack, overlay: Overlay, *service
     An overlay given as text is YAML, for what JSON has no words for, such as compose's `!reset`. What the overlay
     makes of the services is not judged: a container that cannot start may be just what is wanted.
     """
-    file = _write(deployment, overlay)
-    undo.callback(file.unlink, missing_ok=True)
     at_once = not _KEEP_DATA & {deployment.node(service).role for service in services}
     were = {host.name: host.originals() for host in _hosts(deployment, services)}
 
     def change(host: _Host) -> None:
-        _change(host, file, were[host.name], alone=alone, at_once=at_once)
+        known = were[host.name]
+        if varied := _varied(host, known, overlay):
+            _vary(host, varied, alone=alone, at_once=at_once)
+        else:
+            file = overlays.write(overlay, deployment.run.state)
+            undo.callback(file.unlink, missing_ok=True)
+            _with_file(host, file, known, alone=alone, at_once=at_once)
 
     def restore(host: _Host) -> None:
         if known := were[host.name]:
-            _as_they_were(host, known, at_once=at_once)
+            originals.remove(host.engine, host.project.project, known, at_once=at_once)
+            _make(host, host.owners, known)
+            _make(host, host.joined, known)
         else:
             _by_compose(host, at_once=at_once)
 
@@ -139,7 +143,25 @@ def _by_compose(host: _Host, *, at_once: bool = False) -> None:
         host.project.recreate(*group, at_once=at_once)
 
 
-def _change(host: _Host, overlay: Path, were: dict[str, Original] | None, *, alone: bool, at_once: bool) -> None:
+def _varied(host: _Host, were: Mapping[str, Original] | None, overlay: Overlay) -> dict[str, Original] | None:
+    """What the overlay makes of them, where the engine can do it without compose."""
+    if not were or not isinstance(overlay, Change):
+        return None
+    definitions = host.project.base["services"]
+    varied = {service: overlay.laid_over(original, definitions[service]) for service, original in were.items()}
+    return {service: each for service, each in varied.items() if each} if all(varied.values()) else None
+
+
+def _vary(host: _Host, varied: Mapping[str, Original], *, alone: bool, at_once: bool) -> None:
+    """As the engine does it."""
+    joined = tuple(service for service in host.joined if not alone or service in host.named)
+    originals.remove(host.engine, host.project.project, (*host.owners, *joined), at_once=at_once)
+    _make(host, host.owners, varied)
+    with contextlib.suppress(DeploymentError):  # nothing can join the namespace of one that has ended
+        _make(host, joined, varied)
+
+
+def _with_file(host: _Host, overlay: Path, were: dict[str, Original] | None, *, alone: bool, at_once: bool) -> None:
     """As the files and the overlay say; what that leaves alone is repeated in the namespaces of what it changes."""
     changed = host.project.with_overlay(overlay)
     if alone or not host.joined:
@@ -156,14 +178,8 @@ def _change(host: _Host, overlay: Path, were: dict[str, Original] | None, *, alo
             changed.recreate(*host.joined, at_once=at_once)
 
 
-def _as_they_were(host: _Host, were: Mapping[str, Original], *, at_once: bool) -> None:
-    originals.remove(host.engine, host.project.project, (*host.owners, *host.joined), at_once=at_once)
-    _make(host, host.owners, were)
-    _make(host, host.joined, were)
-
-
 def _make(host: _Host, services: Sequence[str], were: Mapping[str, Original]) -> None:
-    """Make services what they were, each in the namespace of its owner as that is now."""
+    """Make services, each in the namespace of its owner as that is now."""
     owner_of = {service: host.project.joined[service] for service in services if service in host.project.joined}
     now = originals.read(host.engine, host.project.project, set(owner_of.values()))
     moved = {were[service].joins: now[owner].id for service, owner in owner_of.items() if owner in now}
@@ -187,14 +203,3 @@ def _readiness(gateway: Gateway) -> str:
             return str(error)
         return "starting" if state.status == "running" and not state.restarts else str(state)
     return "ready"
-
-
-def _write(deployment: Deployment, overlay: Overlay) -> Path:
-    state = deployment.run.state
-    number = len(list(state.glob("overlay-*")))
-    file = Path(state, f"overlay-{number}.{'yml' if isinstance(overlay, str) else 'json'}")
-    if isinstance(overlay, str):
-        file.write_text(overlay, encoding="utf-8")
-    else:
-        compose.write_override(file, overlay)
-    return file

@@ -10,6 +10,7 @@ from harness import throwaway
 from harness.budgets import JOB_AFTER_OUTAGE
 from harness.deployment import Deployment
 from harness.experiment import Experiment
+from harness.overlays import Variables
 from harness.waiting import wait_until
 
 pytestmark = pytest.mark.layouts("dev")
@@ -19,7 +20,7 @@ def test_every_line_of_the_logs_is_an_object_when_asked_for(experiment: Experime
     """With LOG_FORMAT=json the gateways and applications write JSON and nothing else, also when they are stopped."""
     deployment = experiment.deployment
     services = ("wireguard-services", "wireguard-web", "services", "celery", "web")
-    overlay = {"services": {service: {"environment": {"LOG_FORMAT": "json"}} for service in services}}
+    overlay = Variables({service: {"LOG_FORMAT": "json"} for service in services})
     with experiment.disturbance("all that has a log of ours writes JSON") as undo:
         experiment.redeploy(undo, overlay, *services)
         experiment.prove_health("with JSON logs")

@@ -30,6 +30,7 @@ from harness.keys import KeyPair, derive_public, generate_private
 from harness.model import Outcome
 from harness.netfilter import dnat_specification
 from harness.nodes import Gateway
+from harness.overlays import SecretFile, Variables
 from harness.ownership import PLAN
 from harness.pages import Page, get
 from harness.probes.mariadb import MariaDBQuery
@@ -64,7 +65,7 @@ def test_a_public_key_that_was_not_derived_lets_nothing_through(
 
     with experiment.disturbance(f"{wrong_end} holds a key that belongs to nobody") as undo:
         file = mutations.key_file(deployment, undo, f"wireguard-{wrong_end}", generated)
-        overlay = {"secrets": {secret: {"file": file}}}
+        overlay = SecretFile(secret, file)
         experiment.redeploy(undo, overlay, f"wireguard-{wrong_end}")
         other_end = {"web": "services", "services": "web"}[wrong_end]
         holder, other = gateway(deployment, wrong_end), gateway(deployment, other_end)
@@ -176,7 +177,7 @@ def test_a_port_that_is_not_declared_is_dead_though_the_tunnel_is_up(experiment:
     deployment = experiment.deployment
     declared = deployment.wireguard_services.forwards()
     rest = " ".join(str(forward) for forward in declared if forward.port != MARIADB_PORT)
-    overlay = {"services": {"wireguard-services": {"environment": {"WG_FORWARD_PORTS": rest}}}}
+    overlay = Variables({"wireguard-services": {"WG_FORWARD_PORTS": rest}})
 
     with experiment.disturbance("MariaDB's port is not declared") as undo:
         experiment.redeploy(undo, overlay, "wireguard-services")

@@ -15,6 +15,7 @@ from harness.budgets import FORWARDING, HEALTH_PAGE, REBOOT, RECOVERY, SYMPTOM
 from harness.experiment import Experiment
 from harness.model import Outcome
 from harness.nodes import Node
+from harness.overlays import SecretFile
 from harness.pages import Page
 from harness.probes.health import HealthVerdict
 from harness.probes.mariadb import MariaDBQuery
@@ -135,7 +136,7 @@ def test_a_password_of_redis_that_only_one_side_has(experiment: Experiment, prod
     """Web has another Redis password than Redis: it is denied, says so, and the doctor names it. Services is well."""
     with experiment.disturbance("web holds another password of Redis") as undo:
         file = mutations.secret_file(production, undo, "web", "wrong_redis_password", "wrong", credentials.uid())
-        experiment.redeploy(undo, {"secrets": {credentials.REDIS_PASSWORD: {"file": file}}}, "web")
+        experiment.redeploy(undo, SecretFile(credentials.REDIS_PASSWORD, file), "web")
         experiment.expect(HealthVerdict("web", "broker")).becomes(Outcome.DENIED, within=SYMPTOM)
         experiment.expect(HealthVerdict("services", "broker")).becomes(Outcome.CONNECTED, within=FORWARDING)
         assert experiment.diagnose().roots == {"credentials-rejected"}

@@ -17,6 +17,7 @@ from harness.deployment import Deployment
 from harness.experiment import Experiment
 from harness.model import CommandResult
 from harness.nodes import Gateway
+from harness.overlays import Variables
 from harness.waiting import wait_until
 from harness.wireguard import INTERFACE, REJECT_AFTER
 
@@ -245,7 +246,7 @@ def test_kernel_and_wireguard_go_understand_each_other(experiment: Experiment) -
     deployment = experiment.deployment
     if deployment.wireguard_services.implementation() != "kernel":
         pytest.skip("this kernel has no WireGuard (the module wireguard is missing): the gateways took wireguard-go")
-    overlay = {"services": {"wireguard-web": {"environment": {"WG_IMPLEMENTATION": "userspace"}}}}
+    overlay = Variables({"wireguard-web": {"WG_IMPLEMENTATION": "userspace"}})
     with experiment.disturbance("web's gateway is made to use wireguard-go") as undo:
         experiment.redeploy(undo, overlay, "wireguard-web")
         wait_until(

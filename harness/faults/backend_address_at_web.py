@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import disruptions, recreation
+from harness import recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
+from harness.overlays import Variables
 from harness.probes.health import HealthVerdict
 from harness.probes.served import NOT_SERVED
 
@@ -29,7 +30,7 @@ class BackendAddressAtWeb(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create web anew with what services is told."""
-        overlay = disruptions.with_environment("web", {"DATABASE_HOST": str(deployment.plan.mariadb)})
+        overlay = Variables({"web": {"DATABASE_HOST": str(deployment.plan.mariadb)}})
         recreation.redeploy(deployment, undo, overlay, "web")
 
 

@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import disruptions, recreation
+from harness import recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage
+from harness.overlays import Variables
 
 _NOBODY = 99
 """An address of the containers' network that nobody has."""
@@ -28,7 +29,7 @@ class DatabaseHostWrong(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create celery anew with it."""
         wrong = {"DATABASE_HOST": str(deployment.plan.services_net[_NOBODY])}
-        recreation.redeploy(deployment, undo, disruptions.with_environment("celery", wrong), "celery")
+        recreation.redeploy(deployment, undo, Variables({"celery": wrong}), "celery")
 
 
 CASES: tuple[Fault, ...] = (DatabaseHostWrong(),)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,13 +11,10 @@ from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.keys import generate_preshared
 from harness.model import Outcome
+from harness.overlays import Overlay, SecretFile, Variables
 from harness.probes.mariadb import MariaDBQuery
 
-_WITHOUT = "services: {wireguard-services: {environment: {WG_PRESHARED_KEY_FILE: !reset null}}}"
-_ANOTHER = """
-services: {{wireguard-services: {{secrets: [{{source: another_preshared_key, target: wg_preshared_key}}]}}}}
-secrets: {{another_preshared_key: {{file: {file}}}}}
-"""
+_WITHOUT = Variables({"wireguard-services": {"WG_PRESHARED_KEY_FILE": None}})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +38,11 @@ class DifferingPresharedKeys(Fault):
         return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
-        """Create services' gateway anew. The file is both ends', so services is given one of its own, or none."""
-        overlay = _WITHOUT
+        """Create services' gateway anew, and web's not, whose file it is too: with one of its own, or none."""
+        overlay: Overlay = _WITHOUT
         if not self.one_sided:
             file = mutations.key_file(deployment, undo, "wireguard-services", generate_preshared())
-            overlay = _ANOTHER.format(file=json.dumps(file))
+            overlay = SecretFile("preshared_key", file)
         recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 
 

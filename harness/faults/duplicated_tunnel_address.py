@@ -10,6 +10,7 @@ from harness import recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
+from harness.overlays import Variables
 from harness.probes.mariadb import MariaDBQuery
 
 
@@ -30,7 +31,7 @@ class DuplicatedTunnelAddress(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with web's address."""
         environment = {"WG_ADDRESS": str(deployment.plan.tunnel_web)}
-        overlay = {"services": {"wireguard-services": {"environment": environment}}}
+        overlay = Variables({"wireguard-services": environment})
         recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 
 

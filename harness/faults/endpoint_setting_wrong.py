@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import disruptions, mutations, recreation
+from harness import mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
+from harness.overlays import Variables
 from harness.probes.mariadb import MariaDBQuery
 
 _NOBODY = 99
@@ -37,7 +38,7 @@ class EndpointSettingWrong(Fault):
         Services forgets where web was, as one that was deployed with it. Else it would tell web where it is.
         """
         wrong = f"{deployment.plan.tunnel_net[_NOBODY]}:{deployment.plan.wireguard_port}"
-        overlay = disruptions.with_environment("wireguard-web", {"WG_PEER_ENDPOINT": wrong})
+        overlay = Variables({"wireguard-web": {"WG_PEER_ENDPOINT": wrong}})
         recreation.redeploy(deployment, undo, overlay, "wireguard-web")
         web, services = deployment.gateways
         mutations.add_peer_again(web, f"Endpoint = {web.peer().endpoint}", f"Endpoint = {wrong}")

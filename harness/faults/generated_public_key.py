@@ -10,6 +10,7 @@ from harness import keys, mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
+from harness.overlays import SecretFile
 from harness.probes.mariadb import MariaDBQuery
 
 
@@ -30,7 +31,7 @@ class GeneratedPublicKey(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that key."""
         file = mutations.key_file(deployment, undo, "wireguard-services", keys.generate_private())
-        recreation.redeploy(deployment, undo, {"secrets": {"web_public_key": {"file": file}}}, "wireguard-services")
+        recreation.redeploy(deployment, undo, SecretFile("web_public_key", file), "wireguard-services")
 
 
 CASES: tuple[Fault, ...] = (GeneratedPublicKey(),)

@@ -10,6 +10,7 @@ from harness import mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
+from harness.overlays import SecretFile
 from harness.probes.mariadb import MariaDBQuery
 
 
@@ -37,9 +38,7 @@ class InvalidPrivateKey(Fault):
         """Create services' gateway anew with that file."""
         kept = deployment.credentials.keys.services.private[: self.kept]
         file = mutations.key_file(deployment, undo, "wireguard-services", kept)
-        recreation.redeploy(
-            deployment, undo, {"secrets": {"services_private_key": {"file": file}}}, "wireguard-services"
-        )
+        recreation.redeploy(deployment, undo, SecretFile("services_private_key", file), "wireguard-services")
 
 
 CASES: tuple[Fault, ...] = (InvalidPrivateKey(kept=40), InvalidPrivateKey(kept=0))

@@ -10,6 +10,7 @@ from harness import recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
+from harness.overlays import Variables
 from harness.probes.mariadb import MariaDBQuery
 
 
@@ -33,7 +34,7 @@ class MalformedForwardEntry(Fault):
             f"{forward.port}:{forward.destination}" if forward.port == deployment.plan.mariadb_port else str(forward)
             for forward in deployment.wireguard_services.forwards()
         ]
-        overlay = {"services": {"wireguard-services": {"environment": {"WG_FORWARD_PORTS": " ".join(entries)}}}}
+        overlay = Variables({"wireguard-services": {"WG_FORWARD_PORTS": " ".join(entries)}})
         recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 
 

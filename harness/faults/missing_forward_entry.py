@@ -10,6 +10,7 @@ from harness import recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
+from harness.overlays import Variables
 from harness.probes.mariadb import MariaDBQuery
 
 
@@ -31,7 +32,7 @@ class MissingForwardEntry(Fault):
         """Create services' gateway anew with the other entries."""
         declared = deployment.wireguard_services.forwards()
         rest = " ".join(str(forward) for forward in declared if forward.port != deployment.plan.mariadb_port)
-        overlay = {"services": {"wireguard-services": {"environment": {"WG_FORWARD_PORTS": rest}}}}
+        overlay = Variables({"wireguard-services": {"WG_FORWARD_PORTS": rest}})
         recreation.redeploy(deployment, undo, overlay, "wireguard-services")
 
 

@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness import disruptions, recreation
+from harness import recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
+from harness.overlays import Variables
 from harness.probes.health import HealthVerdict
 
 
@@ -30,7 +31,7 @@ class NameInsteadOfAddress(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create web anew with the name that services could use."""
-        overlay = disruptions.with_environment("web", {"DATABASE_HOST": "mariadb"})
+        overlay = Variables({"web": {"DATABASE_HOST": "mariadb"}})
         recreation.redeploy(deployment, undo, overlay, "web")
 
 

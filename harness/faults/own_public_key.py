@@ -10,6 +10,7 @@ from harness import mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
+from harness.overlays import SecretFile
 from harness.probes.mariadb import MariaDBQuery
 
 
@@ -30,7 +31,7 @@ class OwnPublicKey(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with that key: a running WireGuard would pass such a peer over in silence."""
         own = mutations.key_file(deployment, undo, "wireguard-services", deployment.credentials.keys.services.public)
-        recreation.redeploy(deployment, undo, {"secrets": {"web_public_key": {"file": own}}}, "wireguard-services")
+        recreation.redeploy(deployment, undo, SecretFile("web_public_key", own), "wireguard-services")
 
 
 CASES: tuple[Fault, ...] = (OwnPublicKey(),)

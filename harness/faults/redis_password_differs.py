@@ -11,6 +11,7 @@ from harness import credentials, mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
+from harness.overlays import SecretFile
 from harness.probes.health import HealthVerdict
 
 
@@ -34,7 +35,7 @@ class RedisPasswordDiffers(Fault):
         file = mutations.secret_file(
             deployment, undo, "web", "wrong_redis_password", secrets.token_urlsafe(), credentials.uid()
         )
-        recreation.redeploy(deployment, undo, {"secrets": {"redis_password": {"file": file}}}, "web")
+        recreation.redeploy(deployment, undo, SecretFile("redis_password", file), "web")
 
 
 CASES: tuple[Fault, ...] = (RedisPasswordDiffers(),)

@@ -10,6 +10,7 @@ from harness import mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
+from harness.overlays import SecretFile
 from harness.probes.mariadb import MariaDBQuery
 
 
@@ -30,9 +31,7 @@ class ReusedKeyPair(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create services' gateway anew with web's private key."""
         file = mutations.key_file(deployment, undo, "wireguard-services", deployment.credentials.keys.web.private)
-        recreation.redeploy(
-            deployment, undo, {"secrets": {"services_private_key": {"file": file}}}, "wireguard-services"
-        )
+        recreation.redeploy(deployment, undo, SecretFile("services_private_key", file), "wireguard-services")
 
 
 CASES: tuple[Fault, ...] = (ReusedKeyPair(),)

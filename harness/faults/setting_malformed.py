@@ -9,6 +9,7 @@ from typing import ClassVar
 from harness import disruptions
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
+from harness.overlays import Variables
 from harness.probes.served import NOT_SERVED, Served
 
 
@@ -40,7 +41,7 @@ class SettingMalformed(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create the container anew with the value."""
-        overlay = disruptions.with_environment(self.service, {self.setting: self.value})
+        overlay = Variables({self.service: {self.setting: self.value}})
         disruptions.redeploy_to_fail(deployment, undo, overlay, self.service)
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from harness import disruptions
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
+from harness.overlays import Variables
 from harness.probes.served import NOT_SERVED, Served
 
 
@@ -41,7 +42,7 @@ class SettingMisnamed(Fault):
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create the container anew with the setting renamed."""
         value = deployment.node(self.service).environment()[self.right]
-        overlay = disruptions.with_environment(self.service, {self.right: None, self.wrong: value})
+        overlay = Variables({self.service: {self.right: None, self.wrong: value}})
         disruptions.redeploy_to_fail(deployment, undo, overlay, self.service)
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from harness import disruptions
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
+from harness.overlays import Variables
 from harness.probes.served import NOT_SERVED, Served
 
 
@@ -39,7 +40,7 @@ class SettingMissing(Fault):
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
         """Create the container anew without the setting."""
-        overlay = disruptions.with_environment(self.service, {self.setting: None})
+        overlay = Variables({self.service: {self.setting: None}})
         disruptions.redeploy_to_fail(deployment, undo, overlay, self.service)
 
 

@@ -11,6 +11,7 @@ from harness import credentials, mutations, recreation
 from harness.deployment import Deployment
 from harness.faults import Fault, Stage, Symptom
 from harness.model import Outcome
+from harness.overlays import SecretFile
 from harness.probes.health import HealthVerdict
 
 
@@ -33,7 +34,7 @@ class WrongDatabasePassword(Fault):
         file = mutations.secret_file(
             deployment, undo, "web", "wrong_db_password", secrets.token_urlsafe(), credentials.uid()
         )
-        overlay = {"secrets": {credentials.DB_PASSWORD: {"file": file}}}
+        overlay = SecretFile(credentials.DB_PASSWORD, file)
         recreation.redeploy(deployment, undo, overlay, "web")
 
 

@@ -17,6 +17,7 @@ from harness.compose import ComposeProject
 from harness.deployment import Deployment
 from harness.errors import DeploymentError
 from harness.faults import Fault
+from harness.overlays import Overlay
 
 
 class Mutant(Fault):
@@ -36,7 +37,7 @@ class Overlaid(Mutant):
 
     name: str
     services: tuple[str, ...]
-    overlay: Callable[[Deployment], Mapping[str, Any] | str]
+    overlay: Callable[[Deployment], Overlay]
 
     seen = "nothing; whoever looks at what was deployed sees it"
 

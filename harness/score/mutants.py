@@ -6,11 +6,11 @@ right, these ask whether the scenarios can fail that look at limits, settings an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from harness.addresses import SERVICES
 from harness.deployment import Deployment
+from harness.overlays import Variables
 from harness.score.kinds import AnotherFile, AnotherImage, ByHand, BySql, CarelessHarness, Mutant, Overlaid, SlowAlerts
 
 _APPS = ("services", "celery", "web")
@@ -88,11 +88,8 @@ rm -rf __pycache__
 """
 
 
-def _environment(service: str, **settings: Callable[[Deployment], str]) -> Callable[[Deployment], Mapping[str, Any]]:
-    def overlay(deployment: Deployment) -> Mapping[str, Any]:
-        return {"services": {service: {"environment": {name: value(deployment) for name, value in settings.items()}}}}
-
-    return overlay
+def _environment(service: str, **settings: Callable[[Deployment], str]) -> Callable[[Deployment], Variables]:
+    return lambda deployment: Variables({service: {name: value(deployment) for name, value in settings.items()}})
 
 
 def _unbounded(_deployment: Deployment) -> str:
@@ -101,13 +98,8 @@ def _unbounded(_deployment: Deployment) -> str:
     return f"services: {{{', '.join(f'{service}: {loose}' for service in SERVICES)}}}"
 
 
-def _without_preshared_key(_deployment: Deployment) -> str:
-    without = "{environment: {WG_PRESHARED_KEY_FILE: !reset null}}"
-    return f"services: {{{', '.join(f'{gateway}: {without}' for gateway in _GATEWAYS)}}}"
-
-
-def _of_both_gateways(**settings: str) -> Callable[[Deployment], Mapping[str, Any]]:
-    return lambda _deployment: {"services": {each: {"environment": settings} for each in _GATEWAYS}}
+def _of_both_gateways(**settings: str | None) -> Callable[[Deployment], Variables]:
+    return lambda _deployment: Variables(dict.fromkeys(_GATEWAYS, settings))
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -190,9 +182,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Overlaid(
         name="services' side uses names that are not documented",
         services=("services", "celery"),
-        overlay=lambda _deployment: {
-            "services": {each: {"environment": {"DATABASE_HOST": "mariadb"}} for each in ("services", "celery")}
-        },
+        overlay=lambda _deployment: Variables({each: {"DATABASE_HOST": "mariadb"} for each in ("services", "celery")}),
     ),
     ByHand(
         name="web's gateway forwards",
@@ -274,7 +264,7 @@ MUTANTS: tuple[Mutant, ...] = (
         statements="SET GLOBAL max_prepared_stmt_count = 0",
         back="SET GLOBAL max_prepared_stmt_count = DEFAULT",
     ),
-    Overlaid(name="no preshared key at all", services=_GATEWAYS, overlay=_without_preshared_key),
+    Overlaid(name="no preshared key at all", services=_GATEWAYS, overlay=_of_both_gateways(WG_PRESHARED_KEY_FILE=None)),
     Overlaid(
         name="a smaller MTU than documented, unsaid", services=_GATEWAYS, overlay=_of_both_gateways(WG_MTU="1280")
     ),

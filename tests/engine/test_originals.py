@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,6 +12,7 @@ from harness import originals, recreation
 from harness.budgets import RECOVERY
 from harness.deployment import Deployment
 from harness.errors import DeploymentError
+from harness.overlays import Change, Overlay, SecretFile, Variables
 from harness.waiting import wait_until
 
 GROUPS = (("wireguard-web", "web", "probe-web"), ("wireguard-services",), ("services", "probe-services"), ("mariadb",))
@@ -79,8 +81,8 @@ def test_what_the_engine_refuses_is_one_sentence(deployment: Deployment) -> None
 
 def test_what_moved_meanwhile_is_followed(deployment: Deployment) -> None:
     """A changed web moves along with its gateway and stays changed; its undo finds the gateway as that is now."""
-    logs = {"services": {"web": {"environment": {"LOG_FORMAT": "json"}}}}
-    gateway = {"services": {"wireguard-web": {"environment": {"WG_MTU": "1400"}}}}
+    logs = Variables({"web": {"LOG_FORMAT": "json"}})
+    gateway = Variables({"wireguard-web": {"WG_MTU": "1400"}})
     with ExitStack() as outer:
         recreation.redeploy(deployment, outer, logs, "web")
         with ExitStack() as inner:
@@ -90,4 +92,61 @@ def test_what_moved_meanwhile_is_followed(deployment: Deployment) -> None:
         assert deployment.wireguard_web.environment()["WG_MTU"] == "1420"
         assert deployment.web.environment()["LOG_FORMAT"] == "json"
     assert deployment.web.environment()["LOG_FORMAT"] == "text"
+    wait_until("the deployment to be well", deployment.unwell, lambda unwell: not unwell, within=RECOVERY)
+
+
+OF_COMPOSE = tuple(
+    f"com.docker.compose.{name}" for name in ("config-hash", "project.config_files", "depends_on", "replace")
+)
+"""Labels that say from which files compose has made a container, and for whom it waited, by itself for nobody."""
+CHANGES = {
+    "another value": Variables({"wireguard-web": {"WG_MTU": "1400"}}),
+    "a new one": Variables({"wireguard-web": {"WG_NOTE": 'a "$HOME" of $5 = {all}\\n'}}),
+    "one less": Variables({"wireguard-web": {"WG_PRESHARED_KEY_FILE": None, "WG_MTU": None}}),
+    "also of one that moves along": Variables({"wireguard-web": {"WG_MTU": "1400"}, "web": {"LOG_FORMAT": "json"}}),
+    "a secret's file": SecretFile("web_private_key", "/etc/hostname"),
+}
+
+
+def lines(value: object, at: str) -> Iterator[str]:
+    """Each setting that is not left to the engine, in a line: lists in any order, as variables and mounts have none."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from lines(each, f"{at} {name}") if name not in OF_COMPOSE else ()
+    elif isinstance(value, list):
+        for each in value:
+            yield from lines(each, at)
+    elif value:
+        yield f"{at}: {value}"
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_what_the_engine_changes_is_what_compose_would(deployment: Deployment, change: Change) -> None:
+    """To the last setting, in those that move along too."""
+    services = ("wireguard-web", "web", "probe-web")
+
+    def seen() -> set[str]:
+        found = {service: deployment.node(service).inspect() for service in services}
+        names = {attributes["Id"]: service for service, attributes in found.items()}
+        return {line for service, attributes in found.items() for line in lines(said(attributes, names), service)}
+
+    def made(overlay: Overlay) -> set[str]:
+        with ExitStack() as undo:
+            recreation.redeploy(deployment, undo, overlay, "wireguard-web")
+            return seen()
+
+    before, by_compose, by_engine = seen(), made(str(change)), made(change)
+    assert by_engine != before
+    assert by_engine - by_compose == set()
+    assert by_compose - by_engine == set()
+    wait_until("the deployment to be well", deployment.unwell, lambda unwell: not unwell, within=RECOVERY)
+
+
+def test_compose_does_not_take_what_was_changed_for_its_own(deployment: Deployment) -> None:
+    """`docker compose up` makes a changed container what the files say."""
+    with ExitStack() as undo:
+        recreation.redeploy(deployment, undo, Variables({"celery": {"LOG_FORMAT": "json"}}), "celery")
+        assert deployment.celery.environment()["LOG_FORMAT"] == "json"
+        deployment.project("celery").bring_up("--no-deps", "celery")
+        assert deployment.celery.environment()["LOG_FORMAT"] == "text"
     wait_until("the deployment to be well", deployment.unwell, lambda unwell: not unwell, within=RECOVERY)

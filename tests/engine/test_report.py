@@ -51,6 +51,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from harness import capture, clients
+from harness.overlays import Variables
 
 
 def test_shows_what_it_must_not(deployment, experiment):
@@ -65,7 +66,7 @@ def test_shows_what_it_must_not(deployment, experiment):
         print("canary printed", *shown)
         deployment.web.run("sh", "-c", "echo canary logged $* >/proc/1/fd/1", "sh", *shown)
         deployment.web.run("env", environment={"DATABASE_PASSWORD": secret})
-    token = {"services": {"web": {"environment": {"API_TOKEN": os.environ["CANARY_TOKEN"]}}}}
+    token = Variables({"web": {"API_TOKEN": os.environ["CANARY_TOKEN"]}})
     with experiment.disturbance("a token in the environment") as undo:
         experiment.redeploy(undo, token, "web")
         with capture.tunnel(deployment), clients.redis(deployment, "web") as client:
