@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import combinations
@@ -50,12 +51,17 @@ def read(files: Sequence[Path], environment: Path | None) -> dict[str, Any]:
 
 
 def _require_file(file: Path) -> None:
+    # Not by `Path.is_file()`: from Python 3.14 on it says of what cannot be looked at that it is not there.
     try:
-        if file.is_file():
-            return
-        message = f"{file} is a folder: name a file in it" if file.is_dir() else f"there is no file {file}"
+        mode = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        message = f"there is no file {file}"
     except OSError as error:  # in a folder of somebody else's
         message = f"{file} cannot be looked at: {error.strerror}"
+    else:
+        if stat.S_ISREG(mode):
+            return
+        message = f"{file} is a folder: name a file in it" if stat.S_ISDIR(mode) else f"{file} is no ordinary file"
     raise ConfigurationError(message)
 
 
@@ -142,11 +148,11 @@ def _secret_pieces(service: str, configuration: Mapping[str, Any]) -> dict[str, 
         source = (configuration.get("secrets") or {}).get(entry["source"]) or {}
         file = Path(str(source.get("file") or ""))
         try:
-            if not file.is_file():
-                continue  # made at deployment, by whoever has it
             status = file.stat()
         except OSError:
-            continue  # in a folder of somebody else's, who has it
+            continue  # made at deployment, by whoever has it, or in a folder of somebody else's
+        if not stat.S_ISREG(status.st_mode):
+            continue
         target = str(entry.get("target") or entry["source"])
         path = target if target.startswith("/") else f"/run/secrets/{target}"
         listing.append(f"{path} {status.st_mode & 0o7777:o} {status.st_uid}")
