@@ -113,6 +113,16 @@ def test_the_matrix_meets_what_it_has_to() -> None:
             assert {leg["implementation"] for leg in met} == {"kernel", "userspace"}, image
 
 
+def test_every_python_that_set_up_takes_is_met() -> None:
+    """With tests and scenarios of both layouts; the machines have one of their own, on which all else runs."""
+    taken = set(re.findall(r"python(3\.\d+)", (ROOT / "tools" / "lib" / "python.sh").read_text(encoding="utf-8")))
+    job = workflow(NIGHTLY)["jobs"]["pythons"]
+    assert {*job["strategy"]["matrix"]["python"], "3.12"} == taken
+    assert job["runs-on"] == "ubuntu-24.04"
+    assert job["env"] == {"LAYOUT": ",".join(LAYOUTS), "PYTHON": "python${{ matrix.python }}"}
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["make unit", "make scenarios"]
+
+
 def test_each_leg_is_whole_and_has_one_meaning() -> None:
     """Its shards are all there, and differ in nothing else."""
     assert len(of_workflow(NIGHTLY)) == len({leg["leg"] for leg in legs()})
