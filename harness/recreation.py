@@ -165,17 +165,23 @@ def _with_file(host: _Host, overlay: Path, were: dict[str, Original] | None, *, 
     """As the files and the overlay say; what that leaves alone is repeated in the namespaces of what it changes."""
     changed = host.project.with_overlay(overlay)
     if alone or not host.joined:
-        changed.recreate(*host.named, at_once=at_once)
+        _one_by_one(changed, host.named, at_once=at_once)
         return
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="overlay") as pool:
         said = pool.submit(changed.configuration)
-        changed.recreate(*host.owners, at_once=at_once)
+        _one_by_one(changed, host.owners, at_once=at_once)
     with contextlib.suppress(CommandError, DeploymentError):  # nothing can join the namespace of one that has ended
         if were and all(compose.is_same(service, host.project.base, said.result()) for service in host.joined):
             originals.remove(host.engine, host.project.project, host.joined, at_once=at_once)
             _make(host, host.joined, were)
         else:
-            changed.recreate(*host.joined, at_once=at_once)
+            _one_by_one(changed, host.joined, at_once=at_once)
+
+
+def _one_by_one(changed: ComposeProject, services: Sequence[str], *, at_once: bool) -> None:
+    """Of several compose would have one wait for another to be healthy, which what is broken on purpose never is."""
+    for service in services:
+        changed.recreate(service, at_once=at_once)
 
 
 def _make(host: _Host, services: Sequence[str], were: Mapping[str, Original]) -> None:

@@ -150,3 +150,21 @@ def test_compose_does_not_take_what_was_changed_for_its_own(deployment: Deployme
         deployment.project("celery").bring_up("--no-deps", "celery")
         assert deployment.celery.environment()["LOG_FORMAT"] == "text"
     wait_until("the deployment to be well", deployment.unwell, lambda unwell: not unwell, within=RECOVERY)
+
+
+def test_what_is_broken_keeps_no_other_from_being_made(deployment: Deployment) -> None:
+    """Celery waits for services, by its file: not where both are made anew, and services never is healthy."""
+    sick = {
+        "services": {
+            "services": {
+                "healthcheck": {"test": ["CMD", "false"], "start_period": "0s", "interval": "1s", "retries": 1}
+            }
+        }
+    }
+    celery = deployment.celery.inspect()["Id"]
+    with ExitStack() as undo:
+        recreation.redeploy(deployment, undo, sick, "services", "celery")
+        wait_until("services to be ill", deployment.services.state, lambda seen: seen.health == "unhealthy", RECOVERY)
+        assert deployment.celery.inspect()["Id"] != celery
+        assert deployment.celery.state().status == "running"
+    wait_until("the deployment to be well", deployment.unwell, lambda unwell: not unwell, within=RECOVERY)
