@@ -164,11 +164,6 @@ class AddressPlan:
         return self.underlay_web
 
     @property
-    def outward_services(self) -> IPv4Address:
-        """The services gateway's own address on the interface by which it reaches the underlay."""
-        return self.underlay_services
-
-    @property
     def next_hop_web(self) -> IPv4Address:
         """A neighbour of the web gateway on its way to the other end."""
         return self.underlay_services
@@ -275,11 +270,6 @@ class ProdPlan(AddressPlan):
     def outward_web(self) -> IPv4Address:
         """The web gateway on the web server's container network, from which it goes out by NAT."""
         return self.services_net[10]
-
-    @property
-    def outward_services(self) -> IPv4Address:
-        """The services gateway on its server's container network, to which its published port leads."""
-        return self.wireguard_services
 
     @property
     def next_hop_web(self) -> IPv4Address:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -148,16 +148,9 @@ class Engine:
     @classmethod
     def connect(cls) -> Engine:
         """Connect to `DOCKER_HOST`, or to the current docker context; raises `EngineUnavailableError`."""
-        client = None
         try:
-            host = os.environ.get("DOCKER_HOST") or _context_host()
-            client = docker.DockerClient(base_url=host, timeout=_TIMEOUT) if host else docker.from_env(timeout=_TIMEOUT)
-            # No proxy stands before an engine, and looking for one takes longer than asking it something.
-            client.api.trust_env = False
-            client.ping()
+            client = _negotiated(_chosen())
         except (DockerException, RequestException, OSError) as error:
-            if client is not None:
-                client.close()
             message = (
                 f"no Docker engine answers ({_reason(error)}): start it, or set DOCKER_HOST; "
                 "`make scenarios` starts one on Debian when run as root"
@@ -365,19 +358,46 @@ def client_at(url: str, certificates: Path | None = None) -> docker.DockerClient
     if certificates:
         own = (str(certificates / "cert.pem"), str(certificates / "key.pem"))
         trusted = TLSConfig(client_cert=own, ca_cert=str(certificates / "ca.pem"), verify=True)
-    client = docker.DockerClient(base_url=url, tls=trusted, timeout=_TIMEOUT, version=_API)
-    client.api.trust_env = False  # as in `connect`
-    return client
+    return _deaf(partial(docker.DockerClient, base_url=url, tls=trusted), _API)
 
 
-def _context_host() -> str | None:
-    """Where the docker context leads. `DOCKER_CONTEXT` chooses one, which the library by itself does not look at."""
+def _chosen() -> Callable[..., docker.DockerClient]:
+    """What makes a client of the engine that the variables name, or the docker context."""
+    if os.environ.get("DOCKER_HOST"):
+        return docker.from_env
+    # `DOCKER_CONTEXT` chooses one, which the library by itself does not look at.
     name = os.environ.get("DOCKER_CONTEXT")
     context: Context | None = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
     if context is None:  # the library would go on with the default one, and compose with none
         message = f"there is no docker context {name!r}: docker context ls shows them"
         raise DockerException(message)
-    return str(context.Host) if context.Host else None
+    if not context.Host:
+        return docker.from_env
+    return partial(docker.DockerClient, base_url=str(context.Host), tls=context.TLSConfig)
+
+
+def _negotiated(make: Callable[..., docker.DockerClient]) -> docker.DockerClient:
+    """A client that speaks the newest API of its engine, which answers.
+
+    The SDK would ask for that while it still listens to the environment. No proxy stands before an engine, and looking
+    for one takes longer than asking it something; nor is whom it trusts what REQUESTS_CA_BUNDLE says.
+    """
+    first = _deaf(make, _API)
+    try:
+        version = str(first.api.version(api_version=False)["ApiVersion"])
+    except BaseException:
+        first.close()
+        raise
+    if version == _API:
+        return first
+    first.close()
+    return _deaf(make, version)
+
+
+def _deaf(make: Callable[..., docker.DockerClient], version: str) -> docker.DockerClient:
+    client = make(version=version, timeout=_TIMEOUT)
+    client.api.trust_env = False
+    return client
 
 
 def _network(attributes: Mapping[str, object]) -> NetworkInfo:

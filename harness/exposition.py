@@ -42,12 +42,6 @@ class Exposition:
             raise ParseError(message)
         return found[0].value
 
-    @property
-    def helped(self) -> dict[str, str]:
-        """What is said of each metric, by its name."""
-        lines = [line.split(" ", 3) for line in self.text.splitlines() if line.startswith("# HELP ")]
-        return {line[2]: line[3] for line in lines}
-
 
 def parse(text: str) -> Exposition:
     """Read an answer; raises `ParseError` with the line that is not in the format."""

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
 from harness import (
     compose,
     credentials,
@@ -24,7 +27,7 @@ from harness.addresses import AddressPlan, ProdPlan
 from harness.bringup import Starter
 from harness.deployment import Deployment, on_one_engine
 from harness.engine import Engine
-from harness.errors import HarnessError
+from harness.errors import DeploymentError, HarnessError
 from harness.foreign.plan import ForeignPlan
 from harness.ownership import LABEL, Run
 from harness.places import ROOT
@@ -33,7 +36,8 @@ from harness.timeline import Timeline
 Say = Callable[[str], None]
 
 PREPARED = images.COMPOSE  # `prepare` puts secrets where a bare `docker compose` finds them
-_HAND_OVER = 'while [ $# -gt 1 ]; do chown "$2:$2" "/secrets/$1"; shift 2; done'
+_OWN_COPY = "own-secrets"  # what was handed over only its readers can read
+_HAND_OVER = 'set -e; while [ $# -gt 1 ]; do chown "$2:$2" "/secrets/$1"; shift 2; done'
 
 
 def files(plan: AddressPlan, run: Run) -> compose.ComposeProject:
@@ -108,7 +112,7 @@ def every_secret() -> set[str]:
     found: set[str] = set()
     for folder in places.STATE.glob("*"):
         with contextlib.suppress(HarnessError):  # a run that has none, or is just being removed
-            found.update(credentials.read(compose.secrets_directory(folder)).secrets())
+            found.update(credentials.read(folder / _OWN_COPY).secrets())
     return found
 
 
@@ -133,7 +137,7 @@ def view(engine: Engine, plan: AddressPlan, run: Run) -> Deployment:
     """The deployment of a run, whatever its state."""
     if isinstance(plan, ForeignPlan):
         return foreign_bringup.view(engine, plan, run)
-    secrets = credentials.read(compose.secrets_directory(run.state))
+    secrets = credentials.read(run.state / _OWN_COPY)
     if isinstance(plan, ProdPlan):
         from harness.production import Production  # noqa: PLC0415 (only this layout pays for the import)
 
@@ -176,14 +180,19 @@ def prepare(engine: Engine, layout: str, *, say: Say) -> None:
 
 
 def write_secrets(engine: Engine, run: Run, secrets: credentials.Credentials) -> None:
-    """Write a run's secret files, here and where its engine finds them."""
+    """Write a run's secret files, here and where its engine finds them, and a copy that stays ours."""
     directory = compose.secrets_directory(run.state)
     shipment = shipping.of_secrets(engine, run)
+    credentials.write(run.state / _OWN_COPY, secrets, _keep)
     if shipment is None:
         credentials.write(directory, secrets, hand_over(engine, run.labels()))
         return
-    credentials.write(directory, secrets, lambda _directory, _owners: None)  # nobody reads these but we
+    credentials.write(directory, secrets, _keep)
     shipment.put({directory / name: owner for name, owner in credentials.owners().items()})
+
+
+def _keep(_directory: Path, _owners: Mapping[str, int]) -> None:
+    """Nobody reads these but we."""
 
 
 def hand_over(engine: Engine, labels: Mapping[str, str]) -> Callable[[Path, dict[str, int]], None]:
@@ -194,15 +203,20 @@ def hand_over(engine: Engine, labels: Mapping[str, str]) -> Callable[[Path, dict
 
     def give(directory: Path, owners: dict[str, int]) -> None:
         arguments = [word for name, owner in owners.items() for word in (name, str(owner))]
-        engine.client.containers.run(
-            images.PROBE,
-            entrypoint=["sh", "-c", _HAND_OVER, "sh"],
-            command=arguments,
-            network_mode="none",
-            labels=dict(labels),
-            remove=True,
-            volumes={str(directory): {"bind": "/secrets", "mode": "rw"}},
-        )
+        try:
+            engine.client.containers.run(
+                images.PROBE,
+                entrypoint=["sh", "-c", _HAND_OVER, "sh"],
+                command=arguments,
+                user="0",
+                network_mode="none",
+                labels=dict(labels),
+                remove=True,
+                volumes={str(directory): {"bind": "/secrets", "mode": "rw"}},
+            )
+        except (DockerException, RequestException) as error:
+            message = f"the files in {directory} cannot be given to who reads them: {error}"
+            raise DeploymentError(message) from error
 
     return give
 

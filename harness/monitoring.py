@@ -53,20 +53,17 @@ sys.stdout.write(urllib.request.urlopen("http://127.0.0.1:9586/metrics", timeout
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One rule of the alerts file: its expression, and how long that has to hold."""
+    """One rule of the alerts file."""
 
     name: str
     expression: str
-    lasts: str
 
 
 def alerts() -> dict[str, Alert]:
     """Every rule of the alerts file, by its name."""
     groups = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
-    return {
-        rule["alert"]: Alert(name=rule["alert"], expression=rule["expr"], lasts=rule.get("for", "0s")) for rule in rules
-    }
+    return {rule["alert"]: Alert(name=rule["alert"], expression=rule["expr"]) for rule in rules}
 
 
 class Monitoring:
@@ -122,10 +119,6 @@ class Monitoring:
     def promtool(self, *arguments: str) -> CommandResult:
         """Run promtool where Prometheus runs, in whose folder the alert rules and their tests are."""
         return self.prometheus.run("promtool", *arguments)
-
-    def firing(self) -> set[str]:
-        """The names of the alerts that Prometheus raises now, or holds back until they have lasted."""
-        return {alert["labels"]["alertname"] for alert in self._ask("/api/v1/alerts")["data"]["alerts"]}
 
     def _ask(self, path: str) -> dict[str, Any]:
         ports = self.prometheus.inspect()["NetworkSettings"]["Ports"].get("9090/tcp")

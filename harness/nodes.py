@@ -116,10 +116,15 @@ class Node:
         """
         return self._printed(self.peek(*argv))
 
-    def peek(self, *argv: str, attributes: Mapping[str, Any] | None = None) -> CommandResult:
+    def peek(
+        self,
+        *argv: str,
+        attributes: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> CommandResult:
         """Run a command in the node's namespaces, by the cheapest way there is.
 
-        `attributes` are the node's `docker inspect`, for whoever has it already.
+        `attributes` are the node's `docker inspect`, for whoever has it already. `environment` is on no command line.
         """
         attributes = attributes or self.inspect()
         process = self.process(attributes)
@@ -130,8 +135,9 @@ class Node:
             or attributes["State"]["Status"] != "running"
             or not namespaces.by_number(user)
         ):
-            return self.run(*argv)
-        inside, variables = namespaces.entering(process, self.variables(attributes), user)
+            return self.run(*argv, environment=environment)
+        variables = self.variables(attributes) | dict(environment or {})
+        inside, variables = namespaces.entering(process, variables, user)
         variables |= orphans.mark()
         with witness.listening(None):
             result = command.run([*inside, *argv], timeout=_LOOK_TIMEOUT, env=variables, inherit=False, check=False)
@@ -144,8 +150,7 @@ class Node:
 
         Raises `CommandError` where that cannot be told.
         """
-        asked_once = [f"{name}={value}" for name, value in ASKED_ONCE.items()]
-        result = self.peek("env", *asked_once, "getent", "ahostsv4", host, attributes=attributes)
+        result = self.peek("getent", "ahostsv4", host, attributes=attributes, environment=ASKED_ONCE)
         if result.exit_status == _NO_SUCH_NAME:
             return None
         found = result.stdout.split()

@@ -53,9 +53,8 @@ def backends(
 
 
 def _inside(node: Node, attributes: Mapping[str, Any], settings: Mapping[str, str]) -> Piece:
-    argv = ["env", *_assigned(settings), "sh", "-c", PYTHON, _CODE]
     try:
-        result = node.peek(*argv, attributes=attributes)
+        result = node.peek("sh", "-c", PYTHON, _CODE, attributes=attributes, environment=settings)
     except HarnessError as error:
         return Piece(missing=str(error))
     fault = None if result.ok else f"exit status {result.exit_status}: {result.stderr.strip()[-300:]}"
@@ -113,10 +112,6 @@ class _Entered(application.Place):
     def _incapable(self, reason: str) -> HarnessError:
         self.unable = True
         return HarnessError(reason)
-
-
-def _assigned(variables: Mapping[str, str]) -> list[str]:
-    return [f"{name}={value}" for name, value in variables.items()]
 
 
 def _as_told(path: str, said: str) -> OSError:

@@ -15,8 +15,7 @@ from harness.model import Peer, WireGuardInterface
 INTERFACE = "wg0"
 DUMP = ("wg", "show", "all", "dump")
 
-REKEY_AFTER = 120.0  # seconds; WireGuard paper, section 6.1
-REJECT_AFTER = 180.0  # seconds; a session is dead this long after its handshake (ibid.)
+REJECT_AFTER = 180.0  # seconds; a session is dead this long after its handshake (WireGuard paper, section 6.1)
 REKEY_TIMEOUT = 5.0  # seconds between two attempts at a handshake (ibid.)
 
 _INTERFACE_FIELDS = 5

@@ -30,6 +30,8 @@ UNDECLARED = (3307, 22, 5555)
 
 REFUSED_OR_DROPPED = (Outcome.REFUSED, Outcome.TIMED_OUT)
 
+DROPS_ON_THE_BRIDGE = (28, 0)
+
 TCP_HEADERS = 40  # bytes of IPv4 and TCP in a packet that is full
 
 
@@ -190,15 +192,22 @@ def test_nothing_enters_from_services_net(experiment: Experiment) -> None:
 
 @pytest.mark.layouts("dev")  # between servers the packet does not come as far as the gateway
 def test_underlay_is_not_routed_to_the_backends(experiment: Experiment) -> None:
-    """A packet for a backend that comes in from tunnel-net, by a route made for it, is dropped."""
+    """A packet for a backend that comes in from tunnel-net, by a route made for it, is dropped.
+
+    From Engine 28 on the engine itself drops on its bridge what is for a container of another network, where the kernel
+    shows it bridged packets.
+    """
     deployment = experiment.deployment
     way = (str(deployment.plan.mariadb), "via", str(deployment.plan.underlay_services))
     with web_held(experiment) as undo:
         undo.callback(deployment.wireguard_web.run, "ip", "route", "delete", *way)
         deployment.wireguard_web.output("ip", "route", "add", *way)
         before = dnat_counters(deployment)
-        expect_dropped_on_arrival(deployment)
+        came = knock_in_vain(deployment)
         assert moved(before, dnat_counters(deployment)) == {}
+    if not came and deployment.engine.version() >= DROPS_ON_THE_BRIDGE:
+        pytest.skip("this engine lets no such packet come as far as the gateway")
+    assert came, "the packets never came to the gateway"
 
 
 def test_tunnel_is_not_routed_to_the_backends(experiment: Experiment) -> None:
@@ -212,16 +221,16 @@ def test_tunnel_is_not_routed_to_the_backends(experiment: Experiment) -> None:
         web.output("wg", "set", INTERFACE, "peer", peer.public_key, "allowed-ips", f"{allowed},{backend}/32")
         undo.callback(web.run, "ip", "route", "delete", backend, "dev", INTERFACE)
         web.output("ip", "route", "add", backend, "dev", INTERFACE)
-        expect_dropped_on_arrival(deployment)
+        assert knock_in_vain(deployment), "the packets never came to the gateway"
     assert web.peer().allowed_ips == peer.allowed_ips
 
 
-def expect_dropped_on_arrival(deployment: Deployment) -> None:
-    """Knock at MariaDB's own address: the packets reach the services gateway, and meet its DROP policy there."""
+def knock_in_vain(deployment: Deployment) -> int:
+    """Knock at MariaDB's own address: how many packets reached the services gateway, and met its DROP policy there."""
     gateway = deployment.wireguard_services
     dropped = gateway.unmatched("filter", "FORWARD")
     assert not knock(deployment.probe_web, deployment.plan.mariadb, deployment.plan.mariadb_port)
-    assert gateway.unmatched("filter", "FORWARD") > dropped, "the packets never came to the gateway"
+    return gateway.unmatched("filter", "FORWARD") - dropped
 
 
 def expect_closed_on_arrival(

@@ -262,7 +262,7 @@ def test_a_wrong_setting_is_refused(environment: dict[str, str], said: str) -> N
 
 def test_the_settings_have_defaults() -> None:
     found = settings.load({"EXPORTER_PROBES": " 10.100.0.11:3306\n10.100.0.11:6379 ", "LOG_FORMAT": ""})
-    assert (found.port, found.probe_timeout, found.json_log) == (9586, 1.0, False)
+    assert (found.port, found.probe_timeout) == (9586, 1.0)
     assert [(target.address, target.port) for target in found.probes] == [("10.100.0.11", 3306), ("10.100.0.11", 6379)]
 
 

@@ -136,3 +136,18 @@ def test_a_report_that_cannot_be_built_loses_no_results(without_builder: Path) -
     results = without_builder / "reports" / "results"
     assert f"the results stay in {results}, and `make report` builds it later" in result.stderr
     assert list(results.iterdir()) == [results / "1-result.json"]
+
+
+@pytest.mark.parametrize("target", ["doctor", "status", "down", "sweep", "score"])
+def test_what_looks_or_tidies_up_sets_up_where_nothing_is(tmp_path: Path, target: str) -> None:
+    """In a fresh clone too; where there is an environment it is used as it is, also one that is older than its lock."""
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    python = tmp_path / ".venv" / "bin" / "python"
+    set_up = tmp_path / "tools" / "setup.sh"
+    made = f'mkdir -p {python.parent} && printf "%s\\n" "#!/bin/sh" "echo asked" >{python} && chmod +x {python}'
+    set_up.write_text(f"#!/bin/sh\necho set up $WITHOUT_ENGINE\n{made}\n", encoding="utf-8")
+    said = [
+        command.run([str(tmp_path / "tools" / "run.sh"), target], timeout=TIMEOUT, cwd=tmp_path, env={"LAYOUT": "dev"})
+        for _ in range(2)
+    ]
+    assert [each.stdout for each in said] == ["set up yes\nasked\n", "asked\n"]

@@ -21,7 +21,6 @@ _OPTIONS = (
 _DATA = re.compile(r'd\("(?:data/test-results/(?P<id>[0-9a-f]+)\.json|[^"]+)","(?P<content>[A-Za-z0-9+/=]*)"\)')
 _OWN = ("file:", "data:", "blob:", "about:")
 _TALL = 1400
-_ATTACHMENT = "[data-testid='test-result-attachment']"
 
 
 def chromium() -> str | None:

@@ -42,6 +42,9 @@ set_up() { "$ROOT/tools/setup.sh"; }
 
 set_up_without_engine() { WITHOUT_ENGINE=yes "$ROOT/tools/setup.sh"; }
 
+# What looks or tidies up goes on with an environment that is older than its lock.
+set_up_where_nothing_is() { [[ -x $PYTHON_IN_VENV ]] || set_up_without_engine; }
+
 make_ready() {
   step "$LAYOUT" "preparing images, keys and secrets"
   harness prepare --layout "$LAYOUT"
@@ -199,8 +202,11 @@ main() {
       WITH_BROWSER=yes set_up
       what=everything
       ;;
-    report | sweep | score | site) ;;
-    down | status | doctor) set -- --layout "$LAYOUT" "$@" ;;
+    report | sweep | score | site) set_up_where_nothing_is ;;
+    down | status | doctor)
+      set_up_where_nothing_is
+      set -- --layout "$LAYOUT" "$@"
+      ;;
     *) usage ;;
   esac
   "$what" "$@"

@@ -28,6 +28,13 @@ check_mmdebstrap() {
   fi
 }
 
+# What scenarios type as people do. Those that cannot are skipped, and say why.
+check_typed() {
+  if ! can_install; then return; fi
+  command -v curl >/dev/null || want curl
+  if layout_needs_ansible && ! command -v ssh >/dev/null; then want openssh-client; fi
+}
+
 # Only the production layout is deployed by Ansible; the linters set it up for themselves.
 layout_needs_ansible() {
   case ",${LAYOUT:-dev}," in *,prod,*) return 0 ;; *) return 1 ;; esac
@@ -92,6 +99,7 @@ main() {
   if needs_engine; then
     check_engine
     check_mmdebstrap
+    check_typed
   fi
   if needs_browser; then check_browser; fi
   if needs_machines; then check_machines; fi

@@ -39,7 +39,6 @@ class Settings:
     port: int
     probes: tuple[Target, ...]
     probe_timeout: float
-    json_log: bool
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -56,7 +55,6 @@ def load(environ: Mapping[str, str]) -> Settings:
         port=_port("EXPORTER_PORT", environ.get("EXPORTER_PORT", "").strip() or str(DEFAULT_PORT)),
         probes=_probes(environ.get("EXPORTER_PROBES", "")),
         probe_timeout=_seconds(environ.get("EXPORTER_PROBE_TIMEOUT", "").strip() or str(DEFAULT_PROBE_TIMEOUT)),
-        json_log=log_format == "json",
     )
 
 

@@ -12,8 +12,6 @@ from harness.diagnosis.roles import Role
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
-_LOOPBACK_ONLY = ("127.0.0.1", "localhost", "::1")
-
 
 def _over(facts: Facts) -> list[Path]:
     return [path for path in facts.paths if path.backend is not None]
