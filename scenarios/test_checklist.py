@@ -134,7 +134,7 @@ def run(deployment: Deployment, line: str) -> str:
     """What a documented command prints, in a shell as it would be typed."""
     result = deployment.typed(moved(deployment, line))
     if result.exit_status == NOT_FOUND:
-        pytest.skip(f"there is no {line.split()[0]} on the machine on which it would be typed")
+        pytest.skip(f"there is no {line.split(maxsplit=1)[0]} on the machine on which it would be typed")
     assert result.ok, result
     return result.stdout
 
