@@ -35,11 +35,12 @@ for _ in range(int(sys.argv[1])):
 """
 
 _ASK = """
-import socket, sys
+import contextlib, socket, sys
 with socket.socket(socket.AF_UNIX) as asked:
     asked.settimeout(5)
     asked.connect("\\0wireguard-gateway")
-    asked.sendall(sys.argv[1].encode())
+    with contextlib.suppress(BrokenPipeError):  # it may have said all before anything is sent, and has hung up
+        asked.sendall(sys.argv[1].encode())
     try:
         while received := asked.recv(65536):
             sys.stdout.write(received.decode())
