@@ -39,7 +39,7 @@ def require(engine: Engine, *plans: AddressPlan) -> None:
 
     Raises `PrerequisiteError` with a line for each thing that is missing.
     """
-    checks = (_compose_lines, partial(lacking, engine), partial(_plan_lines, engine, plans))
+    checks = (_compose_lines, partial(user_lines, plans), partial(lacking, engine), partial(_plan_lines, engine, plans))
     with ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="preflight") as pool:
         lines = [line for found in pool.map(lambda check: check(), checks) for line in found]
     if lines:
@@ -123,6 +123,18 @@ def require_sound(configuration: Mapping[str, Any]) -> None:
                 "give the Docker network a subnet of its own (services-net is 10.101.0.0/24)"
             )
             raise ConfigurationError(message)
+
+
+def user_lines(plans: Sequence[AddressPlan]) -> list[str]:
+    """A line where this user may not do what a plan needs.
+
+    Elsewhere than on Linux what a container writes into a folder of this machine belongs to whose folder it is.
+    """
+    if platform.system() != "Linux" or os.geteuid() == 0 or not any(plan.layout == "prod" for plan in plans):
+        return []
+    return [
+        "the prod layout's servers have files of root's on this machine: be root for it, as in `sudo make scenarios`"
+    ]
 
 
 def _plan_lines(engine: Engine, plans: Sequence[AddressPlan]) -> list[str]:

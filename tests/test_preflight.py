@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from harness.addresses import AddressPlan
+from harness.addresses import AddressPlan, ProdPlan
 from harness.errors import ConfigurationError
-from harness.preflight import require_sound, routes
+from harness.preflight import require_sound, routes, user_lines
 
 from .conftest import Render
 
@@ -79,3 +79,21 @@ def test_routes_are_read_as_the_kernel_writes_them() -> None:
         ("eth0", "172.16.16.0/20"),
         ("tun0", "10.101.0.0/16"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("plan", "uid", "system", "lines"),
+    [
+        (ProdPlan(index=0), 1000, "Linux", 1),
+        (ProdPlan(index=0), 0, "Linux", 0),
+        (AddressPlan(index=0), 1000, "Linux", 0),
+        (ProdPlan(index=0), 1000, "Darwin", 0),
+    ],
+)
+def test_production_wants_root(
+    monkeypatch: pytest.MonkeyPatch, plan: AddressPlan, uid: int, system: str, lines: int
+) -> None:
+    """What its playbooks write on servers is root's on this machine too; elsewhere such folders are whose they are."""
+    monkeypatch.setattr("os.geteuid", lambda: uid)
+    monkeypatch.setattr("platform.system", lambda: system)
+    assert len(user_lines([plan])) == lines

@@ -119,8 +119,19 @@ def test_every_python_that_set_up_takes_is_met() -> None:
     job = workflow(NIGHTLY)["jobs"]["pythons"]
     assert {*job["strategy"]["matrix"]["python"], "3.12"} == taken
     assert job["runs-on"] == "ubuntu-24.04"
-    assert job["env"] == {"LAYOUT": ",".join(LAYOUTS), "PYTHON": "python${{ matrix.python }}"}
-    assert [step["run"] for step in job["steps"] if "run" in step] == ["make unit", "make scenarios"]
+    assert job["env"] == {"LAYOUT": ",".join(LAYOUTS)}
+    unit, scenarios = (step for step in job["steps"] if "run" in step)
+    assert (unit["run"], scenarios["run"]) == ("make unit", "make scenarios")
+    assert unit["env"] == {"PYTHON": "${{ steps.python.outputs.python-path }}"}  # root has another PATH
+
+
+def test_prod_is_root_s_and_dev_anybody_s() -> None:
+    """Servers have files of root's; that nobody has to be root for dev is seen every night."""
+    as_root = "sudo --preserve-env bash -e {0}"
+    jobs = workflow(NIGHTLY)["jobs"]
+    shell = jobs["scenarios"]["defaults"]["run"]["shell"]
+    assert shell == f"${{{{ matrix.layout == 'prod' && '{as_root}' || 'bash -e {{0}}' }}}}"
+    assert {step["shell"] for step in jobs["pythons"]["steps"] if "run" in step} == {as_root}
 
 
 def test_each_leg_is_whole_and_has_one_meaning() -> None:
