@@ -132,9 +132,7 @@ def user_lines(plans: Sequence[AddressPlan]) -> list[str]:
     """
     if platform.system() != "Linux" or os.geteuid() == 0 or not any(plan.layout == "prod" for plan in plans):
         return []
-    return [
-        "the prod layout's servers have files of root's on this machine: be root for it, as in `sudo make scenarios`"
-    ]
+    return ["the prod layout's servers have files of root's on this machine: be root for it (sudo make scenarios)"]
 
 
 def _plan_lines(engine: Engine, plans: Sequence[AddressPlan]) -> list[str]:
