@@ -27,10 +27,12 @@ class Server:
     def __init__(self, directory: Path) -> None:
         self.params: dict[str, Any] = {"directory": str(directory)}
         self.services = {name: dict(service) for name, service in SERVICES.items()}
+        self.secrets = {"db_password": {"file": f"{directory}/secrets/db_password"}}
         self.images = dict(IMAGES)
         self.containers = [container(name, self.images[service["image"]]) for name, service in self.services.items()]
         self.without_docker = False
         self.versions = ("28.0.4", "2.26.1")
+        self.interface = ""
         self.asked: list[tuple[str, ...]] = []
 
     def get_bin_path(self, name: str) -> str | None:
@@ -40,16 +42,15 @@ class Server:
     def run_command(self, argv: list[str], **_options: object) -> tuple[int, str, str]:
         """Exit status, output and errors."""
         self.asked.append(tuple(argv[1:]))
-        secrets = {"db_password": {"file": f"{self.params['directory']}/secrets/db_password"}}
         match argv[1:]:
             case ["version", *_]:
                 answer = self.versions[0]
             case ["compose", "version", *_]:
                 answer = self.versions[1]
-            case ["compose", *_, "config", "--format", "json"]:
-                answer = json.dumps({"services": self.services, "secrets": secrets})
-            case ["compose", *_, "config", "--hash", "*"]:
-                answer = "".join(f"{name} hash-{name}\n" for name in self.services)
+            case ["compose", *words, "config", "--format", "json"]:
+                answer = json.dumps({"services": self.of_profiles(words), "secrets": self.secrets})
+            case ["compose", *words, "config", "--hash", "*"]:
+                answer = "".join(f"{name} hash-{name}\n" for name in self.of_profiles(words))
             case ["compose", *words] if "up" in words:
                 answer = "up\n"
             case ["ps", *_]:
@@ -58,9 +59,19 @@ class Server:
                 answer = json.dumps(self.containers)
             case ["image", "inspect", *_, name]:
                 answer = self.images.get(name, "")
+            case ["exec", *_, "wg", "show", "wg0", "dump"]:
+                answer = self.interface
             case _:
                 raise AssertionError(argv)
         return (0, answer, "") if answer else (1, "", "no answer")
+
+    def of_profiles(self, words: list[str]) -> dict[str, dict[str, Any]]:
+        """The services that Compose sees with these words: those of every profile that is among them."""
+        return {
+            name: service
+            for name, service in self.services.items()
+            if not service.get("profiles") or set(service["profiles"]) & set(words)
+        }
 
 
 def container(service: str, image: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ options:
     type: path
     required: true
   profiles:
-    description: The profiles that run here.
+    description: The profiles that run here, where no deployment has written them down.
     type: list
     elements: str
     required: true
@@ -85,7 +85,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.site_docker import Docker, SiteError
 from ansible.module_utils.site_files import SiteFiles, alone
 from ansible.module_utils.site_gateway import ARGUMENTS, Keys, interface, interface_problems, keys_of
-from ansible.module_utils.site_state import record
+from ansible.module_utils.site_state import renewed
 from ansible.module_utils.site_switch import has, put_back, switch
 
 
@@ -95,17 +95,18 @@ def keep(docker: Docker, site: SiteFiles, keys: Keys, change: str) -> bool:
     if running is None or interface_problems(running, keys):
         raise SiteError("the interface lost the new keys before they were written; run this again, or deploy.yml")
     changed = site.differing(keys.files())
-    if not changed:
-        return False
-    before = site.applied()
-    was_applied = site.is_applied()
-    site.keep_previous(change)
+    # The keys apart, some of which a run that was cut off may have written. Where other files differ a deployment is
+    # unfinished, and the record is for it to write.
+    is_deployed = site.is_applied(besides=[file.path for file in keys.files()])
+    services = docker.services() if is_deployed else {}  # asked while nothing is written: it may fail
+    if changed:
+        site.keep_previous(change)
     for file in changed:
         site.overwrite(file)
-    if was_applied:  # otherwise a deployment is unfinished, and the record is for it to write
-        now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-        site.write_applied(record(docker, now, site, list(before["files"])))
-    return True
+    if is_deployed and not site.is_applied():
+        site.write_applied(renewed(site, services, time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())))
+        return True
+    return bool(changed)
 
 
 def try_switch(docker: Docker, site: SiteFiles, keys: Keys, budget: float) -> dict[str, object]:
@@ -124,11 +125,13 @@ def perform(module: AnsibleModule) -> dict[str, object]:
     """Take one step."""
     wanted = module.params
     site = SiteFiles(wanted["directory"])
+    if wanted["step"] == "keep":
+        # What runs goes by the last deployment, whatever the inventory has been given since.
+        ran = Docker(module, wanted["directory"], site.applied().get("profiles") or wanted["profiles"])
+        return {"changed": keep(ran, site, keys_of(module), wanted["change"])}
     docker = Docker(module, wanted["directory"], wanted["profiles"])
     if wanted["step"] == "switch":
         return try_switch(docker, site, keys_of(module), wanted["budget"])
-    if wanted["step"] == "keep":
-        return {"changed": keep(docker, site, keys_of(module), wanted["change"])}
     return {"changed": not wanted["untouched"] and put_back(docker, site, wanted["side"])}
 
 

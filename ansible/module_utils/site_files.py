@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from ansible.module_utils.site_docker import SiteError
@@ -92,10 +92,12 @@ class SiteFiles:
         """What the running containers were made with: `files` and `containers`; empty before the first success."""
         return self._read_json(APPLIED)
 
-    def is_applied(self) -> bool:
-        """Whether the files that lie here are those that the containers were last started with, all of them."""
+    def is_applied(self, besides: Collection[str] = ()) -> bool:
+        """Whether the files that lie here are those that the containers were last started with, or all but some."""
         files = self.applied().get("files")
-        return bool(files) and all(self.checksum(path) == checksum for path, checksum in files.items())
+        return bool(files) and all(
+            self.checksum(path) == checksum for path, checksum in files.items() if path not in besides
+        )
 
     def write_applied(self, record: dict[str, Any]) -> None:
         """Remember a success. Nothing that follows may fail."""

@@ -58,8 +58,9 @@ def _add_followers(services: dict[str, dict[str, Any]], found: dict[str, str]) -
 
 
 def record(docker: Docker, applied_at: str, site: SiteFiles, paths: list[str]) -> dict[str, Any]:
-    """What is worth remembering of a success."""
-    services, hashes, containers = docker.services(), docker.config_hashes(), docker.containers()
+    """What is worth remembering of a success. A service without a container is none of it."""
+    hashes, containers = docker.config_hashes(), docker.containers()
+    services = {name: service for name, service in docker.services().items() if name in containers}
     return {
         "applied_at": applied_at,
         "files": {path: site.checksum(path) for path in sorted(paths)},
@@ -73,6 +74,20 @@ def record(docker: Docker, applied_at: str, site: SiteFiles, paths: list[str]) -
             for name, service in services.items()
         },
         "images": {service["image"]: docker.image_id(service["image"]) for service in services.values()},
+    }
+
+
+def renewed(site: SiteFiles, services: dict[str, dict[str, Any]], applied_at: str) -> dict[str, Any]:
+    """The record of the last success after its files have changed in place: the same containers, and no other."""
+    before = site.applied()
+    return before | {
+        "applied_at": applied_at,
+        "files": {path: site.checksum(path) for path in before["files"]},
+        "containers": {
+            name: made | {"files": digest_of_files(services[name]["used_files"])}
+            for name, made in before["containers"].items()
+            if name in services
+        },
     }
 
 
