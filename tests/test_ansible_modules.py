@@ -30,6 +30,7 @@ class Server:
         self.secrets = {"db_password": {"file": f"{directory}/secrets/db_password"}}
         self.images = dict(IMAGES)
         self.containers = [container(name, self.images[service["image"]]) for name, service in self.services.items()]
+        self.check_mode = False
         self.without_docker = False
         self.versions = ("28.0.4", "2.26.1")
         self.interface = ""

@@ -10,13 +10,14 @@ import pytest
 from harness.keys import KeySet, write
 
 from .test_ansible import ansible as ansible  # noqa: PLC0414 (a fixture)
-from .test_ansible_modules import Server, docker_of
+from .test_ansible_modules import Server, container, docker_of
 from .test_ansible_modules import deployed as deployed  # noqa: PLC0414
 from .test_ansible_modules import server as server  # noqa: PLC0414
 from .test_ansible_modules import site_modules as site_modules  # noqa: PLC0414
 
 FOLLOWS = "follows wireguard-web"
 EXPORTER = {"image": "exporter:1", "network_mode": "service:wireguard-web", "profiles": ["monitoring"]}
+PLAIN = {"profiles": ["web"], "files": ["secrets/db_password"], "without_health": [], "budget": 5, "rolled_back": False}
 KEY_FILES = {"web_private_key": "web-private.key", "services_public_key": "services-public.key"}
 
 
@@ -145,3 +146,28 @@ def test_a_service_without_a_container_is_not_recorded(deployed: Any, server: Se
     made = deployed.record(docker, "now", site, [])
     assert set(made["containers"]) == {"wireguard-web", "web", "nginx"}
     assert set(made["images"]) == {"gateway:1", "app:1", "nginx:1"}
+
+
+def test_a_profile_that_is_switched_off_is_forgotten(deployed: Any, server: Server) -> None:
+    """Nothing is started for that, and no later rollback starts it again or asks for its image."""
+    server.services["exporter-web"] = EXPORTER
+    server.images["exporter:1"] = "sha256:e"
+    server.containers.append(container("exporter-web", "sha256:e"))
+    server.params |= PLAIN | {"profiles": ["web", "monitoring"]}
+    deployed.perform(server)
+    site = deployed.SiteFiles(server.params["directory"])
+    assert "exporter:1" in site.applied()["images"]
+
+    server.params["profiles"] = ["web"]
+    assert deployed.perform(server) == {"changed": False, "services": {}}
+    assert site.applied()["profiles"] == ["web"]
+    assert "exporter:1" not in site.applied()["images"]
+    site.keep_previous("a later change")
+    assert site.manifest()["profiles"] == ["web"]
+
+
+def test_a_deployment_that_changes_nothing_leaves_the_record_alone(deployed: Any, server: Server) -> None:
+    """Whoever goes back to what runs is told when that was applied."""
+    server.params |= PLAIN
+    assert deployed.perform(server) == {"changed": False, "services": {}}
+    assert deployed.SiteFiles(server.params["directory"]).applied()["applied_at"] == "then"

@@ -121,9 +121,11 @@ def perform(module: AnsibleModule) -> dict[str, object]:
         words.append(explain(docker, waiting))
         words.append("Put it right and deploy again, or go back: playbooks/rollback.yml.")
         raise SiteError(" ".join(word for word in words if word))
-    if found or not site.is_applied() or set(site.applied()["files"]) != set(files):
-        now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-        site.write_applied(record(docker, now, site, files))
+    now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    made = record(docker, now, site, files)
+    # A profile that is switched off starts nothing, and is a success of its own all the same.
+    if made != site.applied() | {"applied_at": now}:
+        site.write_applied(made)
     if wanted["rolled_back"]:
         site.forget_previous()
     return {"changed": bool(found), "services": found}
