@@ -115,7 +115,7 @@ def test_servers_are_deployed_from_nothing_in_either_order(
         unfinished.callback(provision.deploy, production)
         for server in production.servers:
             server.output("sh", "-c", "docker rm -f $(docker ps -aq) && docker network prune -f && rm -rf /opt/site/*")
-            server.output("sh", "-c", "rm -rf /opt/site/.env /opt/site/.applied")
+            server.output("sh", "-c", "rm -rf /opt/site/.env /opt/site/.installed /opt/site/.applied")
 
         alone = playbooks.play(production, "deploy.yml", "--limit", first)
         assert "the tunnel has not been seen" in alone.said

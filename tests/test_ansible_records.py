@@ -171,3 +171,67 @@ def test_a_deployment_that_changes_nothing_leaves_the_record_alone(deployed: Any
     server.params |= PLAIN
     assert deployed.perform(server) == {"changed": False, "services": {}}
     assert deployed.SiteFiles(server.params["directory"]).applied()["applied_at"] == "then"
+
+
+# --- files of a deployment that failed -----------------------------------------------------------
+
+
+@pytest.fixture
+def failed(deployed: Any, site_modules: Any, server: Server) -> Any:
+    """`site_files` on a server to which a deployment has added a secret, and then did not start."""
+    assert deployed
+    Path(server.params["directory"], "secrets", "db_password").chmod(0o600)
+    module = site_modules("site_files")
+    server.params |= {"files": [], "boot_unit": None, "state": "present"}
+    install(module, server, "db_password", "new")
+    return module
+
+
+def install(module: Any, server: Server, *names: str) -> list[str]:
+    """Install these secrets and no others; returns which files are new, changed or removed."""
+    entries = [{"path": f"secrets/{name}", "mode": "600", "content": "one", "owner": 0} for name in names]
+    server.params |= {"change": " ".join(names), "secrets": entries}
+    found: list[str] = module.perform(server)["files"]
+    return found
+
+
+def secrets(server: Server) -> list[str]:
+    """The secrets that lie there."""
+    return sorted(path.name for path in Path(server.params["directory"], "secrets").iterdir())
+
+
+def test_a_rollback_removes_what_a_failed_deployment_has_added(failed: Any, server: Server) -> None:
+    """It was no part of anything that worked, so that neither the record nor the previous state knows it."""
+    assert secrets(server) == ["db_password", "new"]
+    server.params |= {"state": "previous", "secrets": []}
+    assert failed.perform(server)["files"] == ["secrets/new"]
+    assert secrets(server) == ["db_password"]
+
+
+def test_the_next_deployment_removes_what_a_failed_one_has_added(failed: Any, server: Server) -> None:
+    """Once: a file that somebody puts there afterwards is his own, and so is one that never was the deployment's."""
+    own = Path(server.params["directory"], "secrets", "own")
+    own.touch()
+    assert install(failed, server, "db_password") == ["secrets/new"]
+    own.with_name("new").touch()
+    assert install(failed, server, "db_password", "more") == ["secrets/more"]
+    assert secrets(server) == ["db_password", "more", "new", "own"]
+
+
+def test_what_was_cut_off_while_it_installed_is_removed_too(
+    failed: Any, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is going to lie there is known before the first of it does."""
+    replace = failed.SiteFiles.replace
+
+    def cut_off(site: Any, file: Any) -> None:
+        if file.path == "secrets/last":
+            raise KeyboardInterrupt
+        replace(site, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(failed.SiteFiles, "replace", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            install(failed, server, "db_password", "first", "last")
+    assert secrets(server) == ["db_password", "first"]
+    assert install(failed, server, "db_password") == ["secrets/first"]

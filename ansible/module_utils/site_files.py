@@ -1,6 +1,7 @@
 """The site's files on a server: installed whole, remembered when they work, put back when they do not.
 
 DIRECTORY/                the files themselves, secrets in secrets/
+DIRECTORY/.installed      JSON, written first: which files a deployment has put there, or is about to
 DIRECTORY/.applied        JSON, written last: what the running containers were made with
 DIRECTORY/previous/       what was applied before the last change, and manifest.json about it
 """
@@ -20,6 +21,7 @@ from typing import Any
 
 from ansible.module_utils.site_docker import SiteError
 
+INSTALLED = ".installed"
 APPLIED = ".applied"
 PREVIOUS = "previous"
 MANIFEST = "manifest.json"
@@ -129,11 +131,11 @@ class SiteFiles:
         return (stat.S_IMODE(status.st_mode), status.st_uid) == (file.mode, file.owner)
 
     def superfluous(self, files: list[File]) -> list[str]:
-        """Files that a deployment once put here and that are not wanted any more."""
+        """Files that a deployment once put here, also one that failed, and that are not wanted any more."""
         wanted = {file.path for file in files}
-        return sorted(
-            path for path in self.applied().get("files", {}) if path not in wanted and self.read(path) is not None
-        )
+        # Before the first list there was the record of what succeeded alone.
+        known = (self._read_json(INSTALLED) or self.applied()).get("files", [])
+        return sorted(path for path in known if path not in wanted and self.read(path) is not None)
 
     def replace(self, file: File) -> None:
         """Put a file in place at once: whoever looks sees the old one or the new one, never a part."""
@@ -221,7 +223,15 @@ class SiteFiles:
 
     def put(self, files: list[File]) -> None:
         """Make the directory hold exactly these files of the site."""
-        for path in self.superfluous(files):
+        superfluous, wanted = self.superfluous(files), [file.path for file in files]
+        self._write_installed(wanted + superfluous)
+        for path in superfluous:
             os.remove(self.absolute(path))
         for file in self.differing(files):
             self.replace(file)
+        if superfluous:
+            self._write_installed(wanted)  # what anybody puts there from now on is not the deployment's
+
+    def _write_installed(self, paths: list[str]) -> None:
+        text = json.dumps({"files": sorted(paths)}, indent=1) + "\n"
+        self.replace(File(INSTALLED, text.encode(), 0o600, 0))
