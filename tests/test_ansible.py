@@ -210,6 +210,21 @@ def test_a_setting_without_its_form_is_named(name: str, value: object) -> None:
     assert problem.startswith(f"{name} in .env would ")
 
 
+@pytest.mark.parametrize(("value", "words"), [("legacy", "NET_RAW"), ("ebtables", "auto or nft")])
+def test_an_iptables_with_which_no_gateway_starts_is_named(value: str, words: str) -> None:
+    """The compose file gives a gateway no more than NET_ADMIN, and iptables-legacy wants a raw socket."""
+    (problem,) = CHECKS.environment_problems({"WG_IPTABLES": value})
+    assert problem.startswith(f"WG_IPTABLES in .env would be '{value}'")
+    assert words in problem
+    compose = yaml.safe_load((ANSIBLE.parent / "compose/docker-compose.prod.yml").read_text(encoding="utf-8"))
+    assert compose["x-gateway"]["cap_add"] == ["NET_ADMIN"]
+    assert (
+        CHECKS.environment_problems({"WG_IPTABLES": "nft"})
+        == CHECKS.environment_problems({"WG_IPTABLES": "auto"})
+        == []
+    )
+
+
 def test_the_environment_file_keeps_every_character() -> None:
     text = CHECKS.env_file({"A": "$x #y", "B": 5})
     assert text == "A='$x #y'\nB='5'\n"

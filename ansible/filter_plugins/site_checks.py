@@ -173,7 +173,10 @@ FORMS: dict[str, tuple[Callable[[str], bool], str]] = {
     "WG_PORT": (_is_number(1, 65535), "a port"),
     "WG_MTU": (_is_number(576, 9000), "a number from 576 to 9000"),
     "WG_IMPLEMENTATION": (_is_one_of("auto", "kernel", "userspace"), "auto, kernel or userspace"),
-    "WG_IPTABLES": (_is_one_of("auto", "nft", "legacy"), "auto, nft or legacy"),
+    "WG_IPTABLES": (
+        _is_one_of("auto", "nft"),
+        "auto or nft (legacy takes the capability NET_RAW, which docker-compose.prod.yml does not give)",
+    ),
     "WG_PERSISTENT_KEEPALIVE": (_is_number(1, 65535), "seconds, from 1 (without it the tunnel falls asleep)"),
     "SERVER_NAME": (lambda value: bool(_NAME.fullmatch(value)), "the site's name, such as www.example.org"),
     "SERVICES_BIND_ADDRESS": (_is_address, "an IPv4 address of the server, 127.0.0.1 unless there is a reason"),
