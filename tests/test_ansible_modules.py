@@ -31,14 +31,14 @@ class Server:
         self.images = dict(IMAGES)
         self.containers = [container(name, self.images[service["image"]]) for name, service in self.services.items()]
         self.check_mode = False
-        self.without_docker = False
+        self.without: set[str] = set()
         self.versions = ("28.0.4", "2.26.1")
         self.interface = ""
         self.asked: list[tuple[str, ...]] = []
 
     def get_bin_path(self, name: str) -> str | None:
-        """As if the program were there, but for a Docker that has yet to be installed."""
-        return None if self.without_docker else f"/usr/bin/{name}"
+        """As if the program were there, but for one that has yet to be installed."""
+        return None if name in self.without else f"/usr/bin/{name}"
 
     def run_command(self, argv: list[str], **_options: object) -> tuple[int, str, str]:
         """Exit status, output and errors."""
@@ -250,22 +250,36 @@ def test_who_is_not_root_is_told_so(survey: Any, server: Server, monkeypatch: py
 
 def test_a_server_without_docker_is_refused(survey: Any, server: Server) -> None:
     """Where nobody is going to install it, and where that has been done."""
-    server.without_docker = True
+    server.without = {"docker", "dockerd"}
     with pytest.raises(survey.SiteError, match="no docker command here: install"):
         survey.survey(docker_of(survey, server), options())
 
 
 def test_a_server_to_which_docker_comes_is_told_apart(survey: Any, server: Server) -> None:
-    """Nothing can be said of it yet, and nothing is wrong; Docker without Compose is no Docker either."""
-    server.without_docker = True
+    """Nothing can be said of it yet, and nothing is wrong; a client without engine and Compose is no Docker either."""
+    server.without = {"docker", "dockerd"}
     found = survey.survey(docker_of(survey, server), options(docker_comes=True))
     assert found == {"missing_images": [], "docker_missing": True}
-    server.without_docker, server.versions = False, ("28.0.4", "")
+    server.without, server.versions = {"dockerd"}, ("", "")
     found = survey.survey(docker_of(survey, server), options(docker_comes=True))
     assert found == {"missing_images": [], "docker_missing": True}
-    server.versions = ("28.0.4", "2.26.1")
+    server.without, server.versions = set(), ("28.0.4", "2.26.1")
     found = survey.survey(docker_of(survey, server), options(docker_comes=True))
     assert found == {"missing_images": ["app:9"], "docker_missing": False}
+
+
+@pytest.mark.parametrize("docker_comes", [True, False])
+def test_an_engine_without_compose_is_not_replaced(survey: Any, server: Server, *, docker_comes: bool) -> None:
+    """Debian's packages would take the place of whatever engine is there: what is lacking is said, and where it is."""
+    server.versions = ("28.0.4", "")
+    refusal = "engine here has no Compose: .*docker-compose-plugin beside Docker's own docker-ce.*install_docker leaves"
+    for without in (set(), {"dockerd"}):  # an engine that answers counts, wherever its program is
+        server.without = without
+        with pytest.raises(survey.SiteError, match=refusal):
+            survey.survey(docker_of(survey, server), options(docker_comes=docker_comes))
+    server.without, server.versions = set(), ("", "")
+    with pytest.raises(survey.SiteError, match="systemctl start docker"):
+        survey.survey(docker_of(survey, server), options(docker_comes=docker_comes))
 
 
 def options(*, docker_comes: bool = False) -> dict[str, Any]:

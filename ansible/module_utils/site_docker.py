@@ -22,6 +22,10 @@ INSTALL_DOCKER = (
     "apt-get install --no-install-recommends docker.io docker-cli docker-compose), or run deploy.yml with "
     "-e install_docker=true"
 )
+INSTALL_COMPOSE = (
+    "install it from where the engine came, docker-compose-plugin beside Docker's own docker-ce, docker-compose beside "
+    "Debian's docker.io; install_docker leaves a server with an engine alone, since Debian's would take its place"
+)
 
 
 class SiteError(Exception):
@@ -41,8 +45,12 @@ class Docker:
         self._hashes: dict[str, str] | None = None
 
     def is_installed(self) -> bool:
-        """Whether there is a docker command, and Compose with it, of whatever release."""
-        return self._module.get_bin_path("docker") is not None and self.run("compose", "version", "--short")[0] == 0
+        """Whether there is a docker command, and with it an engine or Compose, of whatever release."""
+        find = self._module.get_bin_path
+        if find("docker") is None:
+            return False
+        asked = (("version", "--format", "{{.Server.Version}}"), ("compose", "version", "--short"))
+        return find("dockerd") is not None or any(self.run(*words)[0] == 0 for words in asked)
 
     def run(self, *arguments: str, data: str | None = None) -> tuple[int, str, str]:
         """Exit status, output and errors of `docker ARGUMENTS`; SiteError where there is no such command."""
@@ -72,8 +80,10 @@ class Docker:
             raise SiteError("the Docker engine is " + version.strip() + ": " + INSTALL_DOCKER)
         status, version, _ = self.run("compose", "version", "--short")
         found = _release(version)
-        if status or found < OLDEST_COMPOSE:
-            raise SiteError("Compose is " + (version.strip() if found else "missing") + ": " + INSTALL_DOCKER)
+        if status or not found:
+            raise SiteError("the Docker engine here has no Compose: " + INSTALL_COMPOSE)
+        if found < OLDEST_COMPOSE:
+            raise SiteError("Compose is " + version.strip() + ": " + INSTALL_DOCKER)
 
     def compose(self, *arguments: str) -> tuple[int, str, str]:
         """`docker compose` on the installed file, with this server's profiles."""
