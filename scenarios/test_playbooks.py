@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from itertools import pairwise
 
 import pytest
 
@@ -85,19 +86,26 @@ def test_a_trial_run_says_what_would_change_and_changes_nothing(production: Prod
 def test_a_changed_secret_renews_what_uses_it_and_rollback_takes_it_back(
     experiment: Experiment, production: Production
 ) -> None:
-    """A new password for Flower: Flower alone is created anew. rollback.yml brings the old one, and its container."""
-    with experiment.disturbance("Flower has another password") as undo:
+    """A new password for Flower: Flower alone is created anew. rollback.yml brings the old one, and its container.
+
+    A profile more, here one that no service has, is taken back with it, from what starts the site after a boot as well.
+    """
+    with experiment.disturbance("Flower has another password, and its server a profile more") as undo:
         unfinished = undo.enter_context(ExitStack())
         unfinished.callback(provision.deploy, production)
+        undo.callback(playbooks.write_hosts, production)
         playbooks.keep_vault(production, undo)
         before = started(production)
+        playbooks.write_hosts(production, {"services": {"docker_compose_extra_profiles": ["reports"]}})
         change_vault(production, {"vault_flower_password": "another-password"})
         playbooks.play(production, "deploy.yml", "--limit", "services")
         assert differing(before, started(production)) == {"flower"}
         assert secret(production, "services", "flower_password") == "another-password"
+        assert started_at_boot(production, "services") == ["services", "reports"]
 
         playbooks.play(production, "rollback.yml")
         assert secret(production, "services", "flower_password") == production.credentials.flower_password
+        assert started_at_boot(production, "services") == ["services"]
         provision.add_probes(production)  # which no playbook knows, and `--remove-orphans` takes away
         unfinished.pop_all()  # the rollback is the undo
         again = playbooks.play(production, "rollback.yml", check=False)
@@ -317,6 +325,12 @@ def files(production: Production) -> dict[str, str]:
     """Every file of the site on each server, with its mode, owner and checksum."""
     listing = f"cd {SITE} && find . -type f -exec stat -c '%n %a %u' {{}} + -exec sha256sum {{}} + | sort"
     return {server.service: server.output("sh", "-c", listing) for server in production.servers}
+
+
+def started_at_boot(production: Production, side: str) -> list[str]:
+    """The profiles that a server's unit starts after a boot."""
+    words = production.server(side).output("cat", "/etc/systemd/system/wireguard-site.service").split()
+    return [profile for word, profile in pairwise(words) if word == "--profile"]
 
 
 def secret(production: Production, side: str, name: str) -> str:
