@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -188,6 +189,23 @@ def test_what_is_wrong_is_refused_before_anything_is_touched(production: Product
     assert named in played.said
     assert played.changed == 0
     assert not [secret for secret in production.credentials.secrets() if secret in played.said]
+    assert (started(production), files(production)) == before
+
+
+def test_an_archive_that_cannot_be_loaded_is_not_left_behind(production: Production, tmp_path: Path) -> None:
+    """Half an archive, as a full disk leaves it: the deployment says so, no file stays, and nothing runs anew."""
+    archive, copied = tmp_path / "images.tar", "/var/tmp/site-images.tar"  # noqa: S108 (the server's)
+    archive.write_bytes(b"half an archive")
+    before = started(production), files(production)
+    with ExitStack() as undo:
+        undo.callback(production.web_server.run, "rm", "--force", copied)
+        undo.callback(playbooks.write_hosts, production)
+        settings = {"images_from": "archive", "images_archive": str(archive), "nginx_image": "example/nginx:absent"}
+        playbooks.write_hosts(production, {"web": settings})
+        played = playbooks.play(production, "deploy.yml", "--limit", "web", check=False)
+        assert not played.ok
+        assert "docker load" in played.said
+        assert not production.web_server.run("test", "-e", copied).ok
     assert (started(production), files(production)) == before
 
 
