@@ -20,6 +20,9 @@ _CONTAINERS_OWN = ("lo", "docker", "br-", "veth")  # how the interfaces begin th
 _RULE = re.compile(r"\[(?P<packets>\d+):(?P<bytes>\d+)\] -A (?P<chain>\S+)(?: (?P<specification>.+))?")
 _POLICY = re.compile(r":(?P<chain>\S+) (?P<policy>\S+)(?: \[(?P<packets>\d+):\d+\])?")
 
+# Made by `nft` itself, or by the other iptables of the two.
+_UNSHOWN = re.compile(r"# (?:Table `(?P<table>\w+)' is incompatible, use 'nft' tool\.|Warning: \S+ tables present, .+)")
+
 
 def parse_save(text: str) -> tuple[NetfilterRule, ...]:
     """Every rule of every table that `iptables-save -c` printed, in order.
@@ -58,6 +61,12 @@ def parse_policy_packets(text: str) -> dict[tuple[str, str], int]:
         if line.startswith(":")
         for found in [_match(_POLICY, line)]
     }
+
+
+def parse_unshown(text: str, table: str) -> str | None:
+    """The line by which `iptables-save` says that it may not show all rules of a table; None where it shows all."""
+    found = (match for line in text.splitlines() if (match := _UNSHOWN.fullmatch(line.strip())))
+    return next((match[0] for match in found if match["table"] in (table, None)), None)
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:

@@ -103,6 +103,16 @@ def test_no_output_is_no_rule() -> None:
     assert netfilter.parse_policies("") == {}
 
 
+def test_what_is_not_shown_is_said_by_the_tool_itself() -> None:
+    """A table that only `nft` can show is that one alone; tables of the other iptables may be any."""
+    incompatible = "# Table `nat' is incompatible, use 'nft' tool."
+    legacy = "# Warning: iptables-legacy tables present, use iptables-legacy-save to see them"
+    assert netfilter.parse_unshown(f"{NFT}{incompatible}\n", "nat") == incompatible
+    assert netfilter.parse_unshown(f"{NFT}{incompatible}\n", "filter") is None
+    assert netfilter.parse_unshown(f"{legacy}\n{NFT}", "filter") == legacy
+    assert netfilter.parse_unshown(NFT, "nat") is None
+
+
 @pytest.mark.parametrize(
     ("forward", "said"),
     [

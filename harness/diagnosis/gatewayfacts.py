@@ -171,6 +171,11 @@ class GatewayFacts(NodeFacts):
         local = frozenset(each.address.ip for each in self.addresses)
         return self._parsed("rules", lambda text: Firewall.parse(text, local))
 
+    def insist_on(self, table: str) -> None:
+        """Raise `UnseenError` where a table may have rules that are not shown, so that none can be called missing."""
+        if line := netfilter.parse_unshown(self.evidence.text("rules"), table):
+            raise UnseenError(self.service, "rules", f"iptables-save says {line}")
+
     def grew(self, rule: NetfilterRule) -> bool:
         """Whether a rule met packets while the applications tried to reach their backends."""
         before = self._parsed("rules-before", netfilter.parse_save) if "rules-before" in self.evidence.pieces else ()

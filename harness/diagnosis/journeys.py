@@ -10,11 +10,12 @@ from harness.diagnosis.evidence import UnseenError
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.netfilter_rules import STOPPING, pick, reading
 from harness.diagnosis.nodefacts import GatewayFacts, NodeFacts
-from harness.diagnosis.packetpath import DnatRule, Firewall, Journey, Packet, dnat_rules
+from harness.diagnosis.packetpath import DnatRule, Firewall, Journey, Packet, Verdict, dnat_rules
 from harness.model import NetfilterRule
 from harness.wireguard import INTERFACE
 
 _ANY_CLIENT_PORT = 40000
+_PASSING = frozenset({"ACCEPT", "RETURN"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +61,18 @@ def passages(facts: Facts) -> tuple[Path, ...]:
     return tuple(path for path in facts.paths if path.tunnelled)
 
 
+def doubtful(facts: Facts) -> tuple[Path, ...]:
+    """Those of `passages` that were not seen to work: whatever one that works owes it to, no rule stops it."""
+    return tuple(path for path in passages(facts) if not path.works)
+
+
 def passage(facts: Facts, path: Path) -> Passage:
     """Send a path's packet through the gateway's rules; raises `UnseenError` where they were not seen."""
     back, front = facts.back, facts.front
     if back is None or front is None or back.wanted_address is None or front.wanted_address is None:
         raise UnseenError(path.app.service, "tunnel", "the gateways do not say what the tunnel's addresses are")
+    if path.works and not back.evidence.text("rules").strip():
+        raise UnseenError(back.service, "rules", f"none was shown, and {path.id} works")
     packet = Packet(
         interface_in=INTERFACE,
         protocol="tcp",
@@ -95,6 +103,13 @@ def suspects(gateway: GatewayFacts, ways: Iterable[Journey], *, ever: bool = Fal
     return tuple(rule for rule in met if reading(rule.specification).target in STOPPING and met_some(rule))
 
 
+def insist(gateway: GatewayFacts, verdict: Verdict) -> None:
+    """Raise `UnseenError` where what drops a packet comes after a rule that may have let it pass."""
+    for rule in verdict.uncertain:
+        if reading(rule.specification).target in _PASSING:
+            raise UnseenError(gateway.service, "rules", f"whether it lets packets pass cannot be told of {rule}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """A path's packets in the namespace that the application shares with its gateway."""
@@ -104,9 +119,10 @@ class Outgoing:
 
     @property
     def dropped(self) -> tuple[str, str] | None:
-        """Which packets are dropped, and by what; None where none are."""
+        """Which packets are dropped, and by what; None where none are. Raises `UnseenError` as `insist` does."""
         for meaning, journey in self.ways:
             if journey.dropped_by:
+                insist(self.gateway, journey.dropped_by)
                 return meaning, str(journey.dropped_by)
         found = suspects(self.gateway, [journey for _, journey in self.ways])
         return ("some packets", str(found[0])) if found else None

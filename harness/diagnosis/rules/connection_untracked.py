@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis.facts import Facts, Path
-from harness.diagnosis.journeys import passage, passages
+from harness.diagnosis.journeys import doubtful, passage
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
 
 
 def _over(facts: Facts) -> tuple[Path, ...]:
-    return passages(facts)
+    return doubtful(facts)
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:

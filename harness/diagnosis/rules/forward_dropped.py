@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from harness.diagnosis.evidence import UnseenError
 from harness.diagnosis.facts import Facts, Path
-from harness.diagnosis.journeys import passage, passages
+from harness.diagnosis.journeys import doubtful, insist, passage
 from harness.diagnosis.nodefacts import GatewayFacts
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop, NetfilterRule
 
 
 def _over(facts: Facts) -> tuple[Path, ...]:
-    return passages(facts)
+    return doubtful(facts)
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
@@ -23,6 +23,7 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
         verdict = journey.dropped_by if journey else None
         if verdict is None or (journey is not None and journey.local and not journey.translated_destination):
             continue  # undeclared ports end in INPUT, as they should
+        insist(facts.back, verdict)
         yield _case(facts, path, meaning, verdict.rule, str(verdict))
         return
     if passed.suspects and _fails(path):

@@ -12,7 +12,7 @@ from harness.model import Hop
 
 
 def _over(facts: Facts) -> list[Path]:
-    return [path for path in facts.paths if path.tunnelled and facts.back is not None]
+    return [path for path in facts.paths if path.tunnelled and facts.back is not None and not path.works]
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
@@ -31,6 +31,7 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
         return
     if is_udp_only(passed.candidates) or passed.journey.untracked_by or _is_shadowed(facts, path, passed):
         return  # which another rule of diagnosis looks at
+    facts.back.insist_on("nat")
     chain = [
         f"{facts.back.service}: {rule}"
         for rule in facts.back.rules

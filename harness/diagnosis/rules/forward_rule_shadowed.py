@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis.facts import Facts, Path
-from harness.diagnosis.journeys import decided_in_nat, passage, passages, shared_addresses
+from harness.diagnosis.journeys import decided_in_nat, passage, passages, shared_addresses, would_arrive
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
 
 
 def _over(facts: Facts) -> tuple[Path, ...]:
-    return passages(facts)
+    return tuple(path for path in passages(facts) if not would_arrive(facts, path))
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:

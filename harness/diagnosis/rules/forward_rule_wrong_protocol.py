@@ -11,7 +11,7 @@ from harness.model import Hop
 
 
 def _over(facts: Facts) -> list[Path]:
-    return [path for path in facts.paths if path.tunnelled and facts.back is not None]
+    return [path for path in facts.paths if path.tunnelled and facts.back is not None and not path.works]
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
@@ -24,6 +24,8 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
         passed = passage(facts, path)
         wrong = passed.destination is None and is_udp_only(passed.candidates)
         lines = [f"{facts.back.service}: {each.rule}" for each in passed.candidates]
+        if wrong:
+            facts.back.insist_on("nat")
     if wrong:
         yield Case(
             node=facts.back.service, evidence=tuple(lines), paths=frozenset({path.id}), values={"port": path.port}

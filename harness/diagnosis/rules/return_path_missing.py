@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from harness.diagnosis.evidence import UnseenError
 from harness.diagnosis.facts import Facts, Path
-from harness.diagnosis.journeys import Passage, foreign_source, passage, passages
+from harness.diagnosis.journeys import Passage, doubtful, foreign_source, passage
 from harness.diagnosis.nodefacts import GatewayFacts, NodeFacts
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop, NetfilterRule
 
 
 def _over(facts: Facts) -> tuple[Path, ...]:
-    return passages(facts)
+    return doubtful(facts)
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
@@ -34,6 +34,7 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
         return
     if path.backend is not None and _knows_the_way(facts, facts.back, path.backend):
         return
+    facts.back.insist_on("nat")
     chain = [rule for rule in facts.back.rules if (rule.table, rule.chain) == ("nat", "POSTROUTING")]
     remedy = (
         f"docker exec {facts.back.evidence.name} iptables -t nat -A POSTROUTING -o {journey.outgoing} -p tcp "

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address
 
+from harness.addresses import is_address
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.journeys import is_floating, is_misdirected, shared_addresses
 from harness.diagnosis.outside import found_at
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
+from harness.wireguard import INTERFACE
 
 _KINDS = ("database", "broker")
 
@@ -19,6 +21,8 @@ def _over(facts: Facts) -> list[Path]:
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
+    if path.works and not _is_in_the_clear(facts, path):
+        return  # it is one that nobody here knows of
     expected = _expected(facts, path)
     broker = path.app.broker_setting
     name, port_name = ("DATABASE_HOST", "DATABASE_PORT") if path.kind == "database" else (broker, broker)
@@ -31,8 +35,23 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
         yield _case(path, (told, declared), port_name, path.port, "a port that is forwarded")
 
 
+def _is_in_the_clear(facts: Facts, path: Path) -> bool:
+    """Whether what should go through the tunnel leaves its gateway otherwise, for a network that is none of its own.
+
+    What is within reach there, such as a proxy on loopback, is another rule's matter where it is anybody's.
+    """
+    gateway, host = facts.gateway_of(path.app), path.host
+    if not path.tunnelled or gateway is None or not is_address(host):
+        return False
+    address = IPv4Address(host)
+    if address.is_loopback or any(address in each.address.network for each in gateway.addresses):
+        return False
+    return gateway.leads_to(address) not in (INTERFACE, None)
+
+
 def _case(path: Path, evidence: tuple[str, ...], name: str, value: object, expected: str) -> Case:
-    values = {"name": name, "value": value, "expected": expected}
+    why = "past the tunnel, in the clear" if path.works else "where its backend cannot be reached from there"
+    values = {"name": name, "value": value, "why": why, "expected": expected}
     return Case(node=path.app.service, evidence=evidence, paths=frozenset({path.id}), values=values)
 
 
@@ -74,7 +93,7 @@ RULES = (
         hop=Hop.SETTING,
         over=_over,
         when=_when,
-        cause="{name} of {node} leads to {value}, where its backend cannot be reached from there",
+        cause="{name} of {node} leads to {value}, {why}",
         remedy="have {name} of {node} lead to {expected}, then: docker compose up -d {node}",
         consequence_of=frozenset({"address-duplicated", "subnet-overlap"}),
     ),
