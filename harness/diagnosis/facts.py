@@ -237,14 +237,21 @@ class Facts:
             raise UnseenError(end.gateway.service, "traffic", reason)
         return found
 
+    def carries(self, end: End) -> bool:
+        """Whether what an end sends was seen to arrive, by the counters: a session may outlive the way that it had."""
+        try:
+            return self.traffic(end)[1] > 0
+        except UnseenError:
+            return False
+
     def is_dead(self, end: End) -> bool:
         """Whether nothing that an end sends arrives: by the counters, or for want of a handshake that is recent."""
-        try:
-            sent, arrived = self.traffic(end)
-        except UnseenError:
-            sent, arrived = 0, 0
-        if arrived:
+        if self.carries(end):
             return False
+        try:
+            sent, _ = self.traffic(end)
+        except UnseenError:
+            sent = 0
         return sent > 0 or not self.has_session(end) or self.is_mute(end)
 
     def is_mute(self, end: End) -> bool:

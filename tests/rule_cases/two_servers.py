@@ -70,6 +70,17 @@ def wireguards_port_is_published_on_loopback(sample: Sample) -> None:
     sample.containers[BACK]["published"][0]["host"] = "127.0.0.1"
 
 
+@fine
+def services_gateway_has_an_address_of_its_own_among_the_servers(sample: Sample) -> None:
+    """By macvlan, which publishes nothing."""
+    _part(sample)
+    sample.containers[BACK]["published"] = []
+    attachment = {"network": "services/lan", "address": "172.21.0.50", "prefix": 24, "wanted": "172.21.0.50"}
+    sample.containers[BACK]["attachments"].append(attachment)
+    sample.tell(FRONT, WG_PEER_ENDPOINT="172.21.0.50:51820")
+    sample.change(FRONT, "dump", _ENDPOINT, "172.21.0.50:51820")
+
+
 @broken("endpoint-wrong")
 def the_endpoint_is_an_address_that_no_server_has(sample: Sample) -> None:
     _part(sample)

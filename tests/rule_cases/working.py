@@ -197,3 +197,41 @@ def mariadb_is_reached_on_a_network_that_the_gateway_is_not_on(sample: Sample) -
         sample.containers[service]["attachments"].append(attachment)
     for app in (SERVICES, CELERY):
         _dial(sample, app, "10.102.0.2")
+
+
+# --- networks that nobody needs
+
+
+def _part_gateways(sample: Sample) -> None:
+    """Leave services' gateway on its own network alone, with its port published on the machine of both."""
+    inside, _ = sample.containers[BACK]["attachments"]
+    sample.containers[BACK]["attachments"] = [inside]
+    sample.containers[BACK]["published"] = [{"port": 51820, "protocol": "udp", "host": "0.0.0.0", "host_port": "51820"}]
+    sample.tell(FRONT, WG_PEER_ENDPOINT="172.20.0.1:51820")
+    sample.change(FRONT, "dump", "172.20.0.3:51820", "172.20.0.1:51820")
+
+
+@fine
+def the_gateways_meet_by_a_port_of_their_machine(sample: Sample) -> None:
+    _part_gateways(sample)
+
+
+@broken("network-missing")
+def nothing_arrives_by_a_network_that_services_gateway_is_not_on(sample: Sample) -> None:
+    _part_gateways(sample)
+    sample.kill_tunnel()
+
+
+@fine
+def mariadb_is_dialled_by_a_port_of_the_machine(sample: Sample) -> None:
+    """On that machine's address on a network that neither is on."""
+    for app in (SERVICES, CELERY):
+        _dial(sample, app, "172.20.0.1")
+
+
+@fine
+def a_forward_leads_to_a_port_of_the_machine(sample: Sample) -> None:
+    _part_gateways(sample)
+    sample.tell(BACK, WG_FORWARD_PORTS="3306:tcp:172.20.0.1 6379:tcp:10.101.0.4 8001:tcp:10.101.0.5")
+    for old, new in zip(forward_rules(3306, "10.101.0.2"), forward_rules(3306, "172.20.0.1"), strict=True):
+        sample.change(BACK, "rules", old, new)

@@ -26,15 +26,20 @@ def _over(facts: Facts) -> list[Need]:
 
 def _needs(facts: Facts) -> Iterator[Need]:
     for end in facts.ends:
+        if facts.carries(end):
+            continue  # by whichever way: a port of the machine's own is one
         if host := end.gateway.environment.get("WG_PEER_ENDPOINT", "").rpartition(":")[0]:
             yield end.gateway, host, f"{end.gateway.service}: WG_PEER_ENDPOINT leads to {host}"
             if end.other.host == end.gateway.host:
                 yield end.other, host, f"{end.gateway.service}: WG_PEER_ENDPOINT leads to {host}"
+    working = {path.port for path in facts.paths if path.tunnelled and path.works}
     for forward in facts.back.declared if facts.back else ():
         assert facts.back is not None  # noqa: S101 (there would be no forward)
+        if forward.port in working:
+            continue
         yield facts.back, str(forward.destination), f"{facts.back.service}: WG_FORWARD_PORTS has {forward}"
     for path in facts.paths:
-        if path.tunnelled or not path.host:
+        if path.tunnelled or not path.host or path.works:
             continue
         yield path.app, path.host, f"{path.app.service}: its {path.kind} is at {path.host}"
         if path.backend is not None:

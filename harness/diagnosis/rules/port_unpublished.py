@@ -16,9 +16,9 @@ def _over(facts: Facts) -> list[End]:
     return [end for end in facts.ends if end.gateway.initiates and end.gateway.host != end.other.host]
 
 
-def _when(_facts: Facts, end: End) -> Iterator[Case]:
+def _when(facts: Facts, end: End) -> Iterator[Case]:
     other = end.other.container
-    if not other.running or other.network_mode == "host":
+    if not other.running or other.network_mode == "host" or facts.carries(end):
         return
     text = end.other.environment.get("WG_LISTEN_PORT", "")
     port = int(text) if text.isdecimal() else WIREGUARD_PORT
