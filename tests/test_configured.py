@@ -148,6 +148,10 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
         "setting-contradicted",
         [(WEB_ENVIRONMENT, "DATABASE_HOST: 10.101.0.2\n")],
     ),
+    "services and celery are told what web is": (
+        "setting-contradicted",
+        [("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "10.100.0.11")],
+    ),
     "web is told a port that is not forwarded": (
         "setting-contradicted",
         [(WEB_ENVIRONMENT, f'{WEB_ENVIRONMENT}      DATABASE_PORT: "3307"\n')],

@@ -115,8 +115,10 @@ class Facts:
     def uses_tunnel(self, app: AppFacts) -> bool:
         """Whether an application was told of a backend at the other end of the tunnel, or is the one that should be.
 
-        Whoever lives in a namespace that was not looked at does so for the tunnel.
+        Whoever lives in a namespace that was not looked at does so for the tunnel; who is beside the backends has none.
         """
+        if self._is_beside_backends(app):
+            return False  # whatever it was told
         behind = app.container.joined == UNSEEN or (self.front and app.container.joined == self.front.service)
         # Where a network has the tunnel's addresses, which is a fault of its own, the network is meant.
         beside = tuple(self.subnets_of(app))
@@ -129,9 +131,17 @@ class Facts:
             )
         )
 
+    def _is_beside_backends(self, app: AppFacts) -> bool:
+        """Whether an application is on a network of the services side, which web's gateway is not on."""
+        if app.documented == "web" or app.container.joined is not None or self.front is None:
+            return False
+        theirs = [node for node in (self.back, *self.backends) if node is not None]
+        inside = {name for node in theirs for name in _networks_of(node)} - _networks_of(self.front)
+        return not inside.isdisjoint(_networks_of(app))
+
     def subnets_of(self, node: NodeFacts) -> Iterator[IPv4Network]:
         """The subnets of the networks that a node is on, whether it runs or not."""
-        names = {each.network for each in node.container.attachments}
+        names = _networks_of(node)
         for network in self.snapshot.networks:
             if network.ours and network.name in names:
                 yield from network.ipv4
@@ -147,7 +157,7 @@ class Facts:
         return bool(ours) and bool(theirs) and not ours & theirs
 
     def _engines_of(self, node: NodeFacts) -> set[str]:
-        names = {each.network for each in node.container.attachments}
+        names = _networks_of(node)
         return {network.host for network in self.snapshot.networks if network.ours and network.name in names}
 
     def in_tunnel(self, host: str | None) -> bool:
@@ -268,6 +278,10 @@ class Facts:
             peer.latest_handshake is not None and end.gateway.clock - peer.latest_handshake.timestamp() < _UP_TO_DATE
             for peer in end.candidates
         )
+
+
+def _networks_of(node: NodeFacts) -> set[str]:
+    return {each.network for each in node.container.attachments}
 
 
 def _hosts(app: AppFacts) -> tuple[str | None, ...]:

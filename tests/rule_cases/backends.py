@@ -129,6 +129,23 @@ def services_is_told_an_address_where_mariadb_is_not(sample: Sample) -> None:
     sample.fail(SERVICES, "database", "connect", **_NO_ROUTE)
 
 
+@broken("setting-contradicted")
+def celery_is_told_what_web_is(sample: Sample) -> None:
+    """It is beside the backends, and has no gateway to move to."""
+    sample.tell(CELERY, DATABASE_HOST="10.100.0.11", CELERY_BROKER_URL="redis://10.100.0.11:6379/0")
+    for backend in ("database", "broker"):
+        sample.fail(CELERY, backend, "connect")
+
+
+@broken("app-outside-gateway")
+def another_application_of_the_web_side_is_beside_its_gateway(sample: Sample) -> None:
+    attachment = {"network": "tunnel-net", "address": "172.20.0.9", "prefix": 24, "wanted": None}
+    sample.rename(WEB, "shop")
+    sample.containers["shop"] |= {"joined": None, "network_mode": "tunnel-net", "attachments": [attachment]}
+    for backend in ("database", "broker", "10.100.0.11:8001"):
+        sample.fail("shop", backend, "connect")
+
+
 @broken("name-unresolvable")
 def web_is_told_redis_for_a_host(sample: Sample) -> None:
     sample.tell(WEB, CELERY_BROKER_URL="redis://redis:6379/0")

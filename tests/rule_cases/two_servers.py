@@ -183,6 +183,14 @@ def celery_is_told_of_another_database(sample: Sample) -> None:
     sample.tell(CELERY, DATABASE_HOST="10.101.0.99")
 
 
+@broken("setting-contradicted")
+def celery_is_told_what_web_is(sample: Sample) -> None:
+    _part(sample)
+    sample.tell(CELERY, DATABASE_HOST="10.100.0.11", CELERY_BROKER_URL="redis://10.100.0.11:6379/0")
+    for backend in ("database", "broker"):
+        sample.fail(CELERY, backend, "connect")
+
+
 @broken("container-down")
 def nginx_does_not_run(sample: Sample) -> None:
     _part(sample)
