@@ -449,4 +449,5 @@ def _described(
         "privileged": False,
         "devices": [],
         "sysctls": {},
+        "restart": "unless-stopped",
     } | more

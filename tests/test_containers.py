@@ -99,12 +99,34 @@ def test_a_container_round_trips(container: Container) -> None:
 WRONG: tuple[object, ...] = (None, 7, 1.5, True, "text", [], ["text"], [None], {})
 
 
+def test_an_older_snapshot_does_not_say_who_starts_a_container_again() -> None:
+    """It can be read, and what ended in it is no job."""
+    ended = INSPECTED | {"State": INSPECTED["State"] | {"Status": "exited", "ExitCode": 0}}
+    loaded = json.loads(inspected(ended, "p", {}).to_json())
+    assert Container.from_json(loaded).ended_well
+    del loaded["restart"]
+    assert not Container.from_json(loaded).ended_well
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [({"Name": "unless-stopped", "MaximumRetryCount": 0}, "unless-stopped"), ({"Name": ""}, "no"), (None, "no")],
+)
+def test_who_starts_a_container_again_is_read(policy: object, expected: str) -> None:
+    """An engine that says nothing of it starts none again, nor does compose."""
+    attributes = INSPECTED | {"HostConfig": INSPECTED["HostConfig"] | {"RestartPolicy": policy}}
+    assert inspected(attributes, "p", {}).restart == expected
+    definition = {"restart": expected} if expected != "no" else {}
+    assert configured("a", {"services": {"a": definition}}).restart == expected
+
+
 @pytest.mark.parametrize("name", Container.__dataclass_fields__)
 def test_a_container_that_is_damaged_is_none(name: str) -> None:
     """Every field has to be there and of its type: nothing that could pass for a healthy container is made up."""
     loaded = json.loads(inspected(INSPECTED, "p", {}).to_json())
-    with pytest.raises(KeyError):
-        Container.from_json({key: value for key, value in loaded.items() if key != name})
+    if name != "restart":
+        with pytest.raises(KeyError):
+            Container.from_json({key: value for key, value in loaded.items() if key != name})
     refused = 0
     for wrong in WRONG:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from harness.addresses import is_address
 from harness.diagnosis.nodefacts import NodeFacts
+from harness.diagnosis.roles import is_documented
 
 _DOCUMENTED = {"database": "mariadb", "broker": "redis"}
 _NAMES = {"database": ("mariadb", "mysql", "database", "db"), "broker": ("redis", "valkey", "broker")}
@@ -34,8 +35,29 @@ def serves(node: NodeFacts, places: Collection[str]) -> bool:
     return any(_is_kind(node, kind) for kind in _NAMES) or any(_is_at(node, place) for place in places)
 
 
+def is_over(node: NodeFacts, places: Collection[str]) -> bool:
+    """Whether a container was to run once and has done so, such as a migration of the database.
+
+    Who is at one of the `places` where ways end, is open to others or is asked for its health was to stay. So was a
+    database: one that is stopped ends as well as any job.
+    """
+    container = node.container
+    stays = is_documented(node.documented) or container.published or container.health or _is_image(node)
+    return container.ended_well and not stays and not any(_is_at(node, place) for place in places)
+
+
+def _is_image(node: NodeFacts) -> bool:
+    """Whether a container is of a database's or a broker's image, however it is called."""
+    image = _image(node)
+    return any(image.startswith(name) for names in _NAMES.values() for name in names)
+
+
+def _image(node: NodeFacts) -> str:
+    return node.container.image.lower().rpartition("/")[2]
+
+
 def _is_kind(node: NodeFacts, kind: str) -> bool:
-    words = (node.documented.lower(), node.container.image.lower().rpartition("/")[2])
+    words = (node.documented.lower(), _image(node))
     return any(word.startswith(name) and _ASKS_ONE not in word for word in words for name in _NAMES[kind])
 
 

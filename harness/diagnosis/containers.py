@@ -67,6 +67,7 @@ class PublishedPort:
 class Container:
     """What is known of one container. `joined` is the service whose network namespace it shares.
 
+    `restart` is the policy by which the engine starts it again, `no` where it does not, empty in older snapshots.
     `joined` is `GONE` where that container is no longer there, `UNSEEN` where it is and was not looked at, and None
     where it has a namespace of its own.
     """
@@ -90,11 +91,17 @@ class Container:
     privileged: bool
     devices: tuple[str, ...]
     sysctls: Mapping[str, str]
+    restart: str = ""
 
     @property
     def running(self) -> bool:
         """Whether its processes run now."""
         return self.status == "running"
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it came to its end without an error, and nobody starts it again: nothing else tells a job."""
+        return self.status == "exited" and self.exit_code == 0 and self.restart == "no"
 
     @property
     def addresses(self) -> tuple[IPv4Address, ...]:
@@ -118,7 +125,7 @@ class Container:
         """Read a piece of evidence; raises `KeyError`, `TypeError` or `ValueError` where it is none."""
         simple = {
             name: value
-            for name, value in _typed(cls, loaded).items()
+            for name, value in _typed(cls, {"restart": "", **loaded}).items()
             if name not in ("attachments", "published", "command", "capabilities", "devices", "environment", "sysctls")
         }
         return cls(
@@ -200,6 +207,7 @@ def inspected(attributes: Mapping[str, Any], project: str, services: Mapping[str
         privileged=bool(host.get("Privileged")),
         devices=tuple(str(each["PathInContainer"]) for each in host.get("Devices") or []),
         sysctls=dict(host.get("Sysctls") or {}),
+        restart=str((host.get("RestartPolicy") or {}).get("Name") or "no"),
     )
 
 
@@ -243,6 +251,7 @@ def configured(name: str, configuration: Mapping[str, Any], engines: Sequence[st
             for each in definition.get("devices") or []
         ),
         sysctls={key: str(value) for key, value in (definition.get("sysctls") or {}).items()},
+        restart=str(definition.get("restart") or "no"),
     )
 
 

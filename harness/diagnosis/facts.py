@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, collapse_addresses
 
 from harness.diagnosis import settings
-from harness.diagnosis.backing import backend_at, serves
+from harness.diagnosis.backing import backend_at, is_over, serves
 from harness.diagnosis.containers import UNSEEN
 from harness.diagnosis.evidence import HostEvidence, Snapshot, UnseenError
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts
@@ -29,6 +29,7 @@ class Facts:
         self.apps: list[AppFacts] = []
         self.backends: list[NodeFacts] = []
         self.beside: list[NodeFacts] = []
+        self.jobs: list[NodeFacts] = []
         self.unreadable: dict[str, UnseenError] = {}
         for evidence in snapshot.nodes:
             try:
@@ -45,19 +46,34 @@ class Facts:
                     self.backends.append(NodeFacts(evidence))
                 case Role.BESIDE:
                     self.beside.append(NodeFacts(evidence))
-        self._sort_out_backends()
-
-    def _sort_out_backends(self) -> None:
-        """Put beside whatever was taken for a backend for want of anything that says what it is."""
         places = {host for app in self.apps for host in _hosts(app) if host}
         places |= {str(forward.destination) for gateway in self.gateways for forward in gateway.declared}
+        self._sort_out_jobs(places)
+        self._sort_out_backends(places)
+
+    def _sort_out_jobs(self, places: Collection[str]) -> None:
+        """Put apart what has run once, as it was to. An application that is alone where it is was to stay."""
+        self.jobs = [node for node in (*self.beside, *self.backends) if is_over(node, places)]
+        self.jobs += [app for app in self.apps if is_over(app, places) and self._has_company(app)]
+        self.apps = [app for app in self.apps if app not in self.jobs]
+        self.backends = [node for node in self.backends if node not in self.jobs]
+        self.beside = [node for node in self.beside if node not in self.jobs]
+
+    def _has_company(self, app: AppFacts) -> bool:
+        others = [each for each in self.apps if each.container.running and each.host == app.host]
+        if app.container.joined is not None:
+            return any(each.container.joined == app.container.joined for each in others)
+        return any(not _networks_of(each).isdisjoint(_networks_of(app)) for each in others)
+
+    def _sort_out_backends(self, places: Collection[str]) -> None:
+        """Put beside whatever was taken for a backend for want of anything that says what it is."""
         others = [node for node in self.backends if not serves(node, places)]
         self.backends = [node for node in self.backends if node not in others]
         self.beside += [NodeFacts(node.evidence, beside=True) for node in others]
 
     @property
     def nodes(self) -> tuple[NodeFacts, ...]:
-        """Every node whose description can be read."""
+        """Every node whose description can be read, but for jobs that are done."""
         return (*self.gateways, *self.apps, *self.backends, *self.beside)
 
     @property

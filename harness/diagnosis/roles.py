@@ -32,6 +32,11 @@ _NAMES = {
 _APP_SETTINGS = ("DATABASE_HOST", "DATABASE_NAME", "DB_HOST", "CELERY_BROKER_URL", "REDIS_URL")
 
 
+def is_documented(service: str) -> bool:
+    """Whether it is one of the documented services, none of which is a job."""
+    return service in _NAMES
+
+
 def role_of(service: str, environment: Mapping[str, str]) -> Role:
     """The role of a service with this environment."""
     if known := _NAMES.get(service):

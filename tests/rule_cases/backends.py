@@ -245,3 +245,62 @@ def redis_is_dialled_by_a_name_and_listens_out_of_sight(sample: Sample) -> None:
     for app in (SERVICES, CELERY):
         sample.tell(app, CELERY_BROKER_URL="redis://redis:6379/0")
     sample.change(REDIS, "sockets", listens("00000000", 6379), listens("0100007F", 6379))
+
+
+# --- jobs
+
+
+def _end_job(sample: Sample, name: str, *, like: str = SERVICES, restart: str = "no", exit_code: int = 0) -> None:
+    """A container that has come to its end, of an application's image and with its settings."""
+    sample.pieces[name], sample.missing[name] = dict(sample.pieces[like]), {}
+    attachments = [each | {"address": None, "wanted": None} for each in sample.containers[like]["attachments"]]
+    more = {"environment": dict(sample.environment(like)), "attachments": attachments, "published": []}
+    sample.containers[name] = sample.containers[like] | more | {"restart": restart}
+    sample.stop(name, exit_code=exit_code)
+
+
+@fine
+def a_migration_is_done(sample: Sample) -> None:
+    _end_job(sample, "migrate")
+
+
+@fine
+def a_migration_is_done_that_is_called_after_the_database(sample: Sample) -> None:
+    _end_job(sample, "db-migrate")
+    sample.containers["db-migrate"]["environment"] = {}
+
+
+@fine
+def a_migration_through_the_tunnel_is_done(sample: Sample) -> None:
+    _end_job(sample, "migrate", like=WEB)
+
+
+@fine
+def static_files_are_collected(sample: Sample) -> None:
+    _end_job(sample, "collectstatic")
+    sample.containers["collectstatic"]["environment"] = {}
+
+
+@broken("container-down")
+def a_migration_failed(sample: Sample) -> None:
+    _end_job(sample, "migrate", exit_code=1)
+
+
+@broken("container-down")
+def a_worker_was_stopped_that_was_to_be_started_again(sample: Sample) -> None:
+    _end_job(sample, "worker", restart="unless-stopped")
+
+
+@broken("container-down")
+def web_was_stopped_which_nobody_starts_again(sample: Sample) -> None:
+    """It is alone in the namespace of its gateway, so that nothing is left that it could have been a job for."""
+    sample.containers[WEB]["restart"] = "no"
+    sample.stop(WEB, exit_code=0)
+    sample.rename(WEB, "shop")
+
+
+@broken("backend-down")
+def mariadb_was_stopped_which_nobody_starts_again(sample: Sample) -> None:
+    sample.containers[MARIADB]["restart"] = "no"
+    sample.rename(MARIADB, "storage")
+    _end(sample, "storage", "database", "exited", **_NO_ROUTE)

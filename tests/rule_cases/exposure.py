@@ -75,6 +75,31 @@ def the_backends_are_on_the_web_sides_network(sample: Sample) -> None:
     _attach(sample, MARIADB, "tunnel-net", "172.20.0.140")
 
 
+def _keep_sessions(sample: Sample) -> None:
+    """Have a Redis of the web side's own beside its gateway."""
+    attachment = {"network": "tunnel-net", "address": "172.20.0.9", "prefix": 24, "wanted": "172.20.0.9"}
+    _copy(sample, REDIS, "sessions", [attachment])
+
+
+@fine
+def the_web_side_has_a_redis_of_its_own_for_sessions(sample: Sample) -> None:
+    _keep_sessions(sample)
+
+
+@fine
+def webs_broker_is_a_redis_of_its_own(sample: Sample) -> None:
+    _keep_sessions(sample)
+    sample.tell(WEB, CELERY_BROKER_URL="redis://172.20.0.9:6379/0")
+    with sample.edited(WEB, "backends") as reaches:
+        reaches["broker"]["host"] = "172.20.0.9"
+
+
+@broken("tunnel-bypassed")
+def the_web_side_has_a_redis_of_its_own_and_a_way_to_the_others(sample: Sample) -> None:
+    _keep_sessions(sample)
+    _attach(sample, FRONT, "services-net", "10.101.0.140")
+
+
 @fine
 def services_is_on_a_second_network(sample: Sample) -> None:
     sample.networks.append(NetworkEvidence(name="monitoring", subnets=("10.55.0.0/24",), project=None, ours=True))

@@ -16,12 +16,19 @@ def _over(facts: Facts) -> list[NodeFacts]:
 
 
 def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
-    backends = {each.network for backend in facts.backends for each in backend.container.attachments}
+    backends = {each.network for backend in _behind(facts) for each in backend.container.attachments}
     for attachment in node.container.attachments:
         if attachment.network in backends:
             evidence = (f"{node.service}: on {attachment.network} as {attachment.interface}",)
             values = {"network": attachment.network}
             yield Case(node=node.service, evidence=evidence, paths=frozenset(), values=values)
+
+
+def _behind(facts: Facts) -> list[NodeFacts]:
+    """The backends that the tunnel leads to: one of the web side's own, such as a Redis for sessions, is no secret."""
+    forwarded = {forward.destination for forward in facts.back.declared} if facts.back else set()
+    used = [path.backend for path in facts.paths if path.tunnelled and facts.in_tunnel(path.host)]
+    return [each for each in facts.backends if each in used or forwarded.intersection(each.container.addresses)]
 
 
 RULES = (
