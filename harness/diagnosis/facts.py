@@ -99,8 +99,10 @@ class Facts:
 
     @cached_property
     def front(self) -> GatewayFacts | None:
-        """The gateway of the applications that use the tunnel."""
-        return next((gateway for gateway in self.gateways if gateway is not self.back), None)
+        """The gateway of the applications that use the tunnel: the documented one, where there are more than two."""
+        others = [each for each in self.gateways if each is not self.back]
+        named = [each for each in others if each.documented == "wireguard-web"]
+        return next(iter([*named, *others]), None)
 
     @property
     def ends(self) -> tuple[End, ...]:

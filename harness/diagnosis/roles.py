@@ -29,6 +29,7 @@ _NAMES = {
     "exporter-services": Role.BESIDE,
     "prometheus": Role.BESIDE,
 }
+_GATEWAY_SETTINGS = ("WG_ADDRESS", "WG_PRIVATE_KEY_FILE")  # others' WireGuard has settings that begin alike
 _APP_SETTINGS = ("DATABASE_HOST", "DATABASE_NAME", "DB_HOST", "CELERY_BROKER_URL", "REDIS_URL")
 
 
@@ -41,7 +42,7 @@ def role_of(service: str, environment: Mapping[str, str]) -> Role:
     """The role of a service with this environment."""
     if known := _NAMES.get(service):
         return known
-    if any(name.startswith("WG_") for name in environment):
+    if any(name in environment for name in _GATEWAY_SETTINGS):
         return Role.GATEWAY
     if any(name.startswith("FLOWER_") for name in environment):
         return Role.BESIDE

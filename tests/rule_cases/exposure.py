@@ -5,7 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from harness.diagnosis.evidence import NetworkEvidence
-from tests.evidence_samples import APPS, BACK, CELERY, FRONT, MARIADB, OTHER_KEY, REDIS, SERVICES, WEB, Sample
+from tests.evidence_samples import (
+    APPS,
+    BACK,
+    CELERY,
+    FRONT,
+    HANDSHAKE,
+    MARIADB,
+    OTHER_KEY,
+    OTHER_SEAL,
+    REDIS,
+    SERVICES,
+    WEB,
+    WEB_KEY,
+    WEB_SEAL,
+    Sample,
+)
 
 from . import broken, fine
 
@@ -161,3 +176,34 @@ def a_second_application_behind_the_tunnel(sample: Sample) -> None:
 def an_application_of_the_services_side_that_forwards_nothing(sample: Sample) -> None:
     attachment = {"network": "services-net", "address": "10.101.0.7", "prefix": 24, "wanted": None}
     _copy(sample, CELERY, "flower", [attachment])
+
+
+def _put_first(sample: Sample, gateway: str) -> None:
+    """Have a gateway be seen before all others."""
+    sample.pieces = {gateway: sample.pieces.pop(gateway)} | sample.pieces
+
+
+@fine
+def a_wireguard_of_somebody_elses_for_those_who_look_after_it(sample: Sample) -> None:
+    """Of whose settings some begin like those of a gateway."""
+    attachment = {"network": "tunnel-net", "address": "172.20.0.30", "prefix": 24, "wanted": None}
+    _copy(sample, REDIS, "admin", [attachment])
+    sample.containers["admin"] |= {"image": "ghcr.io/wg-easy/wg-easy:14", "capabilities": ["NET_ADMIN"]}
+    sample.tell("admin", WG_HOST="vpn.example.org", WG_DEFAULT_ADDRESS="10.8.0.x", WG_PORT="51830")
+    _put_first(sample, "admin")
+
+
+@fine
+def a_gateway_more_that_is_seen_first(sample: Sample) -> None:
+    """It is met by nobody yet; the documented one is judged."""
+    attachment = {"network": "tunnel-net", "address": "172.20.0.22", "prefix": 24, "wanted": "172.20.0.22"}
+    _copy(sample, FRONT, "wireguard-more", [attachment])
+    sample.tell("wireguard-more", WG_ADDRESS="10.100.0.12/24")
+    sample.containers["wireguard-more"]["published"] = []
+    own = {"10.100.0.10": "10.100.0.12", '"172.20.0.2"': '"172.20.0.22"', WEB_KEY: OTHER_KEY, WEB_SEAL: OTHER_SEAL}
+    for piece, text in sample.pieces["wireguard-more"].items():
+        changed = text.replace(f"\t{HANDSHAKE}\t", "\t0\t")
+        for old, new in own.items():
+            changed = changed.replace(old, new)
+        sample.pieces["wireguard-more"][piece] = changed
+    _put_first(sample, "wireguard-more")
