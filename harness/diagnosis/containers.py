@@ -203,7 +203,7 @@ def inspected(attributes: Mapping[str, Any], project: str, services: Mapping[str
         joined=services.get(mode.removeprefix("container:"), GONE) if mode.startswith("container:") else None,
         attachments=tuple(_attachments(attributes["NetworkSettings"]["Networks"] or {}, project, engine)),
         published=tuple(_bindings(host.get("PortBindings") or {})),
-        capabilities=tuple(str(each).removeprefix("CAP_") for each in host.get("CapAdd") or []),
+        capabilities=tuple(map(_capability, host.get("CapAdd") or [])),
         privileged=bool(host.get("Privileged")),
         devices=tuple(str(each["PathInContainer"]) for each in host.get("Devices") or []),
         sysctls=dict(host.get("Sysctls") or {}),
@@ -244,7 +244,7 @@ def configured(name: str, configuration: Mapping[str, Any], engines: Sequence[st
             )
             for each in definition.get("ports") or []
         ),
-        capabilities=tuple(str(each).removeprefix("CAP_") for each in definition.get("cap_add") or []),
+        capabilities=tuple(map(_capability, definition.get("cap_add") or [])),
         privileged=bool(definition.get("privileged")),
         devices=tuple(
             str(each["target"]) if isinstance(each, dict) else str(each).split(":")[-1]
@@ -253,6 +253,11 @@ def configured(name: str, configuration: Mapping[str, Any], engines: Sequence[st
         sysctls={key: str(value) for key, value in (definition.get("sysctls") or {}).items()},
         restart=str(definition.get("restart") or "no"),
     )
+
+
+def _capability(name: object) -> str:
+    """As the kernel has it, without CAP_: people may write it in small letters."""
+    return str(name).upper().removeprefix("CAP_")
 
 
 def _attachments(networks: Mapping[str, Any], project: str, engine: str) -> Iterator[Attachment]:

@@ -34,6 +34,7 @@ _EITHER = {
 _REQUIRED = {Role.GATEWAY: GATEWAY_REQUIRED, Role.APP: APP_REQUIRED}
 _KNOWN = {Role.GATEWAY: GATEWAY_SETTINGS, Role.APP: APP_SETTINGS}
 _ALIKE = 0.8  # how alike two names have to be to be one that was misspelt (difflib's ratio)
+_ENDS_ALIKE = 0.6  # the same of what follows their first word, of which there is less
 
 
 def backend_ports(environment: Mapping[str, str]) -> dict[str, int]:
@@ -91,4 +92,10 @@ def _near(name: str, known: tuple[str, ...], environment: Mapping[str, str]) -> 
     """A setting that a name is a misspelling of; one that is there under its right name is not meant."""
     absent = [each for each in known if not environment.get(each)]
     near = difflib.get_close_matches(name, absent, n=1, cutoff=_ALIKE)
-    return near[0] if near else None
+    return near[0] if near and _ends_alike(name, near[0]) else None
+
+
+def _ends_alike(name: str, other: str) -> bool:
+    """Whether two names are alike in more than what they begin with: a DATABASE_POOL is no DATABASE_PORT."""
+    (begin, _, end), (other_begin, _, other_end) = name.partition("_"), other.partition("_")
+    return begin != other_begin or difflib.SequenceMatcher(None, end, other_end).ratio() >= _ENDS_ALIKE

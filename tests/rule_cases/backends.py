@@ -247,6 +247,36 @@ def redis_is_dialled_by_a_name_and_listens_out_of_sight(sample: Sample) -> None:
     sample.change(REDIS, "sockets", listens("00000000", 6379), listens("0100007F", 6379))
 
 
+def _grant(sample: Sample, database: str) -> None:
+    for app in APPS:
+        with sample.edited(app, "backends") as reaches:
+            reaches["database"]["grants"][1] = f"GRANT ALL PRIVILEGES ON `{database}`.* TO `app`@`%`"
+
+
+@fine
+def a_grant_is_for_databases_that_begin_alike(sample: Sample) -> None:
+    for app in APPS:
+        sample.tell(app, DATABASE_NAME="app_shop")
+    _grant(sample, r"app\_%")
+
+
+@fine
+def a_grant_is_for_any_letter(sample: Sample) -> None:
+    _grant(sample, "a_p")
+
+
+@broken("grant-missing")
+def a_grant_is_for_others_that_begin_alike(sample: Sample) -> None:
+    """Of which this one is none: its name has no underscore."""
+    _grant(sample, r"app\_%")
+
+
+@fine
+def a_setting_of_the_applications_own_begins_like_one_that_is_left_out(sample: Sample) -> None:
+    for app in APPS:
+        sample.tell(app, DATABASE_PORT=None, DATABASE_POOL="5")
+
+
 # --- jobs
 
 

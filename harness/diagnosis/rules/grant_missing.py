@@ -15,6 +15,7 @@ from harness.model import Hop
 _DENIED = {1044, 1142, 1143, 1227, 1370}  # MariaDB's ER_..ACCESS_DENIED.. of databases, tables, columns, routines
 _NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _GRANT = re.compile(r"GRANT (?P<what>.+) ON `?(?P<database>[^`. ]+)`?\.\*? ?")
+_WORD, _WILD = re.compile(r"\\.|."), {"%": ".*", "_": "."}
 
 
 def _over(facts: Facts) -> list[Path]:
@@ -48,11 +49,17 @@ def _lacking(reach: Reach, database: str) -> list[str]:
     granted: set[str] = set()
     for line in reach.grants:
         found = _GRANT.match(line)
-        if found and found["database"].replace("\\", "") in (database, "*"):
+        if found and _covers(found["database"], database):
             granted |= {word.strip() for word in found["what"].split(",")}
     if "ALL PRIVILEGES" in granted:
         return []
     return [privilege for privilege in _NEEDED if privilege not in granted]
+
+
+def _covers(granted: str, database: str) -> bool:
+    """Whether a grant's database is that one, or all (*): in it % and _ stand for others, as they do for LIKE."""
+    words = (_WILD.get(word) or re.escape(word[-1]) for word in _WORD.findall(granted))
+    return granted == "*" or re.fullmatch("".join(words), database) is not None
 
 
 RULES = (
