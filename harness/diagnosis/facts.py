@@ -73,8 +73,8 @@ class Facts:
 
     @property
     def nodes(self) -> tuple[NodeFacts, ...]:
-        """Every node whose description can be read, but for jobs that are done."""
-        return (*self.gateways, *self.apps, *self.backends, *self.beside)
+        """Every node whose description can be read."""
+        return (*self.gateways, *self.apps, *self.backends, *self.beside, *self.jobs)
 
     @property
     def several_hosts(self) -> bool:
@@ -150,8 +150,13 @@ class Facts:
         )
 
     def _is_beside_backends(self, app: AppFacts) -> bool:
-        """Whether an application is on a network of the services side, which web's gateway is not on."""
+        """Whether an application is on a network of the services side, and another one is web.
+
+        Where none is, it may well be web itself, which has gone astray.
+        """
         if app.documented == "web" or app.container.joined is not None or self.front is None:
+            return False
+        if not any(each.documented == "web" or each.container.joined == self.front.service for each in self.apps):
             return False
         theirs = [node for node in (self.back, *self.backends) if node is not None]
         inside = {name for node in theirs for name in _networks_of(node)} - _networks_of(self.front)
