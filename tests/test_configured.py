@@ -204,6 +204,13 @@ FINE: dict[str, list[Edit]] = {
         ("WG_PEER_ALLOWED_IPS: 10.100.0.10/32", 'WG_PEER_ALLOWED_IPS: "10.100.0.0/24, 10.9.0.0/16"')
     ],
     "web has settings of its own": [(WEB_ENVIRONMENT, f"{WEB_ENVIRONMENT}      DEBUG: '1'\n")],
+    "web's broker is a Redis beside it": [
+        ("redis://10.100.0.11:6379/0", "redis://sessions:6379/0"),
+        (
+            "  redis:\n    <<: *service\n",
+            "  sessions:\n    image: redis:7\n    networks: [tunnel-net]\n  redis:\n    <<: *service\n",
+        ),
+    ],
     "NET_ADMIN is written in small letters": [("cap_add: [NET_ADMIN]", "cap_add: [net_admin]")],
     "wireguard-go is left out where the kernel has WireGuard": [("  devices: [/dev/net/tun]\n", "")],
 }

@@ -20,7 +20,7 @@ def backend_at(nodes: Sequence[NodeFacts], kind: str, place: str | None, *, work
     end: where nobody of them has that address, it is none of them.
     """
     alike = [node for node in nodes if _is_kind(node, kind)]
-    there = [node for node in alike if _is_at(node, place)]
+    there = [node for node in alike if is_at(node, place)]
     if works and is_address(place):
         alike = there
     documented = [node for node in alike if node.documented == _DOCUMENTED[kind]]
@@ -32,7 +32,7 @@ def serves(node: NodeFacts, places: Collection[str]) -> bool:
 
     What else stands there, such as somebody's web server, is for nobody here to use.
     """
-    return any(_is_kind(node, kind) for kind in _NAMES) or any(_is_at(node, place) for place in places)
+    return any(_is_kind(node, kind) for kind in _NAMES) or any(is_at(node, place) for place in places)
 
 
 def is_over(node: NodeFacts, places: Collection[str]) -> bool:
@@ -43,7 +43,7 @@ def is_over(node: NodeFacts, places: Collection[str]) -> bool:
     """
     container = node.container
     stays = is_documented(node.documented) or container.published or container.health or _is_image(node)
-    return container.ended_well and not stays and not any(_is_at(node, place) for place in places)
+    return container.ended_well and not stays and not any(is_at(node, place) for place in places)
 
 
 def _is_image(node: NodeFacts) -> bool:
@@ -61,5 +61,6 @@ def _is_kind(node: NodeFacts, kind: str) -> bool:
     return any(word.startswith(name) and _ASKS_ONE not in word for word in words for name in _NAMES[kind])
 
 
-def _is_at(node: NodeFacts, place: str | None) -> bool:
+def is_at(node: NodeFacts, place: str | None) -> bool:
+    """Whether a place, an address or a name, is a container's."""
     return place in (node.service, node.evidence.name, *map(str, node.container.addresses))

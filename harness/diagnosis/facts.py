@@ -8,11 +8,11 @@ from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, collapse_addresses
 
 from harness.diagnosis import settings
-from harness.diagnosis.backing import backend_at, is_over, serves
+from harness.diagnosis.backing import backend_at, is_at, is_over, serves
 from harness.diagnosis.containers import UNSEEN
 from harness.diagnosis.evidence import HostEvidence, Snapshot, UnseenError
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts
-from harness.diagnosis.roles import Role
+from harness.diagnosis.roles import Role, is_documented
 from harness.diagnosis.ways import End, Path
 
 __all__ = ["End", "Facts", "Path"]
@@ -210,9 +210,10 @@ class Facts:
         environment = app.environment
         host = environment.get("DATABASE_HOST") or None
         ports = settings.backend_ports(environment)
-        yield self._path(app, "database", host, ports["database"], tunnelled=tunnelled)
+        yield self._path(app, "database", host, ports["database"], tunnelled=tunnelled and not self._own_at(host))
         url = app.broker_url
-        yield self._path(app, "broker", url.hostname if url else None, ports["broker"], tunnelled=tunnelled)
+        host = url.hostname if url else None
+        yield self._path(app, "broker", host, ports["broker"], tunnelled=tunnelled and not self._own_at(host))
         if not tunnelled or self.back is None or self.back.wanted_address is None:
             return
         for forward in self.back.declared:
@@ -235,12 +236,22 @@ class Facts:
         """Who should answer at a path's end: the backend of its kind, or whoever was made for the port or has it."""
         forwarded = self.forwarded_to(path.port)
         if path.kind != "forward":
+            if not path.tunnelled and self.uses_tunnel(path.app):
+                return self._own_at(path.host)
             place = str(forwarded or "") if path.tunnelled else path.host
             return backend_at(self.backends, path.kind, place, works=path.works)
         published = [app for app in self.apps if any(each.port == path.port for each in app.container.published)]
         if published:
             return published[0]
         return next((node for node in self.nodes if forwarded in node.container.addresses), None)
+
+    def _own_at(self, host: str | None) -> NodeFacts | None:
+        """The backend of the web side's own that is at a place: beside its gateway, and no forward leads to it."""
+        networks = _networks_of(self.front) if self.front else set()
+        forwarded = {forward.destination for forward in self.back.declared} if self.back else set()
+        beside = (node for node in self.backends if not networks.isdisjoint(_networks_of(node)))
+        others = (node for node in beside if forwarded.isdisjoint(node.container.addresses))
+        return next((node for node in others if not is_documented(node.documented) and is_at(node, host)), None)
 
     def forwarded_to(self, port: int) -> IPv4Address | None:
         """Where the gateway was told to send what comes for a port from the tunnel."""

@@ -20,6 +20,7 @@ from tests.evidence_samples import (
     WEB_KEY,
     WEB_SEAL,
     Sample,
+    forward_rules,
 )
 
 from . import broken, fine
@@ -107,6 +108,18 @@ def webs_broker_is_a_redis_of_its_own(sample: Sample) -> None:
     sample.tell(WEB, CELERY_BROKER_URL="redis://172.20.0.9:6379/0")
     with sample.edited(WEB, "backends") as reaches:
         reaches["broker"]["host"] = "172.20.0.9"
+
+
+@broken("backend-down")
+def webs_own_broker_is_down(sample: Sample) -> None:
+    """It is found by its name, and its port is forwarded to nobody."""
+    _keep_sessions(sample)
+    sample.tell(WEB, CELERY_BROKER_URL="redis://sessions:6379/0")
+    sample.tell(BACK, WG_FORWARD_PORTS="3306:tcp:10.101.0.2 8001:tcp:10.101.0.5")
+    for rule in forward_rules(6379, "10.101.0.4"):
+        sample.change(BACK, "rules", rule, "")
+    sample.stop("sessions")
+    sample.fail(WEB, "broker", "connect", errno=113, said="[Errno 113] No route to host")
 
 
 @broken("tunnel-bypassed")
