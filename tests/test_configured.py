@@ -94,6 +94,7 @@ _SERVICES_NET = (
 )
 _MARIADB_NET = '      services-net: {ipv4_address: "10.101.${PLAN:-0}.2"}\n'
 _SERVICES_NETWORKS = '    networks:\n      services-net: {ipv4_address: "10.101.${PLAN:-0}.5"}\n'
+_SESSIONS_NETWORK = "tunnel-net: {ipv4_address: 172.20.0.9}\n"
 _WEB_GATEWAY_NETWORK = '      tunnel-net: {ipv4_address: "172.20.${PLAN:-0}.2"}\n'
 
 ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
@@ -205,10 +206,10 @@ FINE: dict[str, list[Edit]] = {
     ],
     "web has settings of its own": [(WEB_ENVIRONMENT, f"{WEB_ENVIRONMENT}      DEBUG: '1'\n")],
     "web's broker is a Redis beside it": [
-        ("redis://10.100.0.11:6379/0", "redis://sessions:6379/0"),
+        ("redis://10.100.0.11:6379/0", "redis://172.20.0.9:6379/0"),
         (
             "  redis:\n    <<: *service\n",
-            "  sessions:\n    image: redis:7\n    networks: [tunnel-net]\n  redis:\n    <<: *service\n",
+            f"  sessions:\n    image: redis:7\n    networks:\n      {_SESSIONS_NETWORK}  redis:\n    <<: *service\n",
         ),
     ],
     "NET_ADMIN is written in small letters": [("cap_add: [NET_ADMIN]", "cap_add: [net_admin]")],

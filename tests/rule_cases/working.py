@@ -158,6 +158,15 @@ def somebody_else_takes_the_connections_to_services(sample: Sample) -> None:
     sample.change(BACK, "rules", dnat, dnat.replace("10.101.0.5", "10.101.0.99") + dnat)
 
 
+@broken("forward-rule-shadowed")
+def somebody_else_takes_the_connections_to_mariadb_and_services_was_not_tried(sample: Sample) -> None:
+    taken = "[9:540] -A PREROUTING -i wg0 -p tcp -m tcp --dport 3306 -j REDIRECT --to-ports 9\n"
+    sample.change(BACK, "rules", _DNAT, taken + _DNAT)
+    sample.fail(WEB, "database", "connect", **REFUSED)
+    with sample.edited(WEB, "backends") as reaches:
+        del reaches["10.100.0.11:8001"]
+
+
 @fine
 def web_dials_a_proxy_in_its_own_namespace(sample: Sample) -> None:
     _dial(sample, WEB, "127.0.0.1")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.diagnosis.facts import Facts, Path
-from harness.diagnosis.journeys import decided_in_nat, passage, passages, shared_addresses, would_arrive
+from harness.diagnosis.journeys import decided_in_nat, passage, passages, shared_addresses
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
 
 
 def _over(facts: Facts) -> tuple[Path, ...]:
-    return tuple(path for path in passages(facts) if not would_arrive(facts, path))
+    # Of what else is forwarded only a connection is tried, and that may be with anybody.
+    return tuple(path for path in passages(facts) if path.kind == "forward" or not path.works)
 
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
