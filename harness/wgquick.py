@@ -39,6 +39,7 @@ LINES = {
 """What a setting of this project's own gateways is in a configuration."""
 
 _SECTION = re.compile(r"\[(?P<name>\w+)\]")
+_PROTOCOLS = {"tcp": "tcp", "6": "tcp", "udp": "udp", "17": "udp"}  # iptables takes a protocol's number as well
 _CHAINED = re.compile(r"&&|\|\||;")
 
 
@@ -92,8 +93,17 @@ def parse(text: str, path: str = CONFIGURATION, others: Collection[End] = ()) ->
 
 
 def forwards(commands: list[str]) -> tuple[Forward, ...]:
-    """What commands of iptables send on from the tunnel: each DNAT to an address, of one port that stays the same."""
-    return tuple(forward for command in commands for part in _CHAINED.split(command) for forward in _forward(part))
+    """What commands of iptables send on from the tunnel: each DNAT to an address, of one port that stays the same.
+
+    Of several for one port the one is meant that a packet meets first.
+    """
+    found: dict[tuple[int, str], Forward] = {}
+    for words in (_words(part) for command in commands for part in _CHAINED.split(command)):
+        if forward := _forward(words):
+            met_first = not _is_in(words, "-A", "--append")
+            if met_first or (forward.port, forward.protocol) not in found:
+                found[forward.port, forward.protocol] = forward
+    return tuple(found.values())
 
 
 _Section = dict[str, list[str]]
@@ -182,22 +192,40 @@ def _first_ipv4(entries: list[str]) -> IPv4Interface | None:
     return None
 
 
-def _forward(command: str) -> Iterator[Forward]:
+def _words(command: str) -> list[str]:
     try:
-        words = shlex.split(command)
+        return shlex.split(command)
     except ValueError:
-        return  # a quote that is never closed: bash will say so
+        return []  # a quote that is never closed: bash will say so
+
+
+def _is_in(words: list[str], *options: str) -> bool:
+    return any(option in words for option in options)
+
+
+def _forward(words: list[str]) -> Forward | None:
     options = dict(itertools.pairwise(words))
     chain = next((options[name] for name in ("-A", "-I", "--append", "--insert") if name in options), "")
     if chain != "PREROUTING" or "DNAT" not in (options.get("-j"), options.get("--jump")):
-        return
+        return None
+    protocol = _PROTOCOLS.get((options.get("-p") or options.get("--protocol") or "tcp").lower())
+    if protocol is None or not _is_of_the_tunnel(words, options):
+        return None
     port = options.get("--dport") or options.get("--destination-port") or ""
     address, _, changed = (options.get("--to-destination") or options.get("--to") or "").partition(":")
     if not port.isdecimal() or changed not in ("", port):
-        return
+        return None
     try:
-        destination = IPv4Address(address)
+        return Forward(port=int(port), protocol=protocol, destination=IPv4Address(address))
     except AddressValueError:
-        return
-    protocol = options.get("-p") or options.get("--protocol") or "tcp"
-    yield Forward(port=int(port), protocol=protocol, destination=destination)
+        return None
+
+
+def _is_of_the_tunnel(words: list[str], options: dict[str, str]) -> bool:
+    """Whether a rule is met by what comes by the interface; one that names none is, and `+` ends a beginning."""
+    name = options.get("-i") or options.get("--in-interface")
+    if name is None:
+        return True
+    own = name.replace("%i", INTERFACE)
+    fits = INTERFACE.startswith(own[:-1]) if own.endswith("+") else own == INTERFACE
+    return fits is not any(pair in (("!", "-i"), ("!", "--in-interface")) for pair in itertools.pairwise(words))

@@ -13,6 +13,7 @@ from harness.model import Hop, Severity
 from . import test_rules_paths as paths
 from . import test_rules_tunnel as tunnel
 from .evidence_samples import BACK, CELERY, FRONT, HANDSHAKE, MARIADB, OTHER_KEY, REDIS, REFUSED, SERVICES, WEB, Sample
+from .rule_cases import without_gateway
 from .sample_cases import Change
 
 # --- what no rule explains
@@ -140,6 +141,39 @@ def test_what_is_wrong_with_a_gateway_explains_what_the_application_sees() -> No
     assert diagnosis.findings[0].root
 
 
+def _without_a_right(sample: Sample) -> None:
+    sample.containers[BACK]["capabilities"] = []  # it may have been given its network otherwise
+
+
+def _once_short_of_memory(sample: Sample) -> None:
+    sample.containers[BACK]["oom_killed"] = True  # stays so while it runs, whoever of its processes it was
+
+
+def _told_twice(sample: Sample) -> None:
+    sample.tell(BACK, WG_FORWARD_PORTS=f"{sample.environment(BACK)['WG_FORWARD_PORTS']} 8001:tcp:10.101.0.5")
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        (_without_a_right, "capability-missing"),
+        (_once_short_of_memory, "out-of-memory"),
+        (_told_twice, "forward-setting-malformed"),
+    ],
+)
+def test_what_a_container_cannot_start_with_explains_nothing_while_it_runs(said: Change, rule: str) -> None:
+    """A gateway that runs has started: the rule that it lost is a root beside. Where it does not run it is none."""
+    sample = Sample()
+    said(sample)
+    paths.a_dnat_rule_was_deleted(sample)
+    assert sample.diagnosis.roots == {rule, "forward-rule-missing"}
+    sample = Sample()
+    said(sample)
+    without_gateway(sample, BACK)
+    assert rule in sample.diagnosis.roots
+    assert "container-down" not in sample.diagnosis.roots
+
+
 def test_every_finding_that_is_no_root_is_explained() -> None:
     """For all cases: whatever is suppressed has a finding beside it that names it as a consequence."""
     reasons = {rule.id: rule.consequence_of for rule in rules()}
@@ -265,6 +299,19 @@ def test_an_address_of_wg_quick_may_stand_for_itself_alone() -> None:
     own = Sample()
     own.tell(FRONT, WG_ADDRESS="10.100.0.10/32")
     assert own.diagnosis.roots == {"setting-malformed"}
+
+
+@pytest.mark.parametrize("endpoint", ["vpn_services:51820", "[fe80::3%eth0]:51820"])
+def test_an_endpoint_of_wg_quick_may_be_whatever_wg_takes(endpoint: str) -> None:
+    """A service's name with an underscore, which compose allows, or an address of one link; ours refuse both."""
+    sample = _told_by_wg_quick({FRONT: "10.100.0.10/32"})
+    sample.tell(FRONT, WG_PEER_ENDPOINT=endpoint)
+    assert "setting-malformed" not in sample.diagnosis.errors
+    sample.tell(FRONT, WG_PEER_ENDPOINT=endpoint.replace(":51820", ""))
+    assert "setting-malformed" in sample.diagnosis.roots
+    own = Sample()
+    own.tell(FRONT, WG_PEER_ENDPOINT=endpoint)
+    assert "setting-malformed" in own.diagnosis.errors
 
 
 def test_both_ends_may_stand_for_themselves_alone() -> None:

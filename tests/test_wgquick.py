@@ -150,10 +150,17 @@ def test_what_is_no_configuration_is_named_without_its_keys(text: str, said: str
         "iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination backend",
         "iptables -t nat -A PREROUTING -p tcp --dport 80:90 -j DNAT --to-destination 10.0.0.2",
         "echo 'iptables -t nat -A PREROUTING",
+        DNAT.replace("%i", "eth0"),
+        DNAT.replace("-i %i", "! -i %i"),
+        DNAT.replace("-i %i", "--in-interface wg1"),
+        DNAT.replace("tcp", "sctp"),
     ],
 )
 def test_what_is_no_forward_of_one_port_is_none(command: str) -> None:
-    """Other rules, rules taken away, changed ports, names and ranges are nothing that a setting could say."""
+    """Other rules, rules taken away, changed ports, names and ranges are nothing that a setting could say.
+
+    Nor is what another interface brings.
+    """
     assert wgquick.forwards([command]) == ()
 
 
@@ -164,6 +171,26 @@ def test_commands_on_one_line_are_each_read() -> None:
         Forward(port=3306, protocol="tcp", destination=IPv4Address("10.44.5.10")),
         Forward(port=6380, protocol="tcp", destination=IPv4Address("10.44.5.11")),
     )
+
+
+@pytest.mark.parametrize("interface", ["-i wg0", "--in-interface wg0", "-i wg+", "! -i eth0", ""])
+@pytest.mark.parametrize("protocol", ["tcp", "TCP", "6"])
+def test_one_forward_has_many_spellings(interface: str, protocol: str) -> None:
+    """The interface by its name or not at all, the protocol in capitals or by its number."""
+    command = DNAT.replace("-i %i", interface).replace("-p tcp", f"-p {protocol}")
+    assert list(map(str, wgquick.forwards([command]))) == ["3306:tcp:10.44.5.10"]
+
+
+def test_of_several_rules_for_one_port_the_first_that_is_met_counts() -> None:
+    """What is appended comes too late, what is inserted comes before; udp is a port of its own."""
+    later, udp = DNAT.replace(".10", ".99"), DNAT.replace("tcp", "udp")
+    for commands, expected in (
+        ([DNAT, DNAT], "10"),
+        ([DNAT, later], "10"),
+        ([DNAT, later.replace("-A", "-I")], "99"),
+    ):
+        assert list(map(str, wgquick.forwards(commands))) == [f"3306:tcp:10.44.5.{expected}"]
+    assert len(wgquick.forwards([DNAT, udp])) == 2
 
 
 @given(st.text(alphabet=st.sampled_from("[]InterfacePeer=#\n %:;&|'\"-jDNAT 10./")))

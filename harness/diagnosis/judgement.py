@@ -12,7 +12,7 @@ from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.hops import HopStatus, Unseen, hops_of, order
 from harness.diagnosis.nodefacts import NodeFacts
 from harness.diagnosis.roles import Role
-from harness.diagnosis.rules import Case, Rule, rules
+from harness.diagnosis.rules import STARTS_NOTHING, Case, Rule, rules
 from harness.diagnosis.wording import own_words
 from harness.model import Finding, Hop, Severity
 
@@ -177,7 +177,7 @@ def _explains(facts: Facts, other: Finding, finding: Finding) -> bool:
     On the same node it can. Elsewhere only along a path that both break, and only towards the application: what is
     wrong with an application explains nothing about a gateway, and that nothing about a backend.
     """
-    if other is finding:
+    if other is finding or (other.rule in STARTS_NOTHING and _runs_all_the_same(facts, other.node)):
         return False
     if other.node == finding.node:
         return True
@@ -186,6 +186,12 @@ def _explains(facts: Facts, other: Finding, finding: Finding) -> bool:
     if both_ends and not facts.tunnelled:
         return True  # they have the tunnel in common, also where nobody was looked at who uses it
     return (other_depth > depth or both_ends) and bool(finding.paths & other.paths)
+
+
+def _runs_all_the_same(facts: Facts, service: str) -> bool:
+    """Whether a node lives with what it should not start with; an application does, and fails by it."""
+    node = facts.node(service)
+    return node is not None and node.role is not Role.APP and node.container.running
 
 
 _DEPTHS = {Role.APP: 0, Role.GATEWAY: 1, Role.BACKEND: 2, Role.BESIDE: 3}

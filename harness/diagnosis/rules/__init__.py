@@ -19,13 +19,17 @@ from harness.model import Hop, Severity
 
 S = TypeVar("S")
 
-STOPS_A_CONTAINER = frozenset(
+STARTS_NOTHING = frozenset(
     {
-        *("capability-missing", "device-missing", "out-of-memory", "subnet-overlap", "forwarding-disabled"),
+        *("capability-missing", "device-missing", "out-of-memory"),
         *("setting-missing", "setting-misnamed", "setting-malformed", "forward-setting-malformed"),
-        *("private-key-invalid", "key-file-invalid", "peer-key-is-own"),
     }
 )
+"""What a gateway or a backend cannot start with: where it runs all the same, nothing comes of it."""
+
+STOPS_A_CONTAINER = STARTS_NOTHING | {
+    *("subnet-overlap", "forwarding-disabled", "private-key-invalid", "key-file-invalid", "peer-key-is-own"),
+}
 """What a container cannot start with, or does not live long with."""
 
 KILLS_A_TUNNEL = STOPS_A_CONTAINER | {

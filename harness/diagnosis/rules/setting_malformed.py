@@ -23,6 +23,7 @@ _SMALLEST_MTU, _LARGEST_MTU = 576, 9000  # what a gateway accepts: below, IPv4 n
 _LONGEST = 999_999_999  # seconds
 _NUMERIC_ADDRESS = re.compile(r"[0-9.]+")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_NAME_OR_ZONE = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+(%[^\]\s]+)?\]")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
 _KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")  # 32 bytes in base64: the last character carries four bits
 
@@ -70,12 +71,15 @@ def _host(value: str) -> None:
         IPv4Address(value)
 
 
-def _endpoint(value: str) -> None:
-    host, _, port = value.rpartition(":")
-    if not _NAME.fullmatch(host):
-        raise ValueError("not host:port")
-    _number(1, _LAST_PORT)(port)
-    _host(host)
+def _endpoint(name: re.Pattern[str]) -> Check:
+    def check(value: str) -> None:
+        host, _, port = value.rpartition(":")
+        if not name.fullmatch(host):
+            raise ValueError("not host:port")
+        _number(1, _LAST_PORT)(port)
+        _host(host)
+
+    return check
 
 
 def _key(value: str) -> None:
@@ -94,7 +98,7 @@ _CHECKS: dict[Role, dict[str, Check]] = {
         "WG_ADDRESS": _subnet(1, 31, "10.100.0.11/24"),
         "WG_LISTEN_PORT": _number(1, _LAST_PORT),
         "WG_PEER_PUBLIC_KEY": _key,
-        "WG_PEER_ENDPOINT": _endpoint,
+        "WG_PEER_ENDPOINT": _endpoint(_NAME),
         "WG_PEER_ALLOWED_IPS": _subnets,
         "WG_PERSISTENT_KEEPALIVE": _number(0, _LAST_PORT),
         "WG_MTU": _number(_SMALLEST_MTU, _LARGEST_MTU),
@@ -105,8 +109,9 @@ _CHECKS: dict[Role, dict[str, Check]] = {
     Role.APP: {"DATABASE_PORT": _port, "DATABASE_HOST": _host},
 }
 
-# wg-quick(8) routes what the peer may use by itself, so an end's address may stand for itself alone.
-_OF_WG_QUICK = {"WG_ADDRESS": _subnet(1, 32, "10.100.0.11/24")}
+# wg-quick(8) routes what the peer may use by itself, so an end's address may stand for itself alone; and wg asks
+# whoever resolves names, which takes those of compose with an underscore, and addresses that are of one link.
+_OF_WG_QUICK = {"WG_ADDRESS": _subnet(1, 32, "10.100.0.11/24"), "WG_PEER_ENDPOINT": _endpoint(_NAME_OR_ZONE)}
 
 
 def _over(facts: Facts) -> tuple[NodeFacts, ...]:
