@@ -18,14 +18,10 @@ from harness.nodes import Node
 from harness.ownership import LABEL
 from harness.production import PROFILES
 from harness.rolemap import RoleMap
-from harness.wgquick import CONFIGURATION
-from harness.wireguard import INTERFACE
+from harness.wgquick import CONFIGURATION, PACKED, PACKED_FOLDER
 
 DOCUMENTED = RoleMap()
 """That of a deployment whose services have the documented names and settings."""
-
-_PACKED_FOLDER, _PACKED = "/config", f"/config/wg_confs/{INTERFACE}.conf"
-"""The one folder of the image linuxserver/wireguard, and where in it the configuration is."""
 
 _OURS_BESIDE = "probe-"
 """Services that the harness lays over a deployment; they are no part of it."""
@@ -143,13 +139,13 @@ def _configuration(engine: Engine, container: Container) -> str | None:
     mounted = {str(mount["Destination"]) for mount in container.attrs.get("Mounts") or []}
     if mounted & {CONFIGURATION, str(PurePosixPath(CONFIGURATION).parent)}:
         return CONFIGURATION
-    if _PACKED_FOLDER not in mounted:
+    if PACKED_FOLDER not in mounted:
         return None
     try:  # many a container of another kind has such a folder
-        engine.file(str(container.name), _PACKED)
+        engine.file(str(container.name), PACKED)
     except DeploymentError:
         return None
-    return _PACKED
+    return PACKED
 
 
 def _acquaint(nodes: Iterable[Node]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from harness import command, sealing
+from harness import command, mounts, sealing
 from harness.addresses import check_subnets
 from harness.diagnosis import containers
 from harness.diagnosis.drift import Side
@@ -19,6 +20,8 @@ from harness.diagnosis.facts import Facts
 from harness.diagnosis.roles import Role, role_of
 from harness.errors import CommandError, ConfigurationError
 from harness.redaction import Sealer
+from harness.rolemap import RoleMap
+from harness.telling import DOCUMENTED, Told, told_by
 
 _TIMEOUT = 30  # seconds; `docker compose config` only reads files
 _SEVERAL = 2  # gateways that make a tunnel
@@ -65,23 +68,34 @@ def _require_file(file: Path) -> None:
     raise ConfigurationError(message)
 
 
-def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
+def snapshot(configuration: Mapping[str, Any], mapped: RoleMap = DOCUMENTED) -> Snapshot:
     """A configuration as evidence. Secret files that can be read here are looked at, and sealed.
 
-    Raises `ConfigurationError` for a subnet that is none, of which Compose takes no notice.
+    `mapped` says which parts its services play and how they are told their settings. Raises `ConfigurationError` for a
+    service of it that is not there, and for a subnet that is none, of which Compose takes no notice.
     """
     check_subnets(configuration)
+    mapped.require_named(configuration.get("services") or {})
     vault = sealing.Vault((), Sealer())
-    engines = _engines(configuration)
-    described = {name: containers.configured(name, configuration, engines[name]) for name in engines}
+    told = told_by(configuration, mapped)
+    engines = _engines(configuration, told)
+    described = {
+        name: replace(containers.configured(name, configuration, engines[name]), environment=each.environment)
+        for name, each in told.items()
+    }
     raw = {name: _secret_pieces(name, configuration) for name in described}
     for name, pieces in raw.items():
+        for piece, text in told[name].keys.items():
+            pieces[piece] = Piece(text=f"{pieces[piece].text}\n{text}".strip())
         vault.learn(pieces, described[name])
     nodes = tuple(
         NodeEvidence(
             service=name,
             name=str(configuration["services"][name].get("container_name") or name),
-            pieces=vault.seal(raw[name], container.environment) | {"container": vault.describe(container)},
+            role=told[name].role if told[name].role != name else "",
+            pieces=vault.seal(raw[name], container.environment)
+            | ({"words": Piece(text=json.dumps(told[name].words))} if told[name].words else {})
+            | {"container": told[name].unread or vault.describe(container)},
         )
         for name, container in described.items()
     )
@@ -110,12 +124,12 @@ def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
     )
 
 
-def side(name: str, configuration: Mapping[str, Any]) -> Side:
+def side(name: str, configuration: Mapping[str, Any], mapped: RoleMap = DOCUMENTED) -> Side:
     """A configuration as one of two that are compared; `name` is what people know it by."""
-    return Side(name=name, configuration=configuration, facts=Facts(snapshot(configuration)))
+    return Side(name=name, configuration=configuration, facts=Facts(snapshot(configuration, mapped)))
 
 
-def _engines(configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _engines(configuration: Mapping[str, Any], told: Mapping[str, Told]) -> dict[str, tuple[str, ...]]:
     """The servers that each service is meant for, by the profile that each server starts; one without a name is all.
 
     Gateways of which no profile starts two are on servers of their own: what one server calls a network is not the
@@ -125,7 +139,7 @@ def _engines(configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     gateways = {
         name: frozenset(definition.get("profiles") or ())
         for name, definition in services.items()
-        if role_of(name, containers.configured(name, configuration).environment) is Role.GATEWAY
+        if role_of(told[name].role, told[name].environment) is Role.GATEWAY
     }
     together = any(one & other or not (one and other) for one, other in combinations(gateways.values(), 2))
     if together or len(gateways) < _SEVERAL:
@@ -153,8 +167,7 @@ def _secret_pieces(service: str, configuration: Mapping[str, Any]) -> dict[str, 
             continue  # made at deployment, by whoever has it, or in a folder of somebody else's
         if not stat.S_ISREG(status.st_mode):
             continue
-        target = str(entry.get("target") or entry["source"])
-        path = target if target.startswith("/") else f"/run/secrets/{target}"
+        path = str(mounts.secret_target(entry))
         listing.append(f"{path} {status.st_mode & 0o7777:o} {status.st_uid}")
         try:
             contents.append(sealing.packed(path, file.read_bytes()))

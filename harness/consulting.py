@@ -47,13 +47,13 @@ def add_to(add: Add) -> None:
     doctor.add_argument("--json", action="store_true", help="print findings and hops as JSON")
     taken = add("snapshot", _snapshot, "Save what can be seen of a deployment, without its secrets, as one file.")
     taken.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where to")
-    for parser, group in ((doctor, source), (taken, taken)):
+    for parser, group, looked_at in ((doctor, source, "--attach or --compose"), (taken, taken, "--attach")):
         parser.add_argument(
             "--map",
             action="append",
             default=[],
             metavar="ROLE=SERVICE|FILE",
-            help="which part a service of --attach plays, or a TOML file that says so (docs/your-own.md)",
+            help=f"which part a service of {looked_at} plays, or a TOML file that says so (docs/your-own.md)",
         )
         group.add_argument(
             "--attach", nargs="+", metavar="NAME", help="look at these containers or compose projects, whose ever"
@@ -74,8 +74,9 @@ def add_to(add: Add) -> None:
 def _doctor(options: argparse.Namespace) -> int:
     if not options.compose and (options.env_file or options.like):
         given = "--env-file is the environment of" if options.env_file else "--like is compared with"
-        sys.stderr.write(f"{given} --compose, which is not given\n")
-        return EXIT_UNSEEN
+        return _misused(f"{given} --compose, which is not given")
+    if options.map and not (options.compose or options.attach):
+        return _misused("--map says who is who in what --attach or --compose names, of which none is given")
     try:
         diagnosis = _compared(options) if options.like else _diagnosed(options)
     except (HarnessError, OSError) as error:  # also a file of this machine that cannot be looked at
@@ -83,6 +84,11 @@ def _doctor(options: argparse.Namespace) -> int:
     text = f"{diagnosis.to_json()}\n" if options.json else prescription(diagnosis)
     sys.stdout.write(text.encode(errors="backslashreplace").decode())  # a container may say what is no text
     return diagnosis.exit_code
+
+
+def _misused(how: str) -> int:
+    sys.stderr.write(f"{how}\n")
+    return EXIT_UNSEEN
 
 
 def _unseen(reason: str, *, as_json: bool, layout: str) -> int:
@@ -99,7 +105,8 @@ def _diagnosed(options: argparse.Namespace) -> Diagnosis:
     if options.snapshot:
         return judge(evidence.load(options.snapshot))
     if options.compose:
-        return judge(configured.snapshot(configured.read(options.compose, options.env_file)))
+        read = configured.read(options.compose, options.env_file)
+        return judge(configured.snapshot(read, rolemap.read(options.map)))
     found = examined(lambda: _look(options))
     for line in found.passed:
         sys.stderr.write(f"failed at a first look, and no more at a second: {line}\n")
@@ -108,8 +115,9 @@ def _diagnosed(options: argparse.Namespace) -> Diagnosis:
 
 def _compared(options: argparse.Namespace) -> Diagnosis:
     """Compose files judged for themselves and against those of another layout."""
+    mapped = rolemap.read(options.map)
     judged, reference = (
-        configured.side(" and ".join(map(str, files)), configured.read(files, options.env_file))
+        configured.side(" and ".join(map(str, files)), configured.read(files, options.env_file), mapped)
         for files in (options.compose, options.like)
     )
     return judge(judged.facts.snapshot).joined_by(drift.findings(judged, reference))
@@ -163,6 +171,8 @@ def _look_at_servers(engine: Engine, options: argparse.Namespace) -> Snapshot:
 
 
 def _snapshot(options: argparse.Namespace) -> int:
+    if options.map and not options.attach:
+        return _misused("--map says who is who in what --attach names, which is not given")
     try:
         bundle = _look(options).to_json()
     except HarnessError as error:

@@ -19,7 +19,7 @@ A part that is not named is played by the service of the same name.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,12 +60,22 @@ class RoleMap:
         """Check that all parts are played by services that there are; raises `ConfigurationError`."""
         known = set(services)
         for role in SERVICES:
-            if self.service(role) not in known and not (role in OPTIONAL and role not in self.roles):
-                message = (
-                    f"nothing plays the part of {role}: there is no service {self.service(role)}; name one by --map "
-                    f"{role}=SERVICE, services are: {', '.join(sorted(known)) or 'none'}"
-                )
-                raise ConfigurationError(message)
+            if role not in OPTIONAL or role in self.roles:
+                self._require(role, known)
+
+    def require_named(self, services: Iterable[str]) -> None:
+        """Check that the services that were named are there; raises `ConfigurationError`."""
+        known = set(services)
+        for role in self.roles:
+            self._require(role, known)
+
+    def _require(self, role: str, known: Collection[str]) -> None:
+        if self.service(role) not in known:
+            message = (
+                f"nothing plays the part of {role}: there is no service {self.service(role)}; name one by --map "
+                f"{role}=SERVICE, services are: {', '.join(sorted(known)) or 'none'}"
+            )
+            raise ConfigurationError(message)
 
 
 def read(words: Sequence[str]) -> RoleMap:

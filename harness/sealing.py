@@ -27,7 +27,7 @@ from harness.engine import Engine
 from harness.errors import DeploymentError
 from harness.nodes import Node
 from harness.redaction import REMOVED, Redactor, Sealer, is_secret, secrets_in
-from harness.wgquick import PRESHARED_KEY
+from harness.wgquick import PRESHARED_KEY, Configuration
 
 _SECRETS = "/run/secrets"
 _LISTED = re.compile(r"(?P<path>/.*) (?P<mode>[0-7]+) (?P<owner>\d+)")
@@ -161,10 +161,15 @@ def of_configuration(node: Node) -> dict[str, str]:
     if path is None or told is None:
         return {}
     file = node.engine.file(node.name, path)
+    return keys_of(path, told, mode=file.mode, owner=file.owner)
+
+
+def keys_of(path: str, told: Configuration, *, mode: int, owner: int) -> dict[str, str]:
+    """The same of a `wg0.conf` that was read, whose file has this mode and owner."""
     keys_in_it = {path: told.private_key, f"{path}{PRESHARED_KEY}": told.preshared_key}
     found = {where: key for where, key in keys_in_it.items() if key}
     return {
-        "secret-files": "\n".join(f"{where} {file.mode:o} {file.owner}" for where in found),
+        "secret-files": "\n".join(f"{where} {mode:o} {owner}" for where in found),
         "secret-contents": "\n".join(packed(where, key.encode()) for where, key in found.items()),
     }
 

@@ -21,6 +21,9 @@ from harness.wireguard import INTERFACE
 CONFIGURATION = f"/etc/wireguard/{INTERFACE}.conf"
 """Where wg-quick looks for it."""
 
+PACKED_FOLDER, PACKED = "/config", f"/config/wg_confs/{INTERFACE}.conf"
+"""The one folder of the image linuxserver/wireguard, and where in it the configuration is."""
+
 PRESHARED_KEY = "#PresharedKey"
 """What stands behind the configuration's path where one of its two secrets is meant: the one that both ends share."""
 

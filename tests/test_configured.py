@@ -368,9 +368,11 @@ def test_a_file_that_is_no_compose_file_is_unknown(
 
 def test_a_configuration_without_a_gateway_is_not_healthy() -> None:
     """Some other project's file, with nothing that this doctor knows: there is nothing that could be well."""
-    empty: tuple[dict[str, Any], ...] = ({}, {"services": {}})
-    for configuration in empty:
-        assert judge(configured.snapshot(configuration)).exit_code == 2
+    others: tuple[dict[str, Any], ...] = ({}, {"services": {}}, {"services": {"shop": {"image": "shop"}}})
+    for configuration in others:
+        diagnosis = judge(configured.snapshot(configuration))
+        assert diagnosis.exit_code == 2
+        assert diagnosis.unknown[0].startswith("no gateway and no application was recognised among the services (")
 
 
 def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:

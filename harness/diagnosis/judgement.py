@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -252,7 +252,7 @@ def _unexplained(facts: Facts, findings: Iterable[Finding], unseen: Iterable[Uns
     """What could not be seen, in a sentence each, without what a container that is down explains."""
     if facts.snapshot.static:
         damaged = [error for _rule, error in unseen if error.node == _EVIDENCE]
-        return tuple(map(str, (*facts.unreadable.values(), *damaged)))
+        return (*map(str, (*facts.unreadable.values(), *damaged)), *_unrecognised(facts))
     down = {node.service for node in facts.nodes if not node.container.running}
     broken = {path for finding in findings for path in finding.paths if finding.severity is Severity.ERROR}
     lines = {
@@ -280,6 +280,17 @@ def _unexplained(facts: Facts, findings: Iterable[Finding], unseen: Iterable[Uns
                 None
             )
     return tuple(lines)
+
+
+def _unrecognised(facts: Facts) -> Iterator[str]:
+    """What no service of a configuration is known to be, without which there is nothing that could be well."""
+    parts = {"gateway": bool(facts.gateways or facts.unreadable), "application": bool(facts.apps)}
+    if lacking := [part for part, is_there in parts.items() if not is_there]:
+        services = ", ".join(node.service for node in facts.nodes) or "there are none"
+        yield (
+            f"no {' and no '.join(lacking)} was recognised among the services ({services}): give them the documented "
+            "names and settings, or say by --map which of them plays which part (docs/your-own.md)"
+        )
 
 
 def _status(findings: Iterable[Finding], unknown: tuple[str, ...], facts: Facts) -> str:

@@ -1,0 +1,204 @@
+"""`python -m harness doctor --compose FILE --map FILE`: somebody else's deployment, judged before it is started."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import cli, configured, keys, rolemap
+from harness.diagnosis.judgement import judge
+from harness.errors import ConfigurationError
+from harness.keys import KeyPair
+
+from .conftest import ROOT
+
+EXAMPLE = ROOT / "examples" / "warehouse"
+SHOP, DEPOT, NOTEBOOK = KeyPair.generate(), KeyPair.generate(), KeyPair.generate()
+PRESHARED = keys.generate_preshared()
+
+CONFIGURATIONS = {
+    "vpn-shop.conf": f"""
+[Interface]
+Address = 10.66.0.1
+PrivateKey = {SHOP.private}
+[Peer]
+PublicKey = {DEPOT.public}
+PresharedKey = {PRESHARED}
+Endpoint = 192.168.77.20:41194
+AllowedIPs = 10.66.0.2/32
+PersistentKeepalive = 20
+""",
+    "vpn-depot.conf": f"""
+[Interface]
+Address = 10.66.0.2/29
+ListenPort = 41194
+PrivateKey = {DEPOT.private}
+PostUp = iptables -t nat -A PREROUTING -i %i -p tcp --dport 3306 -j DNAT --to-destination 10.44.5.10
+PostUp = iptables -t nat -A PREROUTING -i %i -p tcp --dport 6380 -j DNAT --to-destination 10.44.5.11
+PostUp = iptables -t nat -A PREROUTING -i %i -p tcp --dport 8081 -j DNAT --to-destination 10.44.5.12
+[Peer]
+PublicKey = {SHOP.public}
+PresharedKey = {PRESHARED}
+AllowedIPs = 10.66.0.1/32
+""",
+}
+
+Judge = Callable[..., tuple[int, dict[str, Any]]]
+Edit = tuple[str, str]
+
+
+@pytest.fixture
+def doctor(
+    compose_cli: None,  # noqa: ARG001 (skips without it)
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Judge:
+    """Judge the example with sound keys, in whose files texts were replaced, each of which has to be there."""
+    monkeypatch.setattr("harness.interrupts.as_keyboard_interrupt", lambda _say: None)
+
+    def judged(*edits: Edit, words: tuple[str, ...] = (f"{EXAMPLE}/harness.toml",)) -> tuple[int, dict[str, Any]]:
+        texts = CONFIGURATIONS | {"compose.yml": (EXAMPLE / "compose.yml").read_text(encoding="utf-8")}
+        for old, new in edits:
+            assert any(old in text for text in texts.values()), f"nothing has {old!r}"
+            texts = {name: text.replace(old, new, 1) for name, text in texts.items()}
+        for name, text in texts.items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        (tmp_path / "its.env").write_text(f"SECRETS={tmp_path}\n", encoding="utf-8")
+        files = ["--compose", f"{tmp_path}/compose.yml", "--env-file", f"{tmp_path}/its.env"]
+        status = cli.main(["doctor", *files, *(each for word in words for each in ("--map", word)), "--json"])
+        document: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return status, document
+
+    return judged
+
+
+def roots(document: dict[str, Any]) -> set[str]:
+    """The rules that name a root cause."""
+    return {finding["rule"] for finding in document["findings"] if finding["root"]}
+
+
+def test_the_example_is_healthy_by_its_map(doctor: Judge) -> None:
+    """What its gateways are told stands in their wg0.conf, and the settings have the names that the map gives."""
+    status, document = doctor()
+    assert (status, document["findings"], document["unknown"]) == (0, [], [])
+
+
+_FORWARD_GONE = ("PostUp = iptables -t nat -A PREROUTING -i %i -p tcp --dport 3306", "#")
+_OWN_ADDRESS = ("LEDGER_HOST: 10.66.0.2", "LEDGER_HOST: 10.44.5.10")
+_PRESHARED = (f"PresharedKey = {PRESHARED}\nAllowedIPs", "AllowedIPs")
+_OWN_NETWORK = ('network_mode: "service:vpn-shop"', "networks: [transit]")
+
+ONE_CHANGE: dict[str, tuple[str, Edit]] = {
+    "a forward is gone": ("forward-rule-missing", _FORWARD_GONE),
+    "a forward is of another interface": (
+        "forward-rule-missing",
+        ("%i -p tcp --dport 6380", "eth0 -p tcp --dport 6380"),
+    ),
+    "a forward leads to nobody": ("forward-rule-wrong-destination", ("10.44.5.11\n", "10.44.5.77\n")),
+    "a peer may use another subnet": ("allowed-ips-missing", ("10.66.0.1/32", "10.67.0.0/29")),
+    "the endpoint is nobody's": ("endpoint-wrong", ("192.168.77.20:41194", "192.168.77.21:41194")),
+    "the peer's key is another one": ("peer-key-mismatch", (DEPOT.public, NOTEBOOK.public)),
+    "one end has no preshared key": ("preshared-key-mismatch", _PRESHARED),
+    "shop is told the depot's own address": ("setting-contradicted", _OWN_ADDRESS),
+    "shop has a network of its own": ("app-outside-gateway", _OWN_NETWORK),
+    "forwarding is off": ("forwarding-disabled", ("net.ipv4.ip_forward: 1", "net.ipv4.ip_forward: 0")),
+}
+
+
+@pytest.mark.parametrize("change", ONE_CHANGE)
+def test_one_change_is_named_before_anything_starts(doctor: Judge, change: str) -> None:
+    """The same rules as of the documented deployment, and no key is shown."""
+    rule, edit = ONE_CHANGE[change]
+    status, document = doctor(edit)
+    assert (status, roots(document)) == (1, {rule}), document["findings"]
+    assert not [key for key in (SHOP.private, DEPOT.private, PRESHARED) if key in json.dumps(document)]
+
+
+def test_what_a_setting_is_called_there_stands_below_its_remedy(doctor: Judge) -> None:
+    """As where the doctor looks at what runs."""
+    _, document = doctor(_OWN_ADDRESS)
+    (finding,) = document["findings"]
+    assert "DATABASE_HOST of shop is LEDGER_HOST" in finding["words"]
+
+
+def test_of_several_peers_the_other_gateway_is_meant(doctor: Judge) -> None:
+    """A notebook beside it changes nothing, and hides nothing."""
+    notebook = f"[Peer]\nPublicKey = {NOTEBOOK.public}\nAllowedIPs = 10.66.0.5/32\n[Peer]\nPublicKey = {SHOP.public}"
+    edit = (f"[Peer]\nPublicKey = {SHOP.public}", notebook)
+    assert doctor(edit)[0] == 0
+    assert roots(doctor(edit, _FORWARD_GONE)[1]) == {"forward-rule-missing"}
+
+
+def test_without_its_map_its_applications_are_not_recognised(doctor: Judge) -> None:
+    """That is unknown, with what to do, never health. Its gateways are known by where their wg0.conf lies."""
+    status, document = doctor(words=())
+    assert (status, document["status"], document["findings"]) == (2, "unknown", [])
+    (said,) = document["unknown"]
+    assert said.startswith("no application was recognised among the services (")
+    assert "--map" in said
+
+
+def test_a_file_that_is_not_there_leaves_its_gateway_unknown(doctor: Judge, tmp_path: Path) -> None:
+    """A wg0.conf is made at deployment, by whoever has the keys: what is in it is not known, and no fault."""
+    status, document = doctor(("vpn-depot.conf:/etc", "vpn-none.conf:/etc"))
+    assert (status, document["findings"]) == (2, [])
+    (said,) = document["unknown"]
+    assert said.startswith("container of vpn-depot could not be seen")
+    assert f"{tmp_path}/vpn-none.conf cannot be read" in said
+
+
+def test_a_service_that_is_named_and_not_there_is_refused(doctor: Judge, tmp_path: Path) -> None:
+    """One sentence with the services that there are, also where a configuration is compared with another."""
+    status, document = doctor(words=("web=nobody",))
+    assert status == 2
+    assert "there is no service nobody" in document["unknown"][0]
+    mapped = rolemap.read(["web=nobody"])
+    with pytest.raises(ConfigurationError, match="nothing plays the part of web"):
+        configured.side("it", configured.read([tmp_path / "compose.yml"], tmp_path / "its.env"), mapped)
+
+
+@pytest.mark.parametrize("arguments", [["doctor"], ["doctor", "--snapshot", "x"], ["snapshot", "-o", "x"]])
+def test_a_map_of_nothing_is_wrong_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what else is looked at nobody asks it: it would be passed over in silence."""
+    monkeypatch.setattr("harness.interrupts.as_keyboard_interrupt", lambda _say: None)
+    assert cli.main([*arguments, "--map", "web=shop"]) == 2
+    assert "--map says who is who" in capsys.readouterr().err
+
+
+# --- what a service is told by files
+
+
+def _told(tmp_path: Path, volume: dict[str, Any], *, file: str = "wg0.conf") -> set[str]:
+    """The settings that a service named `vpn` amounts to with a volume, in whose folder its configuration is."""
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(CONFIGURATIONS["vpn-depot.conf"], encoding="utf-8")
+    found = configured.snapshot({"services": {"vpn": {"volumes": [volume]}}})
+    piece = found.nodes[0].pieces["container"]
+    return set() if piece.missing else set(json.loads(piece.text)["environment"])
+
+
+@pytest.mark.parametrize(
+    ("target", "file"),
+    [("/etc/wireguard", "wg0.conf"), ("/config", "wg_confs/wg0.conf")],
+    ids=["wg-quick's own folder", "linuxserver's"],
+)
+def test_a_gateway_is_known_by_its_configuration(tmp_path: Path, target: str, file: str) -> None:
+    """Without a map, where it lies in a folder in which such an image looks for it."""
+    assert "WG_ADDRESS" in _told(tmp_path, {"type": "bind", "source": str(tmp_path), "target": target}, file=file)
+
+
+def test_a_folder_of_another_kind_is_none(tmp_path: Path) -> None:
+    """Many an image has a /config; and what is in a volume is seen only where it runs."""
+    assert not _told(tmp_path, {"type": "bind", "source": str(tmp_path), "target": "/config"})
+    assert not _told(tmp_path, {"type": "bind", "source": str(tmp_path), "target": "/srv"})
+    volume = {"services": {"vpn": {"volumes": [{"type": "volume", "source": "keys", "target": "/etc/wireguard"}]}}}
+    (said,) = judge(configured.snapshot(volume)).unknown[:1]
+    assert "is no file of this machine" in said
