@@ -13,7 +13,7 @@ from harness.model import Hop, Severity
 from . import test_rules_paths as paths
 from . import test_rules_tunnel as tunnel
 from .evidence_samples import BACK, CELERY, FRONT, HANDSHAKE, MARIADB, OTHER_KEY, REDIS, REFUSED, SERVICES, WEB, Sample
-from .rule_cases import without_gateway
+from .rule_cases import backends, without_gateway
 from .sample_cases import Change
 
 # --- what no rule explains
@@ -257,6 +257,17 @@ def starting(own_check: str) -> Sample:
     for app in (SERVICES, CELERY, WEB):
         sample.fail(app, "database", "connect", **REFUSED)
     return sample
+
+
+def test_what_is_caught_between_two_ends_is_told_with_its_last_words() -> None:
+    """That it restarts, how often it ended, and what its log said: a state of `running` says none of it."""
+    sample = Sample()
+    backends.mariadb_is_caught_running_between_two_ends(sample)
+    (finding,) = (each for each in sample.diagnosis.findings if each.root)
+    assert "restarts again and again" in finding.cause
+    assert "ended 5 times" in finding.evidence[0]
+    assert finding.evidence[-1] == "[ERROR] Aborting"
+    assert finding.remedy == "mend what it ends by; if it ends again its log says why: docker logs mariadb"
 
 
 def test_a_container_that_is_only_starting_is_unknown() -> None:

@@ -11,6 +11,7 @@ from harness.diagnosis.evidence import Snapshot, UnseenError
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.hops import HopStatus, Unseen, hops_of, order
 from harness.diagnosis.nodefacts import NodeFacts
+from harness.diagnosis.restarts import is_restarting
 from harness.diagnosis.roles import Role
 from harness.diagnosis.rules import STARTS_NOTHING, Case, Rule, rules
 from harness.diagnosis.wording import own_words
@@ -191,7 +192,9 @@ def _explains(facts: Facts, other: Finding, finding: Finding) -> bool:
 def _runs_all_the_same(facts: Facts, service: str) -> bool:
     """Whether a node lives with what it should not start with; an application does, and fails by it."""
     node = facts.node(service)
-    return node is not None and node.role is not Role.APP and node.container.running
+    if node is None or node.role is Role.APP:
+        return False
+    return node.container.running and not is_restarting(facts, node)
 
 
 _DEPTHS = {Role.APP: 0, Role.GATEWAY: 1, Role.BACKEND: 2, Role.BESIDE: 3}

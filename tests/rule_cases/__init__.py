@@ -46,3 +46,15 @@ def cut(sample: Sample, *backends: str, app: str = WEB) -> None:
     """An application comes no further with some backends than to the connection."""
     for backend in backends:
         sample.fail(app, backend, "connect")
+
+
+def without_interface(sample: Sample, gateway: str) -> None:
+    """A gateway runs without wg0."""
+    sample.kill_tunnel()
+    for piece in ("addresses", "links"):
+        with sample.edited(gateway, piece) as links:
+            links[:] = [link for link in links if link["ifname"] != "wg0"]
+    without_route(sample, gateway)
+    sample.pieces[gateway] |= {"dump": "", "dump-before": ""}
+    sample.without_lines(gateway, "sysctls", "conf/wg0")
+    untold(sample, "there is no wg0")

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from tests.evidence_samples import APPS, BACK, CELERY, FRONT, MARIADB, REDIS, REFUSED, SERVICES, WEB, Sample, listens
+from tests.evidence_samples import (
+    APPS,
+    BACK,
+    CELERY,
+    FRONT,
+    MARIADB,
+    NOW,
+    REDIS,
+    REFUSED,
+    SERVICES,
+    WEB,
+    Sample,
+    listens,
+)
 
-from . import broken, fine, without_gateway
+from . import broken, fine, without_gateway, without_interface
 
 _NO_ROUTE = {"errno": 113, "code": None, "timed_out": False, "said": "[Errno 113] No route to host"}
 _DENIED = {"errno": None, "code": 1045, "timed_out": False, "said": "(1045, \"Access denied for user 'app'\")"}
@@ -22,6 +35,58 @@ def _end(sample: Sample, backend: str, key: str, status: str, **more: object) ->
 def mariadb_restarts_over_and_over(sample: Sample) -> None:
     _end(sample, MARIADB, "database", "restarting", **_NO_ROUTE)
     sample.containers[MARIADB] |= {"restarts": 7, "exit_code": 1}
+
+
+def _caught(sample: Sample, service: str, *, times: int = 5, every: int = 8, since: int = 3) -> None:
+    """A container that runs at this moment, and ended `since` seconds ago for the last of some times."""
+    sample.containers[service] |= {"restarts": 41, "health": None}
+    ends = (NOW - since - every * number for number in reversed(range(times)))
+    sample.pieces[service] |= {"events": "".join(f"{end} die\n" for end in ends)}
+
+
+@broken("backend-down")
+def mariadb_is_caught_running_between_two_ends(sample: Sample) -> None:
+    _caught(sample, MARIADB)
+    sample.pieces[MARIADB]["log"] += "[ERROR] mariadbd: unknown variable 'innodb=1G'\n[ERROR] Aborting\n"
+    mariadb_listens_nowhere(sample)
+
+
+@broken("container-down")
+def services_is_caught_running_between_two_ends(sample: Sample) -> None:
+    _caught(sample, SERVICES, every=150)
+    sample.change(SERVICES, "sockets", listens("00000000", 8001), "")
+    sample.fail(WEB, "10.100.0.11:8001", "connect", **REFUSED)
+
+
+@broken("container-down")
+def celery_is_caught_running_between_two_ends(sample: Sample) -> None:
+    _caught(sample, CELERY, times=3, since=55)
+
+
+@broken("out-of-memory")
+def redis_runs_until_the_kernel_wants_its_memory_again(sample: Sample) -> None:
+    _caught(sample, REDIS)
+    sample.pieces[REDIS]["events"] += f"{NOW - 3} oom\n"
+    sample.change(REDIS, "sockets", listens("00000000", 6379), "")
+    for app in APPS:
+        sample.fail(app, "broker", "connect", **REFUSED)
+
+
+@broken("setting-malformed")
+def a_gateway_is_caught_before_it_refuses_its_address_once_more(sample: Sample) -> None:
+    _caught(sample, BACK)
+    sample.tell(BACK, WG_ADDRESS="10.100.0.11")
+    without_interface(sample, BACK)
+
+
+@fine
+def celery_ended_twice_until_mariadb_was_there(sample: Sample) -> None:
+    _caught(sample, CELERY, times=2)
+
+
+@fine
+def celery_waited_for_mariadb_by_ending_and_has_lived_since(sample: Sample) -> None:
+    _caught(sample, CELERY, times=6, since=300)
 
 
 @broken("backend-not-listening")

@@ -9,27 +9,16 @@ from typing import Any
 from harness.diagnosis.evidence import NetworkEvidence
 from tests.evidence_samples import APPS, BACK, FRONT, GATEWAYS, HANDSHAKE, NOW, SERVICES, WEB, Sample
 
-from . import broken, fine, untold, without_data, without_gateway, without_route
+from . import broken, fine, untold, without_data, without_gateway, without_interface, without_route
 
 
 def _wg0(links: list[dict[str, Any]]) -> dict[str, Any]:
     return next(link for link in links if link["ifname"] == "wg0")
 
 
-def _without_interface(sample: Sample, gateway: str) -> None:
-    sample.kill_tunnel()
-    for piece in ("addresses", "links"):
-        with sample.edited(gateway, piece) as links:
-            links.remove(_wg0(links))
-    without_route(sample, gateway)
-    sample.pieces[gateway] |= {"dump": "", "dump-before": ""}
-    sample.without_lines(gateway, "sysctls", "conf/wg0")
-    untold(sample, "there is no wg0")
-
-
 @broken("interface-missing")
 def services_runs_without_wg0(sample: Sample) -> None:
-    _without_interface(sample, BACK)
+    without_interface(sample, BACK)
 
 
 @broken("interface-missing")

@@ -9,6 +9,7 @@ from harness.diagnosis.containers import ABSENT, CONFIGURED
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import NodeFacts
 from harness.diagnosis.outside import Outside, outsiders
+from harness.diagnosis.restarts import MEND, STATE, is_restarting, last_words
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
 
@@ -19,7 +20,11 @@ def _subjects(facts: Facts) -> Iterator[NodeFacts | Outside]:
 
 
 def _judge(facts: Facts, subject: NodeFacts | Outside) -> Iterator[Case]:
-    return _when_outside(subject) if isinstance(subject, Outside) else _when(facts, subject)
+    if isinstance(subject, Outside):
+        yield from _when_outside(subject)
+    else:
+        yield from _when(facts, subject)
+        yield from _when_again(facts, subject)
 
 
 def _over(facts: Facts) -> Iterator[NodeFacts]:
@@ -34,6 +39,13 @@ def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
     evidence = (f"{node.service}: {container.describe()}", *node.log_lines("")[-2:])
     remedy = f"{starting(node)}; if it ends again its log says why: {log_of(node)}"
     yield Case(node=node.service, evidence=evidence, values={"state": container.describe(), "remedy": remedy})
+
+
+def _when_again(facts: Facts, node: NodeFacts) -> Iterator[Case]:
+    """Of one that is caught while it runs, only to end once more."""
+    if is_restarting(facts, node):
+        remedy = f"{MEND}; if it ends again its log says why: {log_of(node)}"
+        yield Case(node=node.service, evidence=last_words(node), values={"state": STATE, "remedy": remedy})
 
 
 def _when_outside(outside: Outside) -> Iterator[Case]:

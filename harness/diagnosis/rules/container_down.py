@@ -8,6 +8,7 @@ from harness.diagnosis.commands import log_of, starting
 from harness.diagnosis.containers import ABSENT, CONFIGURED
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import GatewayFacts, NodeFacts
+from harness.diagnosis.restarts import MEND, STATE, is_restarting, last_words
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
 
@@ -34,13 +35,25 @@ def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
     )
 
 
+def _when_again(facts: Facts, node: NodeFacts) -> Iterator[Case]:
+    """Of one that is caught while it runs, only to end once more."""
+    if is_restarting(facts, node):
+        values = {"state": STATE, "start": MEND, "log": log_of(node)}
+        yield Case(node=node.service, evidence=last_words(node), values=values)
+
+
+def _judge(facts: Facts, node: NodeFacts) -> Iterator[Case]:
+    yield from _when(facts, node)
+    yield from _when_again(facts, node)
+
+
 RULES = (
     Rule(
         id="container-down",
         title="A gateway, an application, or what stands beside them, does not run",
         hop=Hop.NAMESPACE,
         over=_over,
-        when=_when,
+        when=_judge,
         cause="{node} is {state}",
         remedy="{start}; if it ends again its log says why: {log}",
         consequence_of=STOPS_A_CONTAINER | {"namespace-orphaned"},

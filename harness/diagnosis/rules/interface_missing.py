@@ -35,6 +35,6 @@ RULES = (
             "docker logs {container} says why; docker restart {container} builds it anew (and whatever shares its "
             "namespace moves along)"
         ),
-        consequence_of=STOPS_A_CONTAINER,
+        consequence_of=STOPS_A_CONTAINER | {"container-down"},
     ),
 )
