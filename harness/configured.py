@@ -150,8 +150,8 @@ def _engines(configuration: Mapping[str, Any], told: Mapping[str, Told]) -> dict
 
 def _own_servers(name: str, services: Mapping[str, Any], servers: tuple[str, ...]) -> tuple[str, ...]:
     """A service is where its profile is, or the one whose namespace it shares; all start one without any such."""
-    owner = str(services[name].get("network_mode") or "").removeprefix("service:")
-    profiles = (services[owner] if owner in services else services[name]).get("profiles") or ()
+    owner = containers.configured(name, {"services": services}).joined
+    profiles = services.get(owner or name, services[name]).get("profiles") or ()
     return tuple(server for server in servers if server in profiles) or servers
 
 

@@ -95,6 +95,7 @@ _SERVICES_NET = (
 _MARIADB_NET = '      services-net: {ipv4_address: "10.101.${PLAN:-0}.2"}\n'
 _SERVICES_NETWORKS = '    networks:\n      services-net: {ipv4_address: "10.101.${PLAN:-0}.5"}\n'
 _SESSIONS_NETWORK = "tunnel-net: {ipv4_address: 172.20.0.9}\n"
+_WEB_NAMESPACE = '    network_mode: "service:wireguard-web"\n'
 _WEB_GATEWAY_NETWORK = '      tunnel-net: {ipv4_address: "172.20.${PLAN:-0}.2"}\n'
 
 ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
@@ -104,7 +105,7 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
     ),
     "web has a network of its own": (
         "app-outside-gateway",
-        [('    network_mode: "service:wireguard-web"\n', "    networks: [tunnel-net]\n")],
+        [(_WEB_NAMESPACE, "    networks: [tunnel-net]\n")],
     ),
     "services shares its gateway's namespace": (
         "app-inside-gateway",
@@ -112,6 +113,22 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
             ('    ports: ["127.0.0.1:${SERVICES_PORT:-8001}:8001"]\n', ""),
             (_SERVICES_NETWORKS, '    network_mode: "service:wireguard-services"\n'),
         ],
+    ),
+    "services shares its gateway's namespace by the name of the container": (
+        "app-inside-gateway",
+        [
+            ("container_name: ${CONTAINER_PREFIX:-}wireguard-services", "container_name: vpn-back"),
+            ('    ports: ["127.0.0.1:${SERVICES_PORT:-8001}:8001"]\n', ""),
+            (_SERVICES_NETWORKS, '    network_mode: "container:vpn-back"\n'),
+        ],
+    ),
+    "web shares the other gateway's namespace": (
+        "app-outside-gateway",
+        [(_WEB_NAMESPACE, '    network_mode: "service:wireguard-services"\n')],
+    ),
+    "web shares a backend's namespace": (
+        "app-outside-gateway",
+        [(_WEB_NAMESPACE, '    network_mode: "service:mariadb"\n')],
     ),
     "MariaDB's port is not forwarded": ("forward-rule-missing", [("3306:tcp:10.101.${PLAN:-0}.2 ", "")]),
     "nothing is forwarded": ("forward-rule-missing", [(f"WG_FORWARD_PORTS: {_FORWARDS}", 'WG_FORWARD_PORTS: ""')]),
@@ -198,6 +215,10 @@ def test_one_change_is_named_before_anything_starts(doctor: Judge, change: str) 
 
 FINE: dict[str, list[Edit]] = {
     "the endpoint is a name": [("172.20.${PLAN:-0}.3:51820", "wireguard-services:51820")],
+    "web shares its gateway's namespace by the name of the container": [
+        ("container_name: ${CONTAINER_PREFIX:-}wireguard-web", "container_name: vpn-front"),
+        (_WEB_NAMESPACE, '    network_mode: "container:vpn-front"\n'),
+    ],
     "services finds MariaDB by its name": [("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "mariadb")],
     "a port more is forwarded": [("8001:tcp:", "9000:udp:10.101.0.9 8001:tcp:")],
     "MariaDB is published on loopback": [(_MARIADB_NET, _MARIADB_NET + '    ports: ["127.0.0.1:3306:3306"]\n')],

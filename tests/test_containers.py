@@ -9,6 +9,7 @@ import pytest
 from harness.diagnosis.containers import (
     ABSENT,
     CONFIGURED,
+    UNSEEN,
     Attachment,
     Container,
     PublishedPort,
@@ -78,6 +79,16 @@ def test_an_inspected_container_is_read() -> None:
     assert not found.running
     words = "restarting (exit status 137), killed for want of memory, restarted 2 times: no such network"
     assert found.describe() == words
+
+
+@pytest.mark.parametrize(
+    ("mode", "joined"),
+    [("service:gw", "gw"), ("container:vpn", "gw"), ("container:gw", "gw"), ("container:x", UNSEEN), ("host", None)],
+)
+def test_whose_namespace_a_service_is_to_share_is_known(mode: str, joined: str | None) -> None:
+    """By its name, or by that of its container, whose ever that is."""
+    services = {"gw": {"container_name": "vpn"}, "web": {"network_mode": mode}}
+    assert configured("web", {"services": services}).joined == joined
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,6 @@ _JSON_TYPES: Mapping[str, Any] = {
 }
 """What JSON makes of the types of a container's fields."""
 
-_NAMESPACE_OWNERS = ("service:", "container:")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
@@ -217,8 +215,6 @@ def configured(name: str, configuration: Mapping[str, Any], engines: Sequence[st
     `engines` names those that it is meant for, where the configuration is parted over several.
     """
     definition = configuration["services"][name]
-    mode = str(definition.get("network_mode") or "")
-    owner = next((mode.removeprefix(form) for form in _NAMESPACE_OWNERS if mode.startswith(form)), None)
     environment = {key: "" if value is None else str(value) for key, value in _environment(definition).items()}
     return Container(
         id=name,
@@ -232,8 +228,8 @@ def configured(name: str, configuration: Mapping[str, Any], engines: Sequence[st
         started_at="",
         environment=environment,
         command=tuple(map(str, _words(definition.get("command")))),
-        network_mode=mode,
-        joined=owner,
+        network_mode=str(definition.get("network_mode") or ""),
+        joined=_owner(definition, configuration["services"]),
         attachments=tuple(each for engine in engines for each in _planned(definition, configuration, engine)),
         published=tuple(
             PublishedPort(
@@ -258,6 +254,14 @@ def configured(name: str, configuration: Mapping[str, Any], engines: Sequence[st
 def _capability(name: object) -> str:
     """As the kernel has it, without CAP_: people may write it in small letters."""
     return str(name).upper().removeprefix("CAP_")
+def _owner(definition: Mapping[str, Any], services: Mapping[str, Any]) -> str | None:
+    """The service whose network namespace a service is to share, by its own name or by that of its container."""
+    form, separated, name = str(definition.get("network_mode") or "").partition(":")
+    if not separated or form not in ("service", "container"):
+        return None
+    called = {str(each.get("container_name")): service for service, each in services.items()}
+    owner = called.get(name, name) if form == "container" else name
+    return owner if owner in services else UNSEEN
 
 
 def _attachments(networks: Mapping[str, Any], project: str, engine: str) -> Iterator[Attachment]:

@@ -17,6 +17,7 @@ from harness.diagnosis.ways import End, Path
 
 __all__ = ["End", "Facts", "Path"]
 
+_BESIDE_THE_BACKENDS = ("services", "celery")
 _UP_TO_DATE = 180.0  # seconds; REJECT_AFTER_TIME of WireGuard's paper, section 6.1
 
 
@@ -161,6 +162,9 @@ class Facts:
         theirs = [node for node in (self.back, *self.backends) if node is not None]
         inside = {name for node in theirs for name in _networks_of(node)} - _networks_of(self.front)
         return not inside.isdisjoint(_networks_of(app))
+    def is_of_web(self, app: AppFacts) -> bool:
+        """Whether an application is of web's side: it uses the tunnel, and is none of the other side's by its name."""
+        return self.uses_tunnel(app) and app.documented not in _BESIDE_THE_BACKENDS
 
     def subnets_of(self, node: NodeFacts) -> Iterator[IPv4Network]:
         """The subnets of the networks that a node is on, whether it runs or not."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tests.evidence_samples import FRONT, REDIS, REFUSED, SERVICES, WEB, Sample, listens
+from harness.diagnosis.containers import UNSEEN
+from tests.evidence_samples import BACK, FRONT, REDIS, REFUSED, SERVICES, WEB, Sample, listens
 
 from . import broken, fine
 
@@ -53,8 +54,79 @@ def requests_also_go_beyond_all_that_was_looked_at(sample: Sample) -> None:
 @fine
 def the_web_server_is_in_webs_own_namespace(sample: Sample) -> None:
     place(sample, ("127.0.0.1", 8000))
-    sample.containers[NGINX] |= {"attachments": [], "joined": FRONT, "network_mode": "container:x"}
+    _join(sample, NGINX, FRONT)
     sample.pieces[NGINX] |= {name: sample.pieces[WEB][name] for name in ("netns", "sockets")}
+
+
+def _join(sample: Sample, service: str, owner: str) -> None:
+    sample.containers[service] |= {"attachments": [], "joined": owner, "network_mode": "container:x"}
+
+
+@broken("namespace-orphaned")
+def the_web_server_is_left_in_an_old_namespace(sample: Sample) -> None:
+    place(sample, ("127.0.0.1", 8000), said="Connection refused")
+    _join(sample, NGINX, FRONT)
+    sample.pieces[NGINX]["netns"] = "net:[4026539999]\n"
+
+
+@broken("namespace-orphaned")
+def what_shares_rediss_namespace_is_left_there(sample: Sample) -> None:
+    place(sample)
+    _join(sample, NGINX, REDIS)
+    sample.pieces[NGINX]["netns"] = "net:[4026539999]\n"
+
+
+@broken("namespace-orphaned")
+def what_the_web_server_was_joined_to_is_gone(sample: Sample) -> None:
+    place(sample)
+    _join(sample, NGINX, "gone")
+
+
+@fine
+def an_image_without_a_shell_is_joined_to_webs_gateway(sample: Sample) -> None:
+    """Where it lives cannot be seen, and nothing hangs on it."""
+    place(sample)
+    _join(sample, NGINX, FRONT)
+    sample.lose(NGINX, "netns")
+
+
+@fine
+def the_web_server_is_joined_to_what_was_not_looked_at(sample: Sample) -> None:
+    place(sample)
+    _join(sample, NGINX, UNSEEN)
+
+
+@broken("app-outside-gateway")
+def web_is_joined_to_the_other_sides_gateway(sample: Sample) -> None:
+    _join(sample, WEB, BACK)
+    sample.change(WEB, "netns", "net:[4026532881]", "net:[4026532661]")
+    sample.fail_tunnel(**REFUSED)
+
+
+@broken("app-outside-gateway")
+def web_is_joined_to_what_is_no_gateway(sample: Sample) -> None:
+    place(sample, RIGHT, said="Connection refused")
+    _join(sample, WEB, NGINX)
+    sample.change(WEB, "netns", "net:[4026532881]", "net:[4026532806]")
+    sample.fail_tunnel()
+
+
+@broken("app-outside-gateway")
+def web_is_joined_to_what_is_no_gateway_and_was_left_behind_there(sample: Sample) -> None:
+    web_is_joined_to_what_is_no_gateway(sample)
+    sample.change(WEB, "netns", "net:[4026532806]", "net:[4026539999]")
+
+
+@fine
+def web_is_joined_to_what_is_joined_to_its_gateway(sample: Sample) -> None:
+    the_web_server_is_in_webs_own_namespace(sample)
+    _join(sample, WEB, NGINX)
+
+
+@fine
+def web_and_its_gateway_are_in_the_hosts_own_namespace(sample: Sample) -> None:
+    for service in (FRONT, WEB):
+        sample.containers[service] |= {"network_mode": "host", "joined": None, "attachments": [], "published": []}
 
 
 @broken("upstream-wrong")

@@ -11,7 +11,9 @@ from harness.model import Hop
 
 
 def _over(facts: Facts) -> list[AppFacts]:
-    return [app for app in facts.apps if facts.back is not None and app.container.joined == facts.back.service]
+    if facts.back is None:
+        return []
+    return [app for app in facts.apps if app.container.joined == facts.back.service and not facts.is_of_web(app)]
 
 
 def _when(facts: Facts, app: AppFacts) -> Iterator[Case]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from harness.diagnosis.containers import ABSENT
 from harness.diagnosis.facts import Facts
-from harness.diagnosis.nodefacts import AppFacts
+from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
@@ -16,7 +16,7 @@ def _over(facts: Facts) -> list[AppFacts]:
 
 
 def _when(facts: Facts, app: AppFacts) -> Iterator[Case]:
-    if app.container.joined is not None or facts.front is None:
+    if facts.front is None or _is_inside(facts, facts.front, app):
         return
     told = [
         f"{name}={value}"
@@ -25,7 +25,27 @@ def _when(facts: Facts, app: AppFacts) -> Iterator[Case]:
     ]
     networks = ", ".join(each.network for each in app.container.attachments) or "no network"
     evidence = (f"{app.service}: network mode {app.container.network_mode or 'default'}, on {networks}", *told)
-    yield Case(node=app.service, evidence=evidence, values={"gateway": facts.front.service})
+    joined = app.container.joined
+    where = f"in the namespace of {joined}" if joined else "on a network of its own"
+    yield Case(node=app.service, evidence=evidence, values={"gateway": facts.front.service, "where": where})
+
+
+def _is_inside(facts: Facts, front: GatewayFacts, app: AppFacts) -> bool:
+    """Whether it lives with a gateway of its side, or whose it is cannot be said; both may be in their host's own."""
+    joined = app.container.joined
+    if joined is None:
+        both_in_hosts = app.container.network_mode == "host" == front.container.network_mode
+        return both_in_hosts and app.host == front.host
+    owner = _owner(facts, joined)
+    if owner is None or not facts.is_of_web(app):
+        return True
+    return owner in facts.gateways and owner is not facts.back
+
+
+def _owner(facts: Facts, joined: str) -> NodeFacts | None:
+    """Whose namespace it is in the end: whoever is joined to may be joined to another one."""
+    owner = facts.node(joined)
+    return _owner(facts, owner.container.joined) if owner and owner.container.joined else owner
 
 
 RULES = (
@@ -35,7 +55,7 @@ RULES = (
         hop=Hop.NAMESPACE,
         over=_over,
         when=_when,
-        cause="{node} is on a network of its own and not in the namespace of {gateway}, the only one with the tunnel",
+        cause="{node} is {where} and not in the namespace of {gateway}, the only one with its end of the tunnel",
         remedy=(
             'give {node} network_mode: "service:{gateway}" and no networks of its own, then: docker compose up -d '
             "{node}"

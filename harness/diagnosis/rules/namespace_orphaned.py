@@ -1,4 +1,4 @@
-"""An application lives in the network namespace of a gateway's container that is gone."""
+"""A container lives in a network namespace that its owner has left: a gateway's, or another's that it was joined to."""
 
 from __future__ import annotations
 
@@ -7,41 +7,50 @@ from collections.abc import Iterator
 from harness.diagnosis.containers import GONE, UNSEEN
 from harness.diagnosis.evidence import UnseenError
 from harness.diagnosis.facts import Facts
-from harness.diagnosis.nodefacts import AppFacts, GatewayFacts
+from harness.diagnosis.nodefacts import AppFacts, NodeFacts
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
 
-def _over(facts: Facts) -> list[AppFacts]:
-    return [app for app in facts.apps if app.container.joined is not None]
+def _over(facts: Facts) -> list[NodeFacts]:
+    return [node for node in facts.nodes if node.container.joined is not None and not _is_passed_by(node)]
 
 
-def _when(facts: Facts, app: AppFacts) -> Iterator[Case]:
-    joined = app.container.joined
-    values = {"gateway": joined if joined != GONE else "its gateway"}
+def _is_passed_by(node: NodeFacts) -> bool:
+    """Whether it is no application, and where it lives was not seen: nothing hangs on it that would be unknown."""
+    seen = node.evidence.has("netns") and node.container.joined != UNSEEN
+    return not isinstance(node, AppFacts) and node.container.joined != GONE and not seen
+
+
+def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
+    joined = node.container.joined
+    own = "its gateway" if isinstance(node, AppFacts) else "whoever it was joined to"
+    values = {"gateway": joined if joined != GONE else own}
     if joined == UNSEEN:
-        raise UnseenError(app.service, "the gateway", f"{app.container.network_mode[:24]}... was not looked at")
+        raise UnseenError(node.service, "the gateway", f"{node.container.network_mode[:24]}... was not looked at")
     if joined == GONE:
-        told = f"{app.service}: network mode {app.container.network_mode[:24]}..., a container that is no longer there"
-        yield Case(node=app.service, evidence=(told,), values=values)
-        return
-    gateway = facts.node(joined)
-    if not isinstance(gateway, GatewayFacts) or app.configured_only:
-        return
-    if not (gateway.container.running and app.container.running):
-        return
-    if app.netns != gateway.netns:
-        evidence = (
-            f"{app.service} is in {app.netns}, {gateway.service} in {gateway.netns}",
-            f"{app.service} started {app.container.started_at}, {gateway.service} {gateway.container.started_at}",
+        told = (
+            f"{node.service}: network mode {node.container.network_mode[:24]}..., a container that is no longer there"
         )
-        yield Case(node=app.service, evidence=evidence, values=values)
+        yield Case(node=node.service, evidence=(told,), values=values)
+        return
+    owner = facts.node(joined)
+    if owner is None or node.configured_only:
+        return
+    if not (owner.container.running and node.container.running):
+        return
+    if node.netns != owner.netns:
+        evidence = (
+            f"{node.service} is in {node.netns}, {owner.service} in {owner.netns}",
+            f"{node.service} started {node.container.started_at}, {owner.service} {owner.container.started_at}",
+        )
+        yield Case(node=node.service, evidence=evidence, values=values)
 
 
 RULES = (
     Rule(
         id="namespace-orphaned",
-        title="An application is left behind in the namespace of a gateway that was restarted",
+        title="A container is left behind in the namespace of a gateway, or another, that was restarted",
         hop=Hop.NAMESPACE,
         over=_over,
         when=_when,
@@ -50,5 +59,6 @@ RULES = (
             "created anew alone"
         ),
         remedy="docker compose up -d --force-recreate --no-deps {node}",
+        consequence_of=frozenset({"app-outside-gateway"}),
     ),
 )
