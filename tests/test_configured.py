@@ -130,6 +130,15 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
         "app-outside-gateway",
         [(_WEB_NAMESPACE, '    network_mode: "service:mariadb"\n')],
     ),
+    "services' gateway is not on services-net": (
+        "network-missing",
+        [('      services-net: {ipv4_address: "10.101.${PLAN:-0}.3"}\n', "")],
+    ),
+    "services' gateway is not on tunnel-net": (
+        "network-missing",
+        [('      tunnel-net: {ipv4_address: "172.20.${PLAN:-0}.3"}\n', "")],
+    ),
+    "services is on tunnel-net alone": ("network-missing", [(_SERVICES_NETWORKS, "    networks: [tunnel-net]\n")]),
     "MariaDB's port is not forwarded": ("forward-rule-missing", [("3306:tcp:10.101.${PLAN:-0}.2 ", "")]),
     "nothing is forwarded": ("forward-rule-missing", [(f"WG_FORWARD_PORTS: {_FORWARDS}", 'WG_FORWARD_PORTS: ""')]),
     "MariaDB's port leads to nobody": (

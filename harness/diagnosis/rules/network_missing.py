@@ -63,6 +63,25 @@ def _when(facts: Facts, need: Need) -> Iterator[Case]:
     yield Case(node=node.service, evidence=evidence, values={"network": network.name, "host": host})
 
 
+def _when_planned(facts: Facts, need: Need) -> Iterator[Case]:
+    """Of a configuration: who is on which network is what it says, and what has no network of its own is not asked."""
+    node, host, why = need
+    network = _network_of(facts, node, host)
+    planned = {each.network for each in node.container.attachments}
+    if (
+        network is None
+        or node.container.network_mode
+        or any(IPv4Address(host) in each for each in facts.subnets_of(node))
+    ):
+        return
+    evidence = (why, f"{node.service}: on {', '.join(sorted(planned)) or 'no network'}, not on {network.name}")
+    yield Case(node=node.service, evidence=evidence, values={"network": network.name, "host": host})
+
+
+def _judge(facts: Facts, need: Need) -> Iterator[Case]:
+    return _when_planned(facts, need) if facts.snapshot.static else _when(facts, need)
+
+
 def _network_of(facts: Facts, node: NodeFacts, host: str) -> NetworkEvidence | None:
     """The network of a node's own engine that holds an address: another engine's cannot be meant."""
     ours = [each for each in facts.snapshot.networks if each.ours and each.host == node.host]
@@ -82,7 +101,7 @@ RULES = (
         title="A container is not on a network on which it has to be",
         hop=Hop.INTERFACE,
         over=_over,
-        when=_when,
+        when=_judge,
         cause="{node} is not on the network {network}, on which {host} is looked for",
         remedy="docker compose up -d --force-recreate {node}, with {network} among its networks in the compose file",
         consequence_of=STOPS_A_CONTAINER | {"setting-contradicted", "app-outside-gateway", "endpoint-wrong"},
