@@ -95,6 +95,7 @@ def snapshot(configuration: Mapping[str, Any], mapped: RoleMap = DOCUMENTED) -> 
             role=told[name].role if told[name].role != name else "",
             pieces=vault.seal(raw[name], container.environment)
             | ({"words": Piece(text=json.dumps(told[name].words))} if told[name].words else {})
+            | _unmounted(name, configuration, container.environment)
             | {"container": told[name].unread or vault.describe(container)},
         )
         for name, container in described.items()
@@ -153,6 +154,13 @@ def _own_servers(name: str, services: Mapping[str, Any], servers: tuple[str, ...
     owner = containers.configured(name, {"services": services}).joined
     profiles = services.get(owner or name, services[name]).get("profiles") or ()
     return tuple(server for server in servers if server in profiles) or servers
+
+
+def _unmounted(service: str, configuration: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Piece]:
+    """The settings that name a file where secrets lie, and none that anything puts there."""
+    named = {setting: path for setting, path in environment.items() if path.startswith(f"{mounts.SECRETS}/")}
+    found = {setting: path for setting, path in named.items() if not mounts.over(service, configuration, path)}
+    return {"unmounted": Piece(text=json.dumps(found))} if found else {}
 
 
 def _secret_pieces(service: str, configuration: Mapping[str, Any]) -> dict[str, Piece]:

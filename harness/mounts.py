@@ -14,7 +14,7 @@ SECRETS = PurePosixPath("/run/secrets")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """What is laid over a path of a service; `source` is where it lies on this machine, None where it does not."""
+    """What is laid over a path of a service, and is not empty; `source` is where it lies on this machine, None where it does not."""
 
     target: PurePosixPath
     source: Path | None
@@ -54,10 +54,10 @@ def secret_target(entry: Mapping[str, Any]) -> PurePosixPath:
 def _mounts(service: str, configuration: Mapping[str, Any]) -> Iterator[Mount]:
     definition = configuration["services"][service]
     for entry in definition.get("volumes") or []:
+        if entry.get("type") == "tmpfs":
+            continue  # nothing is in it
         is_here = entry.get("type") == "bind"
         yield Mount(target=PurePosixPath(entry["target"]), source=Path(entry["source"]) if is_here else None)
-    for entry in definition.get("tmpfs") or []:
-        yield Mount(target=PurePosixPath(str(entry).partition(":")[0]), source=None)
     for entry in definition.get("secrets") or []:
         yield Mount(target=secret_target(entry), source=_source("secrets", entry, configuration))
     for entry in definition.get("configs") or []:

@@ -95,6 +95,7 @@ _SERVICES_NET = (
 _MARIADB_NET = '      services-net: {ipv4_address: "10.101.${PLAN:-0}.2"}\n'
 _SERVICES_NETWORKS = '    networks:\n      services-net: {ipv4_address: "10.101.${PLAN:-0}.5"}\n'
 _SESSIONS_NETWORK = "tunnel-net: {ipv4_address: 172.20.0.9}\n"
+_BACK_KEYS = "      - {source: preshared_key, target: wg_preshared_key}\n    networks:\n      services-net"
 _WEB_NAMESPACE = '    network_mode: "service:wireguard-web"\n'
 _WEB_GATEWAY_NETWORK = '      tunnel-net: {ipv4_address: "172.20.${PLAN:-0}.2"}\n'
 
@@ -139,6 +140,18 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
         [('      tunnel-net: {ipv4_address: "172.20.${PLAN:-0}.3"}\n', "")],
     ),
     "services is on tunnel-net alone": ("network-missing", [(_SERVICES_NETWORKS, "    networks: [tunnel-net]\n")]),
+    "services' gateway is not given the preshared key": (
+        "secret-unreadable",
+        [(_BACK_KEYS, _BACK_KEYS.replace("      - {source: preshared_key, target: wg_preshared_key}\n", ""))],
+    ),
+    "services' gateway is not given its private key": (
+        "secret-unreadable",
+        [("      - {source: services_private_key, target: wg_private_key}\n", "")],
+    ),
+    "web is not given the database's password": (
+        "secret-unreadable",
+        [("  web:\n    <<: *app\n", "  web:\n    <<: *app\n    secrets: [django_secret_key]\n")],
+    ),
     "MariaDB's port is not forwarded": ("forward-rule-missing", [("3306:tcp:10.101.${PLAN:-0}.2 ", "")]),
     "nothing is forwarded": ("forward-rule-missing", [(f"WG_FORWARD_PORTS: {_FORWARDS}", 'WG_FORWARD_PORTS: ""')]),
     "MariaDB's port leads to nobody": (
@@ -227,6 +240,12 @@ FINE: dict[str, list[Edit]] = {
     "web shares its gateway's namespace by the name of the container": [
         ("container_name: ${CONTAINER_PREFIX:-}wireguard-web", "container_name: vpn-front"),
         (_WEB_NAMESPACE, '    network_mode: "container:vpn-front"\n'),
+    ],
+    "web has its password by a volume": [
+        (
+            "  web:\n    <<: *app\n",
+            "  web:\n    <<: *app\n    secrets: [django_secret_key]\n    volumes: ['/srv/keys:/run/secrets:ro']\n",
+        )
     ],
     "services finds MariaDB by its name": [("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "mariadb")],
     "a port more is forwarded": [("8001:tcp:", "9000:udp:10.101.0.9 8001:tcp:")],

@@ -110,6 +110,13 @@ class NodeFacts:
             return {}
         return {str(setting): str(called) for setting, called in found.items()} if isinstance(found, dict) else {}
 
+    @cached_property
+    def unmounted(self) -> Mapping[str, str]:
+        """The settings of a configuration that name a secret's file which nothing puts there, each with the file."""
+        if not self.evidence.has("unmounted"):
+            return {}
+        return {str(setting): str(file) for setting, file in self.evidence.json("unmounted").items()}
+
     @property
     def compose(self) -> str:
         """How `docker compose` begins where it is to change this container; empty where that is not known."""
