@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -95,6 +96,7 @@ def snapshot(configuration: Mapping[str, Any], mapped: RoleMap = DOCUMENTED) -> 
             role=told[name].role if told[name].role != name else "",
             pieces=vault.seal(raw[name], container.environment)
             | ({"words": Piece(text=json.dumps(told[name].words))} if told[name].words else {})
+            | _names(name, configuration, engines[name])
             | _unmounted(name, configuration, container.environment)
             | {"container": told[name].unread or vault.describe(container)},
         )
@@ -154,6 +156,25 @@ def _own_servers(name: str, services: Mapping[str, Any], servers: tuple[str, ...
     owner = containers.configured(name, {"services": services}).joined
     profiles = services.get(owner or name, services[name]).get("profiles") or ()
     return tuple(server for server in servers if server in profiles) or servers
+
+
+def _names(service: str, configuration: Mapping[str, Any], engines: Sequence[str]) -> dict[str, Piece]:
+    """What a service is called beside its names, which names it was told, and whether others are asked for them."""
+    definition = configuration["services"][service]
+    networks: Mapping[str, Any] = definition.get("networks") or {}
+    known = configuration.get("networks") or {}
+    hostname = [str(definition["hostname"])] if "hostname" in definition else []
+    aliases = {
+        containers.placed(name, engine): [*((each or {}).get("aliases") or []), *hostname]
+        for name, each in networks.items()
+        for engine in engines
+    }
+    is_outside = any((known.get(name) or {}).get("external") for name in networks)
+    asks = [definition.get(each) for each in ("dns", "dns_search", "external_links")]
+    told = [re.split("[:=]", str(each))[0] for each in definition.get("extra_hosts") or []]
+    told += [str(each).rpartition(":")[2] for each in definition.get("links") or []]
+    is_elsewhere = is_outside or any(asks) or definition.get("network_mode") in ("host", "bridge")
+    return {"names": Piece(text=json.dumps({"aliases": aliases, "known": told, "elsewhere": is_elsewhere}))}
 
 
 def _unmounted(service: str, configuration: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Piece]:

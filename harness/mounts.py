@@ -14,7 +14,10 @@ SECRETS = PurePosixPath("/run/secrets")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """What is laid over a path of a service, and is not empty; `source` is where it lies on this machine, None where it does not."""
+    """What is laid over a path of a service, and is not empty.
+
+    `source` is where it lies on this machine, None where it does not.
+    """
 
     target: PurePosixPath
     source: Path | None

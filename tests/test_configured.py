@@ -93,6 +93,7 @@ _SERVICES_NET = (
     '{subnet: "10.101.${PLAN:-0}.0/24", ip_range: "10.101.${PLAN:-0}.128/25", gateway: "10.101.${PLAN:-0}.1"}'
 )
 _MARIADB_NET = '      services-net: {ipv4_address: "10.101.${PLAN:-0}.2"}\n'
+_ALIASED = _MARIADB_NET.replace("}\n", ", aliases: [db]}\n", 1)
 _SERVICES_NETWORKS = '    networks:\n      services-net: {ipv4_address: "10.101.${PLAN:-0}.5"}\n'
 _SESSIONS_NETWORK = "tunnel-net: {ipv4_address: 172.20.0.9}\n"
 _BACK_KEYS = "      - {source: preshared_key, target: wg_preshared_key}\n    networks:\n      services-net"
@@ -197,6 +198,29 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
         [(WEB_ENVIRONMENT, f'{WEB_ENVIRONMENT}      DATABASE_PORT: "3307"\n')],
     ),
     "web is told a backend's name": ("name-unresolvable", [(WEB_ENVIRONMENT, "DATABASE_HOST: mariadb\n")]),
+    "web is told an alias that a backend has on another network": (
+        "name-unresolvable",
+        [(WEB_ENVIRONMENT, "DATABASE_HOST: db\n"), (_MARIADB_NET, _ALIASED)],
+    ),
+    "web is told the name of a backend's container": (
+        "name-unresolvable",
+        [
+            (WEB_ENVIRONMENT, "DATABASE_HOST: shop-mariadb\n"),
+            ("container_name: ${CONTAINER_PREFIX:-}mariadb", "container_name: shop-mariadb"),
+        ],
+    ),
+    "services is told a name that nobody has": (
+        "name-unresolvable",
+        [("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "mariabd")],
+    ),
+    "the endpoint is a name that nobody has": (
+        "name-unresolvable",
+        [("172.20.${PLAN:-0}.3:51820", "wireguard-service:51820")],
+    ),
+    "the endpoint is the gateway's own name": (
+        "endpoint-wrong",
+        [("172.20.${PLAN:-0}.3:51820", "wireguard-web:51820")],
+    ),
     "the broker is told by its name": ("name-unresolvable", [("redis://10.100.0.11:6379/0", "redis://redis:6379/0")]),
     "the endpoint is nobody's address": ("endpoint-wrong", [("172.20.${PLAN:-0}.3:51820", "172.20.0.9:51820")]),
     "the endpoint has another port": ("endpoint-wrong", [("172.20.${PLAN:-0}.3:51820", "172.20.0.3:51821")]),
@@ -248,6 +272,22 @@ FINE: dict[str, list[Edit]] = {
         )
     ],
     "services finds MariaDB by its name": [("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "mariadb")],
+    "services finds MariaDB by an alias": [("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "db"), (_MARIADB_NET, _ALIASED)],
+    "services finds MariaDB by the name of its container, however it is written": [
+        ("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "Shop-MariaDB"),
+        ("container_name: ${CONTAINER_PREFIX:-}mariadb", "container_name: shop-mariadb"),
+    ],
+    "services was told where the database is": [
+        ("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "ledger"),
+        (_SERVICES_NETWORKS, f'{_SERVICES_NETWORKS}    extra_hosts: ["ledger:10.101.0.2"]\n'),
+        ("    command: [celery]\n", '    command: [celery]\n    extra_hosts: ["ledger=10.101.0.2"]\n'),
+    ],
+    "others are asked for names": [
+        ("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "ledger"),
+        (_SERVICES_NETWORKS, f"{_SERVICES_NETWORKS}    dns: [10.101.0.53]\n"),
+        ("    command: [celery]\n", "    command: [celery]\n    dns_search: [shop.example]\n"),
+    ],
+    "the endpoint is a name with a dot": [("172.20.${PLAN:-0}.3:51820", "vpn.example.org:51820")],
     "a port more is forwarded": [("8001:tcp:", "9000:udp:10.101.0.9 8001:tcp:")],
     "MariaDB is published on loopback": [(_MARIADB_NET, _MARIADB_NET + '    ports: ["127.0.0.1:3306:3306"]\n')],
     "a wider network is allowed": [

@@ -74,6 +74,27 @@ class Upstream:
     said: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """What others call a service of a configuration, by network, and its own; `known` are the names it was told.
+
+    `elsewhere` says that it asks others than compose, who may know more names.
+    """
+
+    own: tuple[str, ...]
+    on: Mapping[str, tuple[str, ...]]
+    known: tuple[str, ...]
+    elsewhere: bool
+
+    def has(self, name: str) -> bool:
+        """Whether it is called so anywhere."""
+        return name.lower() in self.own or bool(self.networks_of(name))
+
+    def networks_of(self, name: str) -> set[str]:
+        """The networks on which it is called so."""
+        return {network for network, names in self.on.items() if name.lower() in (*self.own, *names)}
+
+
 _STAT = re.compile(r"(?P<id>\d+) \((?P<name>.*)\) (?P<state>[A-Za-z]) ")
 
 
@@ -109,6 +130,18 @@ class NodeFacts:
         except UnseenError:
             return {}
         return {str(setting): str(called) for setting, called in found.items()} if isinstance(found, dict) else {}
+
+    @cached_property
+    def naming(self) -> Naming:
+        """What it is called in a configuration: as its service and its container are, and by what else it says."""
+        told = self.evidence.json("names") if self.evidence.has("names") else {}
+        aliases = told.get("aliases", {})
+        return Naming(
+            own=_lower(self.service, self.evidence.name),
+            on={each.network: _lower(*aliases.get(each.network, ())) for each in self.container.attachments},
+            known=_lower(*told.get("known", ())),
+            elsewhere=bool(told.get("elsewhere")),
+        )
 
     @cached_property
     def unmounted(self) -> Mapping[str, str]:
@@ -249,6 +282,10 @@ class NodeFacts:
 
     def _damaged(self, piece: str) -> NoReturn:
         raise UnseenError(self.service, piece, "it is damaged")
+
+
+def _lower(*names: str) -> tuple[str, ...]:
+    return tuple(str(name).lower() for name in names)
 
 
 def _kernel_address(text: str) -> IPv4Address | None:

@@ -29,6 +29,7 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
     published = _published(end.other, own) if apart else own
     addresses = _of_machine(facts, end, host) if apart else _reachable(end)
     wrong_host = is_address(host) and bool(addresses) and host not in addresses
+    wrong_host |= facts.snapshot.static and host in (end.gateway.service, end.gateway.evidence.name)
     at_home = is_address(host) and apart and _is_beside(facts, end.gateway, host)
     if not (wrong_host or at_home) and (published is None or number == str(published)):
         return
@@ -52,7 +53,7 @@ def _is_beside(facts: Facts, gateway: GatewayFacts, host: str) -> bool:
 def _right_host(host: str, addresses: tuple[str, ...], *, wrong: bool, at_home: bool) -> str:
     if at_home:
         return "the address of the other server"
-    return addresses[0] if wrong else host
+    return next(iter(addresses), "the other end's address") if wrong else host
 
 
 def _turned(end: End) -> End:

@@ -1,4 +1,4 @@
-"""An application is told a backend's name that does not resolve where it lives."""
+"""A name does not resolve where it is asked for: a backend's of an application, the other end's of a gateway."""
 
 from __future__ import annotations
 
@@ -6,10 +6,33 @@ from collections.abc import Iterator
 
 from harness.addresses import is_address
 from harness.diagnosis.facts import Facts, Path
+from harness.diagnosis.names import unknown
+from harness.diagnosis.nodefacts import GatewayFacts
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
 _KINDS = ("database", "broker")
+
+
+def _subjects(facts: Facts) -> Iterator[Path | GatewayFacts]:
+    yield from _over(facts)
+    yield from (gateway for gateway in facts.gateways if facts.snapshot.static and gateway.initiates)
+
+
+def _judge(facts: Facts, subject: Path | GatewayFacts) -> Iterator[Case]:
+    return _when(facts, subject) if isinstance(subject, Path) else _when_endpoint(facts, subject)
+
+
+def _when_endpoint(facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
+    host = gateway.environment["WG_PEER_ENDPOINT"].rpartition(":")[0]
+    if evidence := unknown(facts, gateway, host):
+        values = {
+            "what": "the other end",
+            "host": host,
+            "setting": "WG_PEER_ENDPOINT",
+            "instead": "the other end's name or address",
+        }
+        yield Case(node=gateway.service, evidence=(evidence,), values=values)
 
 
 def _over(facts: Facts) -> list[Path]:
@@ -18,17 +41,16 @@ def _over(facts: Facts) -> list[Path]:
 
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
     if facts.snapshot.static:
-        # A service's name resolves on the networks that the service is on, nowhere else.
-        named = facts.node(path.host)
-        if named is None or _networks(facts, path) & {each.network for each in named.container.attachments}:
+        evidence = unknown(facts, path.app, path.host or "")
+        if evidence is None:
             return
-        evidence = f"{path.app.service} and {path.host} share no network"
     elif path.reach.failed == "resolve":
         evidence = f"{path.id}: {path.reach}"
     else:
         return
     instead = facts.back.wanted_address.ip if path.tunnelled and facts.back and facts.back.wanted_address else None
     values = {
+        "what": "a backend",
         "host": path.host,
         "setting": "DATABASE_HOST" if path.kind == "database" else path.app.broker_setting,
         "instead": f"the address {instead}" if instead else "the backend's address",
@@ -36,20 +58,14 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
     yield Case(node=path.app.service, evidence=(evidence,), paths=frozenset({path.id}), values=values)
 
 
-def _networks(facts: Facts, path: Path) -> set[str]:
-    """The networks of an application, or of the gateway whose namespace it shares."""
-    owner = facts.node(path.app.container.joined) or path.app
-    return {each.network for each in owner.container.attachments}
-
-
 RULES = (
     Rule(
         id="name-unresolvable",
-        title="A backend's name does not resolve",
+        title="A backend's name, or the other end's, does not resolve",
         hop=Hop.SETTING,
-        over=_over,
-        when=_when,
-        cause="{node} is told to find a backend as {host}, a name that does not resolve there",
+        over=_subjects,
+        when=_judge,
+        cause="{node} is told to find {what} as {host}, a name that does not resolve there",
         remedy="have {setting} of {node} give {instead} instead of {host}, then: docker compose up -d {node}",
         consequence_of=frozenset({"setting-malformed", "app-outside-gateway", "namespace-orphaned", "backend-down"}),
     ),
