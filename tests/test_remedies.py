@@ -96,6 +96,7 @@ def test_both_gateways_are_created_anew_by_their_own_names(change: Change, force
     change(sample)
     sample.pieces["gauge"], sample.missing["gauge"] = dict(sample.pieces[REDIS]), {}
     sample.containers["gauge"] = sample.containers[WEB] | {"environment": {}}
+    sample.pieces["gauge"]["netns"] = sample.pieces[WEB]["netns"]
     sample.rename(FRONT, "gw-a")
     sample.rename(BACK, "gw-b")
     (finding,) = [each for each in sample.diagnosis.findings if each.root]

@@ -10,14 +10,14 @@ from typing import Any, cast
 import pytest
 
 from harness.diagnosis.containers import CONFIGURED, GONE, UNSEEN
-from harness.diagnosis.judgement import FAULTY, HEALTHY, UNDIAGNOSED, UNKNOWN, judge
+from harness.diagnosis.judgement import FAULTY, HEALTHY, UNDIAGNOSED, UNKNOWN, Diagnosis, judge
 from harness.engine import Engine
 from harness.errors import DeploymentError
 from harness.nodes import Node
 from harness.snapshot import Collector
 
 from . import test_rules_tunnel
-from .evidence_samples import APPS, BACK, BACKENDS, FRONT, GATEWAYS, MARIADB, REDIS, WEB, Sample
+from .evidence_samples import APPS, BACK, BACKENDS, FRONT, GATEWAYS, MARIADB, REDIS, SERVICES, WEB, Sample
 from .rule_cases import cases, keys, tunnel
 from .sample_cases import Case
 from .test_containers import INSPECTED
@@ -73,15 +73,32 @@ def test_a_gateway_that_was_not_named_is_asked_for() -> None:
     )
 
 
-@pytest.mark.parametrize("services", [BACKENDS, (FRONT,), (FRONT, WEB)], ids=str)
-def test_a_configuration_may_be_one_servers(services: tuple[str, ...]) -> None:
-    """Nothing of it was to be looked at elsewhere: a compose file says all that it says."""
+def _planned(services: tuple[str, ...]) -> Diagnosis:
     sample = Sample()
     for service in set(EVERYBODY) - set(services):
         sample.drop(service)
     for container in sample.containers.values():
         container["status"] = CONFIGURED
-    assert judge(sample.snapshot(static=True)).status == HEALTHY
+    return judge(sample.snapshot(static=True))
+
+
+@pytest.mark.parametrize("services", [(FRONT, WEB), (BACK, *BACKENDS, SERVICES)], ids=str)
+def test_a_configuration_may_be_one_servers(services: tuple[str, ...]) -> None:
+    """Nothing of it was to be looked at elsewhere: a compose file says all that it says."""
+    assert _planned(services).status == HEALTHY
+
+
+@pytest.mark.parametrize(
+    ("services", "lacking"),
+    [(BACKENDS, "no gateway and no application"), ((FRONT,), "no application"), ((WEB, *BACKENDS), "no gateway")],
+    ids=str,
+)
+def test_a_configuration_without_a_part_is_unknown(services: tuple[str, ...], lacking: str) -> None:
+    """More likely than that there is none is that it was not recognised, of which nothing can be well."""
+    diagnosis = _planned(services)
+    (said,) = diagnosis.unknown
+    assert said.startswith(f"{lacking} was recognised among the services (")
+    assert diagnosis.status == UNKNOWN
 
 
 OF_GATEWAYS = [
