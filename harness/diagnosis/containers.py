@@ -254,6 +254,8 @@ def configured(name: str, configuration: Mapping[str, Any], engines: Sequence[st
 def _capability(name: object) -> str:
     """As the kernel has it, without CAP_: people may write it in small letters."""
     return str(name).upper().removeprefix("CAP_")
+
+
 def _owner(definition: Mapping[str, Any], services: Mapping[str, Any]) -> str | None:
     """The service whose network namespace a service is to share, by its own name or by that of its container."""
     form, separated, name = str(definition.get("network_mode") or "").partition(":")

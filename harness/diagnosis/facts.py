@@ -162,6 +162,7 @@ class Facts:
         theirs = [node for node in (self.back, *self.backends) if node is not None]
         inside = {name for node in theirs for name in _networks_of(node)} - _networks_of(self.front)
         return not inside.isdisjoint(_networks_of(app))
+
     def is_of_web(self, app: AppFacts) -> bool:
         """Whether an application is of web's side: it uses the tunnel, and is none of the other side's by its name."""
         return self.uses_tunnel(app) and app.documented not in _BESIDE_THE_BACKENDS

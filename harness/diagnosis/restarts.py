@@ -13,18 +13,28 @@ MEND = "mend what it ends by"
 
 
 def is_restarting(facts: Facts, node: NodeFacts) -> bool:
-    """Whether a container that runs ended often of late, and has not lived much longer since than it did between."""
+    """Whether a container that runs ended often of late, and has not lived much longer since than it did between.
+
+    Of one that passes its own check, as when what it ended by was mended, it is enough that it lived longer.
+    """
     ends = _ends(node)
     if not node.container.running or len(ends) < _OFTEN:
         return False
     lived = (ends[-1] - ends[0]) / (len(ends) - 1)
-    return facts.snapshot.taken_at.timestamp() - ends[-1] <= 2 * lived + _DELAY
+    grace = 0.0 if _passes(node) else lived + _DELAY
+    return facts.snapshot.taken_at.timestamp() - ends[-1] <= lived + grace
 
 
 def last_words(node: NodeFacts) -> tuple[str, ...]:
     """How often it ended, and what its log said last that tells why."""
     told = f"{node.service}: {node.container.describe()}, ended {len(_ends(node))} times of late"
     return (told, *dict.fromkeys((*node.complaints[-1:], *node.log_lines("")[-2:])))
+
+
+def _passes(node: NodeFacts) -> bool:
+    """Whether its health check passes: as Docker last had it, or when it was asked for this look."""
+    asked = node.evidence.has("health") and not node.evidence.text("health").strip()
+    return asked or node.container.health == "healthy"
 
 
 def _ends(node: NodeFacts) -> list[int]:

@@ -79,6 +79,25 @@ def a_gateway_is_caught_before_it_refuses_its_address_once_more(sample: Sample) 
     without_interface(sample, BACK)
 
 
+@broken("container-down")
+def services_passes_its_check_between_two_ends(sample: Sample) -> None:
+    _caught(sample, SERVICES, every=150, since=100)
+    sample.containers[SERVICES]["health"] = "healthy"
+
+
+@fine
+def what_services_ended_by_was_mended_and_it_passes_its_check(sample: Sample) -> None:
+    _caught(sample, SERVICES, since=20)
+    sample.containers[SERVICES]["health"] = "healthy"
+
+
+@fine
+def celery_ended_by_what_was_mended_and_was_asked_for_this_look(sample: Sample) -> None:
+    _caught(sample, CELERY, since=20)
+    sample.containers[CELERY]["health"] = "starting"
+    sample.pieces[CELERY]["health"] = ""
+
+
 @fine
 def celery_ended_twice_until_mariadb_was_there(sample: Sample) -> None:
     _caught(sample, CELERY, times=2)
