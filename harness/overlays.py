@@ -7,17 +7,14 @@ fraction of the time that compose takes. All else is compose's.
 from __future__ import annotations
 
 import json
-import posixpath
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import compose
+from harness import compose, mounts
 from harness.originals import Original
-
-_SECRETS = "/run/secrets"  # where compose mounts a secret for which it is told no absolute path
 
 
 class Change(ABC):
@@ -73,8 +70,7 @@ class SecretFile(Change):
         found: Original | None = original
         for entry in definition.get("secrets") or ():
             if found and entry["source"] == self.secret:
-                target = posixpath.join(_SECRETS, entry.get("target") or self.secret)
-                found = found.with_mounted(target, self.file)
+                found = found.with_mounted(str(mounts.secret_target(entry)), self.file)
         return found
 
 
