@@ -211,7 +211,7 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
     ),
     "services is told a name that nobody has": (
         "name-unresolvable",
-        [("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "mariabd")],
+        [("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "mariasql")],
     ),
     "the endpoint is a name that nobody has": (
         "name-unresolvable",
