@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from harness import throughput
+from harness.diagnosis.rules import path_mtu
 
 
 @pytest.fixture
@@ -37,3 +38,8 @@ def test_what_is_late_is_not_lost(counted: list[list[int]], seen: list[int], set
     arrivals = iter(seen)
     found = throughput._settled(lambda: [next(arrivals)], [100])
     assert (found, len(counted)) == ([settled], waits)
+
+
+def test_the_rule_of_large_packets_knows_how_many_are_sent() -> None:
+    """It asks how likely it is that so many of them are lost by accident."""
+    assert throughput.SIZES["large"] == path_mtu.PACKETS

@@ -183,6 +183,12 @@ def large_packets_to_web_vanish(sample: Sample) -> None:
     sample.fail(WEB, "database", "bulk down")
 
 
+@broken("path-mtu")
+def large_packets_vanish_on_a_way_that_loses_others_too(sample: Sample) -> None:
+    sample.traffic[f"{BACK}>{FRONT}"] |= {"small": (8000, 6400), "large": (16552, 148)}
+    sample.fail(WEB, "database", "bulk down")
+
+
 @fine
 def wg0_with_another_mtu(sample: Sample) -> None:
     for gateway in GATEWAYS:
@@ -195,6 +201,12 @@ def wg0_with_another_mtu(sample: Sample) -> None:
 def many_packets_are_lost_on_the_underlay(sample: Sample) -> None:
     for sizes in sample.traffic.values():
         sizes |= {"small": (8000, 4800), "large": (16552, 9600)}
+
+
+@broken("packet-loss")
+def many_packets_are_lost_and_most_large_ones_by_accident(sample: Sample) -> None:
+    for sizes in sample.traffic.values():
+        sizes |= {"small": (8000, 4800), "large": (16552, 3310)}
 
 
 @broken("keepalive-missing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from harness.diagnosis.commands import both_anew
@@ -10,7 +11,11 @@ from harness.diagnosis.rules import KILLS_A_TUNNEL, Case, Rule
 from harness.model import Hop
 from harness.wireguard import INTERFACE
 
+PACKETS = 10
+"""How many large packets a look sends each way (`harness.throughput.SIZES`)."""
+
 _PASS, _LOST = 0.5, 0.8  # shares lost: that small ones pass though some are lost, that large ones as good as never do
+_CHANCE = 0.001  # where small ones are lost too, so many large ones must not be lost by accident as often as that
 
 
 def _over(facts: Facts) -> tuple[End, ...]:
@@ -22,7 +27,8 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
     large_sent, large_arrived = facts.traffic(end, "large")
     if not small_sent or not small_arrived or not large_sent:
         return
-    if 1 - small_arrived / small_sent > _PASS or 1 - large_arrived / large_sent < _LOST:
+    small_lost, large_lost = 1 - small_arrived / small_sent, 1 - large_arrived / large_sent
+    if small_lost > _PASS or large_lost < _LOST or _by_accident(large_lost, small_lost) > _CHANCE:
         return
     mtu = end.gateway.links.get(INTERFACE, {}).get("mtu", "unknown")
     yield Case(
@@ -32,6 +38,16 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
             f"{end.gateway.service}: of {large_sent} bytes in packets of wg0's MTU ({mtu}) {large_arrived} arrived",
         ),
         values={"mtu": mtu, "other": end.other.service, "commands": both_anew(facts, end)},
+    )
+
+
+def _by_accident(lost: float, share: float) -> float:
+    """How likely it is that so many large packets are lost where any packet is lost as often as small ones are."""
+    share = max(share, 0.0)
+    count = math.floor(lost * PACKETS)
+    return sum(
+        math.comb(PACKETS, number) * share**number * (1 - share) ** (PACKETS - number)
+        for number in range(count, PACKETS + 1)
     )
 
 
