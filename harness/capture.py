@@ -65,18 +65,20 @@ class Capture:
 
     def raw(self) -> bytes:
         """The whole capture file: what anybody on the wire could read."""
-        result = self._node.run("base64", "--wrap=0", self._file, user="0")
-        return base64.b64decode(result.stdout)
+        return base64.b64decode(_read(self._node.run("base64", "--wrap=0", self._file, user="0")))
 
     def _read(self, expression: str) -> list[str]:
-        result = self._run(expression)
-        if not result.ok:
-            message = f"the capture cannot be read: {result}"
-            raise DeploymentError(message)
-        return result.stdout.splitlines()
+        return _read(self._run(expression)).splitlines()
 
     def _run(self, expression: str) -> CommandResult:
         return self._node.run("tcpdump", "-Z", "root", "-n", "-r", self._file, expression, user="0")
+
+
+def _read(result: CommandResult) -> str:
+    if not result.ok:
+        message = f"the capture cannot be read: {result}"
+        raise DeploymentError(message)
+    return result.stdout
 
 
 @contextlib.contextmanager

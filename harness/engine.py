@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import struct
 import tarfile
 import time
@@ -41,6 +42,10 @@ COMPOSE_NETWORK = "com.docker.compose.network"
 
 # The engine answers at once; what may be silent for long is a command run by `exec`, which bounds itself.
 _TIMEOUT = 120
+# What an engine prints in a command's place where runc's own first process, which would become the command, was gone
+# before it was told which: nothing was begun, so to begin it once more repeats nothing. Seen now and then under load.
+_UNBEGUN = re.compile(rb"OCI runtime exec failed: .*: (read|write) init-p: ")
+
 _API = "1.44"  # of Engine 25; said outright where an engine may be silent, since the SDK would ask it
 _PATIENCE = 8  # seconds; a ping is answered in milliseconds, on a loaded machine within seconds
 
@@ -309,11 +314,10 @@ class Engine:
         Raises `CommandError` when it could not be run at all (container gone, stopped or paused).
         """
         started = time.monotonic()
-        api = self.client.api
         try:
-            created = api.exec_create(container, list(argv), user=user, environment=dict(environment or {}))
-            stdout, stderr = self._start(created["Id"])
-            status = api.exec_inspect(created["Id"])["ExitCode"]
+            status, stdout, stderr = self._executed(container, argv, user, dict(environment or {}))
+            if _UNBEGUN.match(stdout):
+                status, stdout, stderr = self._executed(container, argv, user, dict(environment or {}))
         except (APIError, RequestException, HTTPError) as error:  # the last where the engine falls silent in the middle
             message = f"cannot run {' '.join(argv)} in {container}: {_reason(error)}"
             raise CommandError(message) from error
@@ -326,6 +330,15 @@ class Engine:
         )
         witness.tell(f"{container}: {' '.join(argv)}", result)
         return result
+
+    def _executed(
+        self, container: str, argv: Sequence[str], user: str, environment: dict[str, str]
+    ) -> tuple[int | None, bytes, bytes]:
+        api = self.client.api
+        created = api.exec_create(container, list(argv), user=user, environment=environment)
+        stdout, stderr = self._start(created["Id"])
+        status: int | None = api.exec_inspect(created["Id"])["ExitCode"]
+        return status, stdout, stderr
 
     def _start(self, identity: str) -> tuple[bytes, bytes]:
         """Start an exec and return what it wrote to standard output and standard error.

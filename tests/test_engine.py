@@ -99,3 +99,29 @@ def test_what_an_engine_lists_and_does_not_have_is_no_container(engine: Engine) 
     assert [each.name for each in engine.listed("kept")] == ["web"]
     assert engine.labelled("kept") == [("container", "web", {"kept": "yes"})]
     assert engine.ghosts("project") == (GHOST,)
+
+
+@pytest.mark.parametrize(
+    ("said", "attempts"),
+    [
+        ("exec failed: unable to start container process: read init-p: connection reset by peer: unknown", 2),
+        (
+            'exec failed: unable to start container process: exec: "curl": executable file not found in $PATH: unknown',
+            1,
+        ),
+    ],
+    ids=["never begun", "not there"],
+)
+def test_what_was_never_begun_is_begun_once_more(monkeypatch: pytest.MonkeyPatch, said: str, attempts: int) -> None:
+    """An engine that lost runc's own first process has done nothing; a command that is not there stays so."""
+    answers = [(126, f"OCI runtime exec failed: {said}\r\n".encode(), b""), (0, b"done", b"")]
+    asked: list[str] = []
+
+    def executed(_engine: Engine, container: str, *_words: object) -> tuple[int, bytes, bytes]:
+        asked.append(container)
+        return answers[len(asked) - 1]
+
+    monkeypatch.setattr(Engine, "_executed", executed)
+    result = Engine(client_at("tcp://127.0.0.1:9")).execute("web", ["true"])
+    assert len(asked) == attempts
+    assert (result.exit_status, result.stdout) == ((0, "done") if attempts > 1 else (126, answers[0][1].decode()))
