@@ -302,7 +302,7 @@ def written(made: Made) -> Iterator[tuple[str, bytes]]:
 
 
 def _is_state(file: Path) -> bool:
-    return ".harness" in file.parts and "secrets" in file.parts
+    return ".harness" in file.parts and not {"secrets", "own-secrets"}.isdisjoint(file.parts)
 
 
 def spellings(secret: str) -> dict[str, bytes]:
