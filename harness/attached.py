@@ -17,11 +17,8 @@ from harness.errors import ConfigurationError, DeploymentError, EngineUnavailabl
 from harness.nodes import Node
 from harness.ownership import LABEL
 from harness.production import PROFILES
-from harness.rolemap import RoleMap
+from harness.rolemap import DOCUMENTED, RoleMap
 from harness.wgquick import CONFIGURATION, PACKED, PACKED_FOLDER
-
-DOCUMENTED = RoleMap()
-"""That of a deployment whose services have the documented names and settings."""
 
 _OURS_BESIDE = "probe-"
 """Services that the harness lays over a deployment; they are no part of it."""

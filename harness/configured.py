@@ -21,8 +21,8 @@ from harness.diagnosis.facts import Facts
 from harness.diagnosis.roles import Role, role_of
 from harness.errors import CommandError, ConfigurationError
 from harness.redaction import Sealer
-from harness.rolemap import RoleMap
-from harness.telling import DOCUMENTED, Told, told_by
+from harness.rolemap import DOCUMENTED, RoleMap
+from harness.telling import Told, told_by
 
 _TIMEOUT = 30  # seconds; `docker compose config` only reads files
 _SEVERAL = 2  # gateways that make a tunnel

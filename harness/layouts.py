@@ -184,11 +184,9 @@ def write_secrets(engine: Engine, run: Run, secrets: credentials.Credentials) ->
     directory = compose.secrets_directory(run.state)
     shipment = shipping.of_secrets(engine, run)
     credentials.write(run.state / _OWN_COPY, secrets, _keep)
-    if shipment is None:
-        credentials.write(directory, secrets, hand_over(engine, run.labels()))
-        return
-    credentials.write(directory, secrets, _keep)
-    shipment.put({directory / name: owner for name, owner in credentials.owners().items()})
+    credentials.write(directory, secrets, _keep if shipment else hand_over(engine, run.labels()))
+    if shipment:
+        shipment.put({directory / name: owner for name, owner in credentials.owners().items()})
 
 
 def _keep(_directory: Path, _owners: Mapping[str, int]) -> None:

@@ -78,6 +78,10 @@ class RoleMap:
             raise ConfigurationError(message)
 
 
+DOCUMENTED = RoleMap()
+"""That of a deployment whose services have the documented names and settings."""
+
+
 def read(words: Sequence[str]) -> RoleMap:
     """The map of a command line's words, each `ROLE=SERVICE` or a TOML file; later ones win.
 

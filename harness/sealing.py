@@ -19,7 +19,7 @@ from typing import Any
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
-from harness import keys
+from harness import keys, mounts
 from harness.diagnosis.containers import Container
 from harness.diagnosis.evidence import Piece
 from harness.diagnosis.settings import PEER_PUBLIC_KEY_FILE, PRIVATE_KEY_FILE
@@ -29,7 +29,7 @@ from harness.nodes import Node
 from harness.redaction import REMOVED, Redactor, Sealer, is_secret, secrets_in
 from harness.wgquick import PRESHARED_KEY, Configuration
 
-_SECRETS = "/run/secrets"
+_SECRETS = str(mounts.SECRETS)
 _LISTED = re.compile(r"(?P<path>/.*) (?P<mode>[0-7]+) (?P<owner>\d+)")
 _EXPANDED = re.compile(r"\$(?:[A-Z_][A-Z0-9_]*|[({].*)", re.DOTALL)  # what a shell puts a value in the place of
 _DUMPS = ("dump", "dump-before")

@@ -20,9 +20,6 @@ from harness.errors import ConfigurationError, HarnessError
 from harness.rolemap import RoleMap
 from harness.wgquick import CONFIGURATION, PACKED, PACKED_FOLDER
 
-DOCUMENTED = RoleMap()
-"""That of a deployment whose services have the documented names and settings."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
