@@ -6,9 +6,11 @@ them: everything above asks for `DATABASE_HOST`, and is answered from whatever t
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
 
 from harness import wgquick
 from harness.errors import HarnessError
@@ -17,6 +19,10 @@ Read = Callable[[str], str]
 """Reads a file of a container by its path; raises `HarnessError` where it cannot."""
 
 
+DATABASE_URL = "DATABASE_URL"
+"""Several of the documented settings at once; one that an application was told by itself wins over its part of it."""
+
+_OF_MARIADB = {"mariadb", "mysql", "mysql2"}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -42,16 +48,19 @@ class Dialect:
         found = {name: value for name, value in environment.items() if name not in used}
         if (told := self.quick(read)) is not None:
             found |= told.settings
+        found |= self._amounts(environment)
+        return parts_of_url(found.get(DATABASE_URL, "")) | found
+
+    def _amounts(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """What the settings amount to of which the container has all variables."""
+        found = {}
         for name, text in self.settings.items():
-            try:
+            with contextlib.suppress(KeyError):
                 found[name] = _VARIABLE.sub(lambda variable: environment[variable[1]], text)
-            except KeyError:
-                continue
         return found
 
-    @property
-    def words(self) -> dict[str, str]:
-        """Where the container is told what, by the documented names of the settings."""
+    def words(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Where a container with these variables is told what, by the documented names of the settings."""
         found = {}
         if self.configuration is not None:
             found = {setting: f"{line} in {self.configuration}" for setting, line in wgquick.LINES.items()}
@@ -59,6 +68,10 @@ class Dialect:
             names = [name for name in dict.fromkeys(_VARIABLE.findall(text)) if name != setting]
             if names:
                 found[setting] = " and ".join(names)
+        told = {**environment, **self._amounts(environment)}
+        for setting in parts_of_url(told.get(DATABASE_URL, "")):
+            if setting not in told:
+                found[setting] = f"a part of {found.get(DATABASE_URL, DATABASE_URL)}"
         return found
 
     def quick(self, read: Read) -> wgquick.Configuration | None:
@@ -69,6 +82,29 @@ class Dialect:
             return wgquick.parse(read(self.configuration), self.configuration, self.others)
         except HarnessError:
             return None
+
+
+def parts_of_url(url: str) -> dict[str, str]:
+    """What a database's URL says, by the documented settings (`mysql://USER:PASSWORD@HOST:PORT/NAME`, RFC 3986).
+
+    Nothing where it is none of MariaDB's or MySQL's, whichever driver it names (`mysql+pymysql://`), or no URL at all.
+    A port is given as it is written there.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return {}
+    if parts.scheme.partition("+")[0] not in _OF_MARIADB:
+        return {}
+    port = parts.netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
+    said = {
+        "DATABASE_HOST": parts.hostname,
+        "DATABASE_PORT": port,
+        "DATABASE_NAME": parts.path.strip("/"),
+        "DATABASE_USER": parts.username,
+        "DATABASE_PASSWORD": parts.password,
+    }
+    return {setting: unquote(value) for setting, value in said.items() if value}
 
 
 DOCUMENTED = Dialect()

@@ -11,6 +11,7 @@ from typing import Any
 import urllib3
 
 from harness import witness
+from harness.model import Outcome
 
 # Fresh connections, no retries: a retry would hide exactly what is to be seen.
 _POOL = urllib3.PoolManager(retries=False)
@@ -20,10 +21,11 @@ _TIMEOUT = 8.0  # seconds; /health/ must answer within 5 s even when a backend d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """An answer. `status` is 0 when there was none, with the reason as `body`."""
+    """An answer. `status` is 0 when there was none, with the reason as `body`, and as an outcome in `failed`."""
 
     status: int
     body: str
+    failed: Outcome | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     """By their names in lower case."""
 
@@ -72,9 +74,23 @@ def _request(
             method, url, body=body, headers={"Connection": "close", **(headers or {})}, timeout=_TIMEOUT
         )
     except urllib3.exceptions.HTTPError as error:
-        page = Page(status=0, body=str(error))
+        page = Page(status=0, body=str(error), failed=_outcome(error))
     else:
         answered = {name.lower(): value for name, value in response.headers.items()}
         page = Page(status=response.status, body=response.data.decode(errors="replace"), headers=answered)
     witness.tell(f"{method} {url}", page)
     return page
+
+
+def _outcome(error: urllib3.exceptions.HTTPError) -> Outcome:
+    """What a client met.
+
+    Docker's own proxy on loopback accepts for whomever a port leads to, and hangs up when it is turned away there.
+    """
+    match error:
+        case urllib3.exceptions.TimeoutError():
+            return Outcome.TIMED_OUT
+        case urllib3.exceptions.NewConnectionError() | urllib3.exceptions.ProtocolError():
+            return Outcome.REFUSED
+        case _:
+            return Outcome.INCONCLUSIVE

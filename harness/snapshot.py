@@ -322,7 +322,8 @@ class Collector:
             )
         pieces = self._vault.seal(self._texts[service], container.environment)
         pieces["container"] = self._vault.describe(container)
-        if words := node.dialect.words:
+        attributes = self._attributes.get(service)
+        if words := node.dialect.words(node.variables(attributes) if attributes else {}):
             pieces["words"] = Piece(text=json.dumps(words))
         if compose := self._compose(service):
             pieces["compose"] = Piece(text=self._vault.redact(compose))

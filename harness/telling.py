@@ -85,7 +85,7 @@ def _told(name: str, configuration: Mapping[str, Any], role: str, dialect: Diale
     variables, path = containers.configured(name, configuration).environment, dialect.configuration
     read = partial(mounts.read, name, configuration)
     if path is None:
-        return Told(role=role, environment=dialect.translate(variables, read), words=dialect.words)
+        return Told(role=role, environment=dialect.translate(variables, read), words=dialect.words(variables))
     try:
         quick = wgquick.parse(read(path), path, dialect.others)
         status = mounts.file(name, configuration, path).stat()
@@ -95,6 +95,6 @@ def _told(name: str, configuration: Mapping[str, Any], role: str, dialect: Diale
     return Told(
         role=role,
         environment=dialect.translate(variables, read),
-        words=dialect.words,
+        words=dialect.words(variables),
         keys=sealing.keys_of(path, quick, mode=status.st_mode & 0o7777, owner=status.st_uid),
     )

@@ -21,6 +21,7 @@ from harness.addresses import is_address
 from harness.diagnosis.containers import Container
 from harness.diagnosis.evidence import Piece
 from harness.diagnosis.settings import backend_ports
+from harness.dialects import DATABASE_URL, parts_of_url
 from harness.errors import HarnessError
 from harness.looks import application
 from harness.model import CommandResult
@@ -35,7 +36,7 @@ def backends(
     node: Node, attributes: Mapping[str, Any], container: Container, gateways: Mapping[str, Container]
 ) -> Piece:
     """How far it came with each of them, as JSON; what could not be tried says why."""
-    own = node.dialect.settings
+    own = (*node.dialect.settings, *parts_of_url(container.environment.get(DATABASE_URL, "")))
     settings = {
         "PROBE_CONNECT_TIMEOUT": str(_CONNECT_TIMEOUT),
         "PROBE_ANSWER_TIMEOUT": str(_ANSWER_TIMEOUT),

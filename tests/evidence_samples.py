@@ -66,7 +66,14 @@ class Sample:
 
     def __init__(self) -> None:
         self.pieces: dict[str, dict[str, str]] = {
-            FRONT: _gateway("10.100.0.10", {"eth0": "172.20.0.2"}, WEB_KEY, WEB_SEAL, SERVICES_KEY),
+            FRONT: _gateway(
+                "10.100.0.10",
+                {"eth0": "172.20.0.2"},
+                WEB_KEY,
+                WEB_SEAL,
+                SERVICES_KEY,
+                listening=listens("00000000", 8000),
+            ),
             BACK: _gateway(
                 "10.100.0.11", {"eth1": "172.20.0.3", "eth0": "10.101.0.3"}, SERVICES_KEY, SERVICES_SEAL, WEB_KEY
             ),
@@ -270,7 +277,9 @@ def _rules(*, back: bool) -> str:
     )
 
 
-def _gateway(tunnel: str, underlay: dict[str, str], key: str, seal: str, peer: str) -> dict[str, str]:
+def _gateway(  # noqa: PLR0913 (what differs)
+    tunnel: str, underlay: dict[str, str], key: str, seal: str, peer: str, *, listening: str = ""
+) -> dict[str, str]:
     back = len(underlay) > 1
     links = {"lo": "127.0.0.1/8", "wg0": f"{tunnel}/24"} | {name: f"{each}/24" for name, each in underlay.items()}
     entries = [
@@ -314,7 +323,7 @@ def _gateway(tunnel: str, underlay: dict[str, str], key: str, seal: str, peer: s
             ]
         ),
         "clock": f"{NOW}\n",
-        "sockets": _SOCKETS,
+        "sockets": _SOCKETS + listening,  # of all that share its namespace
         "udp": "  sl  local_address\n 6115: 00000000:CA6C 00000000:0000 07\n",
         "addresses": json.dumps(
             [

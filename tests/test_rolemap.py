@@ -21,8 +21,8 @@ def test_what_a_setting_is_made_of_is_named() -> None:
     """Once each; what it is made of itself has its documented name, and a text without variables is nobody's."""
     template = "redis://:${CACHE_PASSWORD}@${CACHE}:6379/${CACHE}"
     dialect = Dialect(settings={"REDIS_URL": template, "DATABASE_NAME": "shop", "DATABASE_HOST": "${DATABASE_HOST}"})
-    assert dialect.words == {"REDIS_URL": "CACHE_PASSWORD and CACHE"}
-    assert not Dialect().words
+    assert dialect.words({}) == {"REDIS_URL": "CACHE_PASSWORD and CACHE"}
+    assert not Dialect().words({})
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def test_the_example_says_who_is_who_and_how_they_are_told() -> None:
     assert told["DATABASE_HOST"] == "10.66.0.2"
     assert told["REDIS_URL"] == "redis://10.66.0.2:6380/3"
     assert "DATABASE_USER" not in told, "what the container was not told is no setting"
-    assert mapped.dialect("web").words["DATABASE_HOST"] == "LEDGER_HOST"
-    assert mapped.dialect("wireguard-web").words["WG_PEER_ENDPOINT"] == "Endpoint in /etc/wireguard/wg0.conf"
+    assert mapped.dialect("web").words({})["DATABASE_HOST"] == "LEDGER_HOST"
+    assert mapped.dialect("wireguard-web").words({})["WG_PEER_ENDPOINT"] == "Endpoint in /etc/wireguard/wg0.conf"
 
 
 def test_words_win_over_a_file_that_stands_before_them(file: Path) -> None:
@@ -72,6 +72,43 @@ def test_a_dollar_without_a_brace_is_only_that() -> None:
     dialect = Dialect(settings={"DATABASE_PASSWORD": "${A}$B", "OTHER": "$5"})
     told = dialect.translate({"A": "x$y", "B": "no"}, nothing)
     assert (told["DATABASE_PASSWORD"], told["OTHER"]) == ("x$y$B", "$5")
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("mysql://shop:s%40crt%2F@10.100.0.11:3307/app?ssl=1", ["10.100.0.11", "3307", "app", "shop", "s@crt/"]),
+        ("mysql+pymysql://shop@db.example/app", ["db.example", None, "app", "shop", None]),
+        ("mariadb://[fd00::2]:3306/app/", ["fd00::2", "3306", "app", None, None]),
+        ("mysql2://10.100.0.11:33O6", ["10.100.0.11", "33O6", None, None, None]),
+        ("postgres://shop:secret@10.100.0.11/app", [None] * 5),
+        ("sqlite:///app.sqlite3", [None] * 5),
+        ("mysql://[10.100.0.11/app", [None] * 5),
+        ("10.100.0.11", [None] * 5),
+    ],
+)
+def test_a_databases_url_says_several_settings_at_once(url: str, parts: list[str | None]) -> None:
+    """Of MariaDB's and MySQL's alone; what is encoded is decoded, and a port stays as it is written."""
+    told = Dialect().translate({"DATABASE_URL": url}, nothing)
+    names = ("DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER", "DATABASE_PASSWORD")
+    assert [told.get(name) for name in names] == parts
+    assert told["DATABASE_URL"] == url
+
+
+def test_what_a_container_is_told_by_itself_wins_over_a_part_of_its_url() -> None:
+    """And is not said to be a part of it."""
+    own = {"DATABASE_URL": "mysql://10.100.0.11/app", "DATABASE_NAME": "other"}
+    assert Dialect().translate(own, nothing) == {**own, "DATABASE_HOST": "10.100.0.11"}
+    assert Dialect().words(own) == {"DATABASE_HOST": "a part of DATABASE_URL"}
+
+
+def test_a_url_may_have_another_name_and_be_one_applications_alone() -> None:
+    """What all are told otherwise this one is told by its URL, where it has no such variable."""
+    dialect = Dialect(settings={"DATABASE_HOST": "${LEDGER_HOST}", "DATABASE_URL": "${LEDGER_URL}"})
+    environment = {"LEDGER_URL": "mysql://10.44.5.10/warehouse"}
+    assert dialect.translate(environment, nothing)["DATABASE_HOST"] == "10.44.5.10"
+    assert dialect.words(environment)["DATABASE_HOST"] == "a part of LEDGER_URL"
+    assert dialect.words({"LEDGER_HOST": "10.44.5.10"})["DATABASE_HOST"] == "LEDGER_HOST"
 
 
 def test_a_configuration_that_cannot_be_read_tells_nothing() -> None:

@@ -540,7 +540,7 @@ def mariadb_is_published_on_loopback(sample: Sample) -> None:
 
 @cases.spares("port-exposed")
 def web_is_published_as_https(sample: Sample) -> None:
-    sample.containers[FRONT]["published"][0] |= {"host": "0.0.0.0", "port": 443}
+    sample.containers[FRONT]["published"][0] |= {"host": "0.0.0.0", "host_port": "443"}
 
 
 @cases.makes("tunnel-bypassed")

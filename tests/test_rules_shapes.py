@@ -10,10 +10,10 @@ from harness.diagnosis.judgement import judge
 
 from . import test_rules_paths, test_rules_tunnel
 from .evidence_samples import BACK, FRONT, MARIADB, REDIS, WEB, Sample
-from .rule_cases import backends, cases, exposure, forwarding, fronts, keys, tunnel, two_servers, working
+from .rule_cases import backends, cases, exposure, forwarding, fronts, keys, publications, tunnel, two_servers, working
 from .sample_cases import Case, Change
 
-MODULES = (backends, exposure, forwarding, fronts, keys, tunnel, two_servers, working)
+MODULES = (backends, exposure, forwarding, fronts, keys, publications, tunnel, two_servers, working)
 EVERY = [*cases.broken, *test_rules_paths.cases.broken, *test_rules_tunnel.cases.broken]
 
 

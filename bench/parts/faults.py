@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.figures import Figure
-from bench.ground import Ground, quiet
+from bench.ground import Ground, Say, quiet
 from bench.parts import Part
 from harness import lifecycle
 from harness.budgets import CONNECT_TIMEOUT
@@ -28,37 +28,52 @@ _STARTS = 0.6  # seconds more, either way, where containers start
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tried:
-    """One fault: its whole experiment, and the re-creation that would have taken the place of its undoing."""
+    """One fault: its whole experiment, and the same with a re-creation in the place of undoing it."""
 
     trial: Trial
     whole: float
-    recreation: float
+    with_recreation: float
     restarts: bool
 
     @property
     def recovery(self) -> float:
         return self.trial.recovery or 0.0
 
-    @property
-    def with_recreation(self) -> float:
-        return self.whole - self.recovery + self.recreation
-
 
 def measure(ground: Ground) -> Iterator[Figure]:
-    """Evenly chosen faults that a client notices, each on a deployment of its own."""
+    """Evenly chosen faults that a client notices: all on one deployment, then each on a deployment of its own."""
+    with ground.deployed() as deployment:
+        chosen = _chosen(deployment, ground.faults)
+        for host in deployment.hosts:  # asked once of a deployment
+            if host.project:
+                _ = host.project.base
+        undone = [_undone(deployment, fault, ground.say) for fault in chosen]
+    recreated = _recreated(ground, chosen)
+    yield from _figures(
+        [
+            _Tried(trial=trial, whole=whole, restarts=restarts, with_recreation=other)
+            for (trial, whole, restarts), other in zip(undone, recreated, strict=True)
+        ]
+    )
+
+
+def _recreated(ground: Ground, chosen: Sequence[Fault]) -> Iterator[float]:
+    """Seconds for each fault until the doctor has named it and there is a new deployment."""
     with ExitStack() as up:
         deployment = up.enter_context(ground.deployed())
-        chosen = _chosen(deployment, ground.faults)
-        tried = []
         for fault in chosen:
-            ground.say(f"{NAME}: {fault.name}")
-            trial, whole, restarts = _try(deployment, fault)
+            ground.say(f"{NAME}: {fault.name}, and all of it anew")
+            experiment = Experiment(deployment, _step, _broken)
+            took = Deadline(0)
+            with experiment.inject(fault):
+                experiment.show_symptom()
+                experiment.diagnose()
+                until_named = took.elapsed
             took = Deadline(0)
             lifecycle.remove(ground.engine, deployment.run, say=quiet, graceful=False)
             up.close()
             deployment = up.enter_context(ground.deployed())
-            tried.append(_Tried(trial=trial, whole=whole, recreation=took.elapsed, restarts=restarts))
-    yield from _figures(tried)
+            yield until_named + took.elapsed
 
 
 def _figures(tried: Sequence[_Tried]) -> Iterator[Figure]:
@@ -116,21 +131,20 @@ def _chosen(deployment: Deployment, count: int) -> list[Fault]:
     return [fit[number * len(fit) // count] for number in range(count)]
 
 
-def _try(deployment: Deployment, fault: Fault) -> tuple[Trial, float, bool]:
+def _undone(deployment: Deployment, fault: Fault, say: Say) -> tuple[Trial, float, bool]:
+    """What came of one fault, its seconds from health to health, and whether any container was started for it."""
+    say(f"{NAME}: {fault.name}")
     trials: list[Trial] = []
-    broken: list[str] = []
-    experiment = Experiment(deployment, _step, broken.append, on_trial=trials.append)
-    for host in deployment.hosts:  # asked once of a deployment, which elsewhere serves many faults
-        if host.project:
-            _ = host.project.base
+    experiment = Experiment(deployment, _step, _broken, on_trial=trials.append)
     before, took = _starts(deployment), Deadline(0)
     with experiment.inject(fault):
         experiment.show_symptom()
         experiment.diagnose()
-    whole = took.elapsed
-    if broken:
-        raise HarnessError(broken[0])
-    return trials[0], whole, _starts(deployment) != before
+    return trials[0], took.elapsed, _starts(deployment) != before
+
+
+def _broken(reason: str) -> None:
+    raise HarnessError(reason)
 
 
 def _starts(deployment: Deployment) -> list[str]:

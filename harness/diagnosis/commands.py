@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from harness.diagnosis.containers import ABSENT
 from harness.diagnosis.facts import End, Facts, Path
-from harness.diagnosis.nodefacts import GatewayFacts, NodeFacts
+from harness.diagnosis.nodefacts import NodeFacts
 
 _PROJECT = "com.docker.compose.project"
 _FILES, _DIRECTORY, _ENVIRONMENT = (
@@ -58,12 +58,8 @@ def both_anew(facts: Facts, end: End, *, forced: bool = False) -> str:
     Each server knows its own services alone: whoever names there another one's would start that there too.
     """
     up = f"docker compose up -d{' --force-recreate' if forced else ''}"
-    own, others = (" ".join(_household(facts, gateway)) for gateway in (end.gateway, end.other))
+    own, others = (" ".join(each.service for each in facts.household(gateway)) for gateway in (end.gateway, end.other))
     if not facts.are_apart(end.gateway, end.other):
         return f"{up} {own} {others}"
     server = f"the server {end.other.host}" if end.other.host else "the other server"
     return f"{up} {own}; and on {server} likewise: {up} {others}"
-
-
-def _household(facts: Facts, gateway: GatewayFacts) -> list[str]:
-    return [gateway.service, *(node.service for node in facts.nodes if node.container.joined == gateway.service)]

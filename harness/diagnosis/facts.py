@@ -122,6 +122,10 @@ class Facts:
         """The node of a service."""
         return next((node for node in self.nodes if node.service == service), None)
 
+    def household(self, node: NodeFacts) -> tuple[NodeFacts, ...]:
+        """A node, first, and those that live in its network namespace."""
+        return (node, *(each for each in self.nodes if each.container.joined == node.service))
+
     def gateway_of(self, app: AppFacts) -> GatewayFacts | None:
         """The gateway that an application uses the tunnel by: the one whose namespace it shares, or should."""
         joined = self.node(app.container.joined)
@@ -130,6 +134,13 @@ class Facts:
         if app.container.joined == UNSEEN:
             return None
         return self.front if self.uses_tunnel(app) else None
+
+    def is_in_place(self, app: AppFacts) -> bool:
+        """Whether an application runs, in the namespace in which it is to be."""
+        if not app.container.running or app.is_starting:
+            return False
+        gateway = self.gateway_of(app)
+        return gateway is None or (gateway.container.running and app.netns == gateway.netns)
 
     def uses_tunnel(self, app: AppFacts) -> bool:
         """Whether an application was told of a backend at the other end of the tunnel, or is the one that should be.

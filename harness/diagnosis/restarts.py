@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import NodeFacts
 
 _OFTEN = 3  # what is started too early may end once or twice before what it needs is there
 _DELAY = 60  # seconds, as long as an engine waits at most before it starts a container again
+
+_STARTING = 60.0  # seconds; where nothing else tells, whoever is older has started
 
 STATE = "running for a moment only: it ends, and restarts again and again"
 MEND = "mend what it ends by"
@@ -23,6 +27,17 @@ def is_restarting(facts: Facts, node: NodeFacts) -> bool:
     lived = (ends[-1] - ends[0]) / (len(ends) - 1)
     grace = 0.0 if _passes(node) else lived + _DELAY
     return facts.snapshot.taken_at.timestamp() - ends[-1] <= lived + grace
+
+
+def is_new(facts: Facts, node: NodeFacts) -> bool:
+    """Whether a container may not do yet what it is there for: by its check, or where it has none by its age."""
+    if node.is_starting or not node.container.running:
+        return True
+    try:
+        started = datetime.fromisoformat(node.container.started_at).timestamp()
+    except ValueError:
+        return False
+    return node.container.health is None and facts.snapshot.taken_at.timestamp() - started < _STARTING
 
 
 def last_words(node: NodeFacts) -> tuple[str, ...]:

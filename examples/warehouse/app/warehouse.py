@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pymysql
 import redis
@@ -22,12 +23,16 @@ PATIENCE = 3  # seconds
 
 @contextmanager
 def ledger() -> Iterator[Cursor]:
-    """A connection to the ledger; what is done in the block is kept."""
+    """A connection to the ledger; what is done in the block is kept.
+
+    Where it is comes in three variables, or as one URL.
+    """
+    url = urlsplit(os.environ.get("LEDGER_URL", ""))
     connection = pymysql.connect(
-        host=os.environ["LEDGER_HOST"],
-        user=os.environ["LEDGER_LOGIN"],
+        host=url.hostname or os.environ["LEDGER_HOST"],
+        user=url.username or os.environ["LEDGER_LOGIN"],
         password=Path(os.environ["LEDGER_PASSWORD_FILE"]).read_text(encoding="utf-8").strip(),
-        database=os.environ["LEDGER_SCHEMA"],
+        database=url.path.strip("/") or os.environ["LEDGER_SCHEMA"],
         connect_timeout=PATIENCE,
         read_timeout=PATIENCE,
         autocommit=True,

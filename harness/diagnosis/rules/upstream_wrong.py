@@ -20,7 +20,7 @@ def _over(facts: Facts) -> list[NodeFacts]:
 def _when(facts: Facts, front: NodeFacts) -> Iterator[Case]:
     upstreams = front.upstreams
     beside = [app for app in facts.apps if app.host == front.host]
-    if not upstreams or not all(_is_in_place(facts, app) for app in beside):
+    if not upstreams or not all(facts.is_in_place(app) for app in beside):
         return  # what is wrong with an application says so itself
     places = dict.fromkeys(place for app in beside for place in _places(facts, front, app))
     for upstream in upstreams:
@@ -37,14 +37,6 @@ def _when(facts: Facts, front: NodeFacts) -> Iterator[Case]:
                     "places": " or ".join(places),
                 },
             )
-
-
-def _is_in_place(facts: Facts, app: AppFacts) -> bool:
-    """Whether an application runs, in the namespace in which it is to be."""
-    gateway = facts.gateway_of(app)
-    if not app.container.running or app.is_starting:
-        return False
-    return gateway is None or (gateway.container.running and app.netns == gateway.netns)
 
 
 def _places(facts: Facts, front: NodeFacts, app: AppFacts) -> Iterator[str]:
@@ -76,13 +68,11 @@ def _trouble(facts: Facts, front: NodeFacts, upstream: Upstream) -> str | None:
     return f"a connection fails: {upstream.said}" if upstream.said else None
 
 
-def _household(facts: Facts, front: NodeFacts, address: IPv4Address) -> list[NodeFacts]:
+def _household(facts: Facts, front: NodeFacts, address: IPv4Address) -> tuple[NodeFacts, ...]:
     """Whoever has an address, first, and those in its namespace."""
     owners = [front] if address.is_loopback else [n for n in facts.nodes if address in n.container.addresses]
     owner = next((each for each in owners if each.host == front.host), None)
-    if owner is None:
-        return []
-    return [owner, *(each for each in facts.nodes if each.container.joined == owner.service)]
+    return facts.household(owner) if owner else ()
 
 
 RULES = (
