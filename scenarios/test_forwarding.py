@@ -152,6 +152,14 @@ def test_undeclared_port_is_closed(deployment: Deployment, port: int) -> None:
     )
 
 
+@pytest.mark.ours("rules of the gateway")
+def test_web_is_not_open_to_the_other_end(deployment: Deployment) -> None:
+    """Web listens on all its addresses, the tunnel's too, and who comes through the tunnel is refused there."""
+    web = str(deployment.plan.tunnel_web.ip), deployment.plan.web_listen
+    assert TcpConnect("web", *web).observe(deployment).outcome is Outcome.CONNECTED
+    assert TcpConnect("wireguard-services", *web).observe(deployment).outcome is Outcome.REFUSED
+
+
 @DECLARED
 def test_declared_port_is_open(deployment: Deployment, target: str) -> None:
     """A port that is declared connects through the tunnel: what finds the others closed can see an open one."""

@@ -324,12 +324,21 @@ def written_by(node: Node) -> list[str]:
     return ["/var/lib/mysql"] if node.service == "mariadb" else []
 
 
+FAMILY = """
+family() {
+  cat "/proc/$1/environ"
+  for child in $(cat /proc/"$1"/task/*/children); do family "$child"; done
+}
+family 1 2>/dev/null || true
+"""
+"""The environments of a container's main process and all that came of it, but for those that end meanwhile."""
+
+
 def what_is_shown(node: Node) -> dict[str, str]:
     """What somebody who may look at the container from outside gets to see, by where."""
-    main_process = 'for each in 1 $(cat /proc/1/task/1/children); do cat "/proc/$each/environ"; done'
     return {
         "inspect": json.dumps(node.inspect()),
-        "environment": node.output("sh", "-c", main_process),
+        "environment": node.output("sh", "-c", FAMILY),
         "processes": "\n".join(node.processes()),
         "log": node.logs(tail=ALL_OF_THE_LOG),
     }

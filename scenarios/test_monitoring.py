@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import handshakes, monitoring
+from harness import handshakes, monitoring, mutations
 from harness.addresses import MARIADB_PORT, REDIS_PORT, SERVICES_PORT, TUNNEL_SERVICES
 from harness.budgets import FORWARDING, TRAFFIC
 from harness.deployment import Deployment
@@ -112,7 +112,7 @@ def test_the_peer_is_as_wireguard_shows_it(monitored: Monitoring, end: str) -> N
 
 
 def test_a_forward_counts_each_connection(monitored: Monitoring, experiment: Experiment) -> None:
-    """Seven connections to a port add seven packets to its DNAT rule, and nothing to another port's."""
+    """Seven connections to a port add seven packets to its DNAT rule, and not these to another port's."""
     deployment, count = monitored.deployment, 7
     with experiment.disturbance("Prometheus, whose scrapes connect too, holds still") as undo:
         undo.callback(monitored.prometheus.container.unpause)
@@ -253,9 +253,7 @@ def test_a_lost_rule_is_seen(monitored: Monitoring, experiment: Experiment) -> N
     """Without its DNAT rule a forward is said to lack it, its counter is absent, and its alert's expression holds."""
     gateway = monitored.deployment.wireguard_services
     with experiment.disturbance("MariaDB's DNAT rule is gone") as undo:
-        specification = gateway.dnat(3306).specification
-        undo.callback(gateway.run, "iptables", "-w", "-t", "nat", "-A", "PREROUTING", *specification.split())
-        gateway.output("iptables", "-w", "-t", "nat", "-D", "PREROUTING", *specification.split())
+        mutations.delete_rule(undo, gateway, gateway.dnat(MARIADB_PORT))
         scraped = wait_until(
             "the lost rule to be seen",
             lambda: monitored.scrape("wireguard-services"),

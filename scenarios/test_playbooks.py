@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness import clients, keys, playbooks, provision, traffic
-from harness.budgets import ROTATION, SETTLE
+from harness.budgets import FORWARDING, ROTATION, SETTLE
 from harness.experiment import Experiment
 from harness.model import Outcome
 from harness.nodes import container_state
@@ -25,6 +25,7 @@ from harness.servers import SITE
 pytestmark = [pytest.mark.layouts("prod"), pytest.mark.playbooks]
 THOROUGH = pytest.mark.thorough
 
+STOP_GRACE = 5  # seconds, as in the compose file
 ANOTHER_PASSWORD = "another-password-of-flower"  # noqa: S105 (made up)
 
 
@@ -62,6 +63,17 @@ def test_a_gateway_that_somebody_removed_is_made_anew(experiment: Experiment, pr
     with experiment.disturbance("web's gateway is removed by hand") as undo:
         undo.callback(provision.settle, production)
         production.wireguard_web.container.remove(force=True)
+        assert playbooks.play(production, "deploy.yml").changed > 0
+        provision.add_probes(production)
+        experiment.expect(MariaDBQuery("web")).becomes(Outcome.CONNECTED, within=ROTATION)
+
+
+def test_what_a_restarted_gateway_has_left_behind_is_made_anew(experiment: Experiment, production: Production) -> None:
+    """Web's gateway was restarted alone, which no configuration shows: a deployment finds web in its old namespace."""
+    with experiment.disturbance("web's gateway is restarted alone") as undo:
+        undo.callback(provision.settle, production)
+        production.wireguard_web.container.restart(timeout=STOP_GRACE)
+        experiment.expect(MariaDBQuery("web")).becomes(Outcome.UNREACHABLE, within=FORWARDING)
         assert playbooks.play(production, "deploy.yml").changed > 0
         provision.add_probes(production)
         experiment.expect(MariaDBQuery("web")).becomes(Outcome.CONNECTED, within=ROTATION)

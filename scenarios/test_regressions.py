@@ -1,4 +1,4 @@
-"""What once broke the deployment breaks it in the way that is documented, is named, and is mended.
+"""What once broke the deployment breaks it in the way that is documented, is seen, and is mended.
 
 Each scenario brings one root cause or common issue of the deployment's history back into the real thing.
 """

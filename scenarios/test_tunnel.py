@@ -130,7 +130,7 @@ def test_wg0_bears_the_documented_address(deployment: Deployment, end: str) -> N
 @pytest.mark.ours("keepalive of 25 s")
 @pytest.mark.parametrize(("end", "seconds"), [("wireguard-web", 25), ("wireguard-services", 0)])
 def test_keepalive_is_the_documented_one(deployment: Deployment, end: str, seconds: int) -> None:
-    """Web's end keeps the session and the way back open every 25 s; services' end does not."""
+    """Web's end is told a keepalive of 25 s, and services' end none."""
     assert int(gateway_of(deployment, end).environment().get("WG_PERSISTENT_KEEPALIVE", "0")) == seconds
 
 

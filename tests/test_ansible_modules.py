@@ -82,7 +82,12 @@ def container(service: str, image: str) -> dict[str, Any]:
         "Name": f"/{service}",
         "Image": image,
         "Config": {"Labels": {"com.docker.compose.service": service}},
-        "State": {"Running": True, "Status": "running", "Health": {"Status": "healthy"}},
+        "State": {
+            "Running": True,
+            "Status": "running",
+            "Health": {"Status": "healthy"},
+            "StartedAt": "2026-11-24T06:23:23.5Z",
+        },
     }
 
 
@@ -153,6 +158,23 @@ def test_a_container_that_nobody_deployed_is_made_anew(deployed: Any, server: Se
     server.containers.remove(gateway)
     assert differing(deployed, server)["wireguard-web"] == "missing"
     assert differing(deployed, server)["web"] == "follows wireguard-web"
+
+
+@pytest.mark.parametrize(
+    ("gateway", "web", "left_behind"),
+    [
+        ("2026-11-24T06:23:24.1Z", "2026-11-24T06:23:23.9Z", True),
+        ("2026-11-24T06:23:23.65Z", "2026-11-24T06:23:23.6Z", True),
+        ("2026-11-24T06:23:23.6Z", "2026-11-24T06:23:23.65Z", False),
+        ("2026-11-24T06:23:24Z", "2026-11-24T06:23:24.000000001Z", False),
+    ],
+)
+def test_who_is_in_the_namespace_that_a_gateway_had_before_is_made_anew(
+    deployed: Any, server: Server, gateway: str, web: str, *, left_behind: bool
+) -> None:
+    """A gateway that is started again has a new namespace; web runs on in the old one, where there is no tunnel."""
+    server.containers[0]["State"]["StartedAt"], server.containers[1]["State"]["StartedAt"] = gateway, web
+    assert differing(deployed, server) == ({"web": "left behind by wireguard-web"} if left_behind else {})
 
 
 def test_what_follows_a_missing_gateway_is_made_with_it(deployed: Any, server: Server) -> None:

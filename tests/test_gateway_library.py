@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
@@ -314,3 +316,104 @@ def test_the_tunnels_subnet_covers_both_ends() -> None:
     """The blackhole route's subnet, as the library computes it, holds both tunnel addresses."""
     (subnet,) = answers('subnet_of "$1"; echo "$REPLY"', ["10.100.0.11/24"])
     assert all(IPv4Interface(f"10.100.0.{host}/32").ip in IPv4Network(subnet) for host in (10, 11))
+
+
+GATEWAY = LIBRARY.parent
+PEER, OTHER = "w" * 43 + "=", "o" * 43 + "="
+
+
+@pytest.fixture
+def prints(tmp_path: Path) -> Callable[[str], Path]:
+    """Have a `wg` print a text whatever it is asked, and note what it was told; returns the folder of all this."""
+
+    def put(text: str) -> Path:
+        (tmp_path / "printed").write_text(text, encoding="utf-8")
+        program = tmp_path / "wg"
+        program.write_text(
+            f'#!/bin/sh\necho "$@" >>{tmp_path}/told\n[ "$1" = set ] || cat {tmp_path}/printed\n', encoding="utf-8"
+        )
+        program.chmod(0o755)
+        return tmp_path
+
+    return put
+
+
+def found_first(folder: Path) -> dict[str, str]:
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+WEB, WEB_100, WEB_IDLE = (
+    {"WG_PEER_ENDPOINT": "192.0.2.1:51820", "WG_PERSISTENT_KEEPALIVE": keepalive} for keepalive in ("25", "100", "0")
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "age", "verdict"),
+    [
+        (WEB, 170, "healthy: s old"),
+        (WEB, 190, "unhealthy: more than 180 s"),
+        (WEB_100, 300, "healthy: s old"),
+        (WEB_100, 330, "unhealthy: more than 320 s"),
+        (WEB_IDLE, 9000, "healthy: s old"),
+        (WEB_IDLE, None, "unhealthy: at 192.0.2.1:51820 yet"),
+        ({}, None, "healthy: it is for that side to begin"),
+        ({"WG_PERSISTENT_KEEPALIVE": "25"}, None, "unhealthy: WG_PEER_ENDPOINT is not"),
+        ({}, 9000, "healthy: it is for that side to begin anew"),
+        ({}, 100, "healthy: s old"),
+        ({"WG_HANDSHAKE_MAX_AGE": "300"}, 330, "unhealthy: more than 300 s"),
+        ({"WG_HANDSHAKE_MAX_AGE": "300"}, 270, "healthy: s old"),
+    ],
+)
+def test_a_gateway_is_healthy_where_what_it_is_to_see_to_is_well(
+    prints: Callable[[str], Path], settings: dict[str, str], age: int | None, verdict: str
+) -> None:
+    """Who begins has to have a handshake, and a recent one where there is a keepalive; who answers cannot make any."""
+    folder = prints(f"{PEER}\t0\n" if age is None else f"{OTHER}\t0\n{PEER}\t{int(time.time()) - age}\n")
+    (folder / "wg0").mkdir()
+    (folder / "wg0" / "flags").write_text("0x10d1\n", encoding="utf-8")
+    script = (GATEWAY / "gateway-health").read_text(encoding="utf-8").replace("/sys/class/net", str(folder))
+    result = command.run(["bash", "-c", script], timeout=20, check=False, env={**found_first(folder), **settings})
+    state, _, said = verdict.partition(": ")
+    assert result.ok == (state == "healthy"), result
+    assert said in result.stdout
+
+
+def test_a_report_has_no_private_key_whatever_stands_before_the_dump(prints: Callable[[str], Path]) -> None:
+    """A warning pushes the interface's line, which begins with the private key, to where peers are expected."""
+    private, preshared = "p" * 43 + "=", "s" * 43 + "="
+    interface = f"{private}\t{OTHER}\t51820\toff"
+    peer = f"{PEER}\t{preshared}\t192.0.2.1:51820\t10.100.0.11/32\t1\t2\t3\t25"
+    folder = prints(f"Warning: a line that nobody expects\n{interface}\n{peer}\n")
+    for name in ("implementation", "iptables"):
+        (folder / name).write_text("-\n", encoding="utf-8")
+    script = (GATEWAY / "gateway-report").read_text(encoding="utf-8").replace("/run/gateway", str(folder))
+    result = command.run(["bash", "-c", script], timeout=20, check=False, env=found_first(folder))
+    assert f"{OTHER}\t51820\toff\n{PEER}\t192.0.2.1:51820\t10.100.0.11/32\t1\t2\t3\t25\n" in result.stdout
+    assert private not in result.stdout
+    assert preshared not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("peers", "outcome"),
+    [
+        (f"{PEER}\t0\n", "awaiting true, and added again"),
+        (f"{PEER}\t1764000000\n", "awaiting false"),
+        ("", "awaiting true, and added again"),  # its endpoint's name was not known at first
+        (f"{OTHER}\t0\n", "awaiting false"),
+        (f"{OTHER}\t1764000000\n", "awaiting false"),
+    ],
+)
+def test_a_peer_that_somebody_has_exchanged_is_left_alone(
+    prints: Callable[[str], Path], peers: str, outcome: str
+) -> None:
+    """To add the peer of the start again would take its address from the one that was put in its place."""
+    script = f"""
+        source {LIBRARY}/tunnel.sh
+        add_peer() {{ added=', and added again'; }}
+        peer_public_key={PEER} awaiting_handshake=true sought_since=0 added_at=0 add_again_after=250 added=''
+        report_after=99999999999999 WG_PERSISTENT_KEEPALIVE=25
+        look_for_handshake
+        echo "awaiting $awaiting_handshake$added"
+    """
+    result = bash(script, env=found_first(prints(peers)))
+    assert result.stdout.splitlines()[-1:] == [outcome], result

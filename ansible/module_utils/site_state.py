@@ -44,17 +44,27 @@ def reasons(docker: Docker, site: SiteFiles) -> dict[str, str]:
             found[name] = "image"
         elif not container["State"]["Running"]:
             found[name] = "stopped"
-    _add_followers(services, found)
+    _add_followers(services, containers, found)
     return found
 
 
-def _add_followers(services: dict[str, dict[str, Any]], found: dict[str, str]) -> None:
-    """Who lives in another's network namespace is left behind in it when that one is made anew."""
+def _add_followers(
+    services: dict[str, dict[str, Any]], containers: dict[str, dict[str, Any]], found: dict[str, str]
+) -> None:
+    """Who lives in another's network namespace is left behind in it when that one is made anew, or started again."""
     for name, service in services.items():
         mode = service.get("network_mode") or ""
         host = mode.partition(":")[2] if mode.startswith("service:") else ""
         if host in found and found.get(name) in (None, "stopped"):
             found[name] = "follows " + host
+        elif host in containers and name not in found and _began(containers[name]) < _began(containers[host]):
+            found[name] = "left behind by " + host
+
+
+def _began(container: dict[str, Any]) -> tuple[str, str]:
+    """When a container was started, to be compared: `docker inspect` leaves zeros at the end of a fraction out."""
+    seconds, _, fraction = container["State"]["StartedAt"].rstrip("Z").partition(".")
+    return seconds, fraction.ljust(9, "0")
 
 
 def record(docker: Docker, applied_at: str, site: SiteFiles, paths: list[str]) -> dict[str, Any]:

@@ -27,9 +27,8 @@
 #   WG_IPTABLES              auto, nft or legacy
 #   WG_FORWARD_PORTS         port:protocol:address ..., forwarded from the tunnel to this side
 #   WG_FORWARD_INTERFACE     where forwarded traffic leaves; unset: by the route to each destination
-#   WG_HANDSHAKE_MAX_AGE     age in seconds at which gateway-health complains, 180, or what a long
-#                            keepalive makes of it; 0: never. Set 0 on the answering end of a tunnel that
-#                            has no keepalive and may be idle
+#   WG_HANDSHAKE_MAX_AGE     age in seconds at which gateway-health complains; 0: never. Unset: 180, or what
+#                            a long keepalive makes of it, on the end that initiates; never on the other
 #
 #   LOG_FORMAT               text, or json: an object a line, with time, service, level and message
 #

@@ -107,6 +107,32 @@ def services_gateway_came_back_on_another_underlay_address(sample: Sample) -> No
     sample.kill_tunnel()
 
 
+def _without_endpoint(sample: Sample, *gateways: str) -> None:
+    """Have web's gateway not be told where services' is, and these not know where the other one is."""
+    sample.tell(FRONT, WG_PEER_ENDPOINT="")
+    for gateway, known in ((FRONT, "172.20.0.3:51820"), (BACK, "172.20.0.2:51820")):
+        if gateway in gateways:
+            sample.change(gateway, "dump", known, "(none)")
+
+
+@broken("endpoint-missing")
+def services_knows_where_web_was_and_has_nothing_to_send(sample: Sample) -> None:
+    _without_endpoint(sample, FRONT)
+    sample.kill_tunnel()
+
+
+@fine
+def an_endpoint_was_set_by_hand(sample: Sample) -> None:
+    _without_endpoint(sample)
+
+
+@fine
+def services_has_begun_and_told_web_where_it_is(sample: Sample) -> None:
+    sample.tell(FRONT, WG_PEER_ENDPOINT=None)
+    sample.tell(BACK, WG_PEER_ENDPOINT="172.20.0.2:51820", WG_PERSISTENT_KEEPALIVE="25")
+    sample.change(BACK, "dump", "\toff\n", "\t25\n")
+
+
 @fine
 def an_endpoint_that_has_roamed_while_the_tunnel_is_alive(sample: Sample) -> None:
     sample.change(FRONT, "dump", "172.20.0.3:51820", "172.20.0.77:40123")
@@ -166,7 +192,7 @@ def the_underlay_was_cut_just_now(sample: Sample) -> None:
     sample.kill_tunnel(handshake=NOW - 20)
 
 
-@broken("handshake-stale")
+@broken("endpoint-missing")
 def neither_end_was_told_where_the_other_is(sample: Sample) -> None:
     sample.tell(FRONT, WG_PEER_ENDPOINT=None, WG_PERSISTENT_KEEPALIVE=None)
     sample.change(FRONT, "dump", "172.20.0.3:51820", "(none)")

@@ -148,10 +148,21 @@ add_peer() {
 }
 
 look_for_handshake() {
-  local key seconds elapsed
+  local key seconds elapsed others=() is_there=false
   while read -r key seconds; do
-    [[ $key == "$peer_public_key" ]] && ((seconds)) && awaiting_handshake=false
+    if [[ $key != "$peer_public_key" ]]; then
+      others+=("$key")
+    else
+      is_there=true
+      ((seconds == 0)) || awaiting_handshake=false
+    fi
   done < <(wg show wg0 latest-handshakes 2>/dev/null)
+  if [[ $is_there == false ]] && ((${#others[@]})); then
+    # To add the one of the start would take its address from the new one.
+    say "the peer is ${others[*]} now, and no longer $peer_public_key: somebody has exchanged it, and it is left alone"
+    awaiting_handshake=false
+    return
+  fi
   now_ms
   elapsed=$((REPLY - sought_since))
 

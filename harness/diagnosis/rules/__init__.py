@@ -34,8 +34,8 @@ STOPS_A_CONTAINER = STARTS_NOTHING | {
 
 KILLS_A_TUNNEL = STOPS_A_CONTAINER | {
     *("container-down", "interface-missing", "interface-down", "address-missing", "address-duplicated"),
-    *("route-missing", "allowed-ips-missing", "allowed-ips-taken", "endpoint-wrong", "port-unpublished"),
-    *("peer-missing", "link-down", "network-missing", "process-stopped"),
+    *("route-missing", "allowed-ips-missing", "allowed-ips-taken", "port-unpublished"),
+    *("endpoint-wrong", "endpoint-missing", "peer-missing", "link-down", "network-missing", "process-stopped"),
     *("peer-key-mismatch", "preshared-key-mismatch", "key-reused", "key-not-reloaded"),
 }
 """What lets nothing through between two gateways that could reach each other."""

@@ -15,12 +15,15 @@ def _over(facts: Facts) -> list[GatewayFacts]:
     return [] if facts.snapshot.static else facts.gateways
 
 
-def _when(_facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
+def _when(facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
+    # Restarted alone it would have a namespace of its own, and leave behind whoever lives in its present one.
+    values = {"household": " ".join(each.service for each in facts.household(gateway))}
     if INTERFACE not in gateway.links:
         evidence = (f"{gateway.service}: links {', '.join(gateway.links)}", *gateway.log_lines(INTERFACE)[-2:])
-        yield Case(node=gateway.service, evidence=evidence)
+        yield Case(node=gateway.service, evidence=evidence, values=values)
     elif gateway.interface is None:
-        yield Case(node=gateway.service, evidence=(f"{gateway.service}: wg0 is no WireGuard interface, or unanswered",))
+        told = f"{gateway.service}: wg0 is no WireGuard interface, or unanswered"
+        yield Case(node=gateway.service, evidence=(told,), values=values)
 
 
 RULES = (
@@ -31,10 +34,7 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} runs and has no wg0",
-        remedy=(
-            "docker logs {container} says why; docker restart {container} builds it anew (and whatever shares its "
-            "namespace moves along)"
-        ),
+        remedy="docker logs {container} says why; docker compose up -d --force-recreate {household} builds it anew",
         consequence_of=STOPS_A_CONTAINER | {"container-down"},
     ),
 )

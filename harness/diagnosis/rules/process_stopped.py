@@ -15,14 +15,17 @@ def _over(facts: Facts) -> list[NodeFacts]:
     return [] if facts.snapshot.static else seen
 
 
-def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
+def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
     stopped = [each for each in node.processes if each.state in ("T", "t")]
     if not stopped:
         return
     names = ", ".join(sorted({each.name for each in stopped}))
     numbers = " ".join(str(each.id) for each in stopped)
     evidence = tuple(f"{node.service}: /proc/{each.id}/stat: {each.name} is in state {each.state}" for each in stopped)
-    yield Case(node=node.service, evidence=evidence, values={"names": names, "numbers": numbers})
+    # Whoever lives in its namespace would be left behind in that by a restart.
+    alone = facts.household(node) == (node,)
+    restart = f" (or docker restart {node.evidence.name})" if alone else ""
+    yield Case(node=node.service, evidence=evidence, values={"names": names, "numbers": numbers, "restart": restart})
 
 
 RULES = (
@@ -36,8 +39,7 @@ RULES = (
             "{names} of {node} was stopped by a signal (SIGSTOP, or a debugger) and does nothing until it is continued"
         ),
         remedy=(  # by the shell's own kill: slim images have no program of that name
-            "docker exec {container} sh -c 'kill -CONT {numbers}' (or docker restart {container}), and find who "
-            "stopped it"
+            "docker exec {container} sh -c 'kill -CONT {numbers}'{restart}, and find who stopped it"
         ),
     ),
 )
