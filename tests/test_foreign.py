@@ -5,20 +5,18 @@ from typing import Any
 
 import pytest
 
-from harness import applicability, configured, rolemap
+from harness import applicability, rolemap
 from harness.applicability import Allowance, Claim
 from harness.errors import ConfigurationError, DeploymentError
 from harness.foreign.plan import ForeignPlan, planned
 
-from .conftest import ROOT
-
-EXAMPLE = ROOT / "examples" / "warehouse"
+from .warehouse import EXAMPLE, merged
 
 
 @pytest.fixture
-def configuration(compose_cli: None) -> dict[str, Any]:  # noqa: ARG001 (skips without it)
+def configuration(compose_cli: None, tmp_path: Path) -> dict[str, Any]:  # noqa: ARG001 (skips without it)
     """The example's files, as compose merges them."""
-    return configured.read([EXAMPLE / "compose.yml"], None)
+    return merged(tmp_path)
 
 
 def plan(configuration: dict[str, Any]) -> ForeignPlan:

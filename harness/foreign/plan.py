@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from harness import jobs
 from harness.addresses import SERVICES, AddressPlan, check_subnets
 from harness.errors import ConfigurationError, DeploymentError
+from harness.foreign import leading, sharing
 from harness.rolemap import RoleMap
 
 LAYOUT = "yours"
@@ -194,13 +195,14 @@ def planned(
 ) -> ForeignPlan:
     """The plan of compose files whose merged configuration is given.
 
-    Raises `ConfigurationError` where a part is played by nobody, a subnet is none, or what is not the project's own
-    would be used.
+    Raises `ConfigurationError` where a part is played by nobody, a subnet is none, what is not the project's own would
+    be used, or somebody else would be reached.
     """
     services = configuration.get("services") or {}
     mapped.require(services)
     check_subnets(configuration)
-    _refuse_shared(configuration)
+    sharing.refuse(configuration)
+    leading.refuse(configuration, mapped)
     _refuse_part_time(services, mapped)
     name = str(configuration.get("name") or files[0].resolve().parent.name)
     return ForeignPlan(
@@ -218,35 +220,6 @@ def planned(
         ),
         names=tuple(str(each["container_name"]) for each in services.values() if each.get("container_name")),
     )
-
-
-def _refuse_shared(configuration: Mapping[str, Any]) -> None:
-    """What has a name of its own, or is from elsewhere, would be the real deployment's."""
-    project = str(configuration.get("name"))
-    for kind in ("volumes", "networks"):
-        for name, definition in (configuration.get(kind) or {}).items():
-            given = (definition or {}).get("name") or f"{project}_{name}"
-            if (definition or {}).get("external") or given != f"{project}_{name}":
-                message = (
-                    f"{kind[:-1]} {name} is `{given}` outside of the project, which the test would share with whatever "
-                    f"else uses it: lay a file over that gives the test one of its own"
-                )
-                raise ConfigurationError(message)
-    for name, definition in (configuration.get("volumes") or {}).items():
-        if device := ((definition or {}).get("driver_opts") or {}).get("device"):
-            _refuse_folder(f"volume {name}", device)
-    for service, definition in (configuration.get("services") or {}).items():
-        for mount in definition.get("volumes") or []:
-            if mount.get("type") == "bind" and not mount.get("read_only"):
-                _refuse_folder(service, mount.get("source"))
-
-
-def _refuse_folder(what: str, path: object) -> None:
-    message = (
-        f"{what} writes to {path} of this machine, which the real deployment may be using: lay a file over that gives "
-        f"the test a volume of its own there, or has it mounted read-only"
-    )
-    raise ConfigurationError(message)
 
 
 def _refuse_part_time(services: Mapping[str, Any], mapped: RoleMap) -> None:
