@@ -249,10 +249,15 @@ class Starter:
 
 
 def needs_of(configuration: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """What each service waits for, with the condition: its `depends_on`, and the owner of its network namespace."""
+    """What each service waits for, with the condition: its `depends_on`, and the owner of its network namespace.
+
+    What is not there is not waited for: `required: false` lets it be in a profile that is off.
+    """
+    services = configuration["services"]
     found: dict[str, dict[str, str]] = {}
-    for name, service in configuration["services"].items():
-        needs = {need: entry["condition"] for need, entry in (service.get("depends_on") or {}).items()}
+    for name, service in services.items():
+        wanted = service.get("depends_on") or {}
+        needs = {need: entry["condition"] for need, entry in wanted.items() if need in services}
         if owner := _owner(service):
             needs.setdefault(owner, _STARTED)
         found[name] = needs
