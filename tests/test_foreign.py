@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness import applicability, rolemap
+from harness import applicability, configured, rolemap
 from harness.applicability import Allowance, Claim
 from harness.errors import ConfigurationError, DeploymentError
 from harness.foreign.plan import ForeignPlan, planned
@@ -112,6 +112,26 @@ def test_a_part_that_nobody_plays_is_named(configuration: dict[str, Any]) -> Non
     """Without a map no service has the documented names."""
     with pytest.raises(ConfigurationError, match="--map wireguard-services=SERVICE, services are: cache, ledger"):
         planned(configuration, (Path("compose.yml"),), None, rolemap.read([]))
+
+
+def test_a_part_in_a_profile_that_is_off_is_named(
+    compose_cli: None,  # noqa: ARG001 (skips without it)
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Compose would start all but that one; with its profile on it is a part like any other."""
+    monkeypatch.delenv("COMPOSE_PROFILES", raising=False)
+    merged(tmp_path)
+    own = tmp_path / "own.yml"
+    own.write_text("services: {stock: {profiles: [remote]}, extra: {image: x, profiles: [more]}}", encoding="utf-8")
+    whole = [EXAMPLE / "compose.yml", own]
+    environment, mapped = tmp_path / "its.env", rolemap.read([str(EXAMPLE / "harness.toml")])
+    with pytest.raises(ConfigurationError, match=r"stock, which plays the part of services, .* remote, .* COMPOSE_PR"):
+        configured.started(whole, environment, mapped)
+    monkeypatch.setenv("COMPOSE_PROFILES", "remote")
+    services = configured.started(whole, environment, mapped)["services"]
+    assert "stock" in services
+    assert "extra" not in services, "what is not started is not planned for either"
 
 
 @pytest.mark.parametrize(
