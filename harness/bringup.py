@@ -15,6 +15,7 @@ from harness.engine import COMPOSE_SERVICE, Engine, Listed
 from harness.errors import BringUpError
 from harness.model import Budget
 from harness.nodes import ContainerState, Node, container_state
+from harness.redaction import without_unknown
 from harness.timeline import Timeline
 from harness.waiting import Deadline, pause
 
@@ -244,7 +245,7 @@ class Starter:
         if way.container is None:
             return "it was not created"
         node = Node(self._engine, way.service, way.container.name)
-        lines = node.logs(tail=_LOG_LINES).splitlines() or ["(nothing)"]
+        lines = without_unknown(node.logs(tail=_LOG_LINES)).splitlines() or ["(nothing)"]
         return "\n  ".join(["the last lines of its log:", *lines])
 
 

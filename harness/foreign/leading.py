@@ -18,16 +18,19 @@ from harness.diagnosis.settings import PRIVATE_KEY_FILE, broker_url
 from harness.errors import ConfigurationError, HarnessError
 from harness.model import Forward
 from harness.rolemap import APPLICATIONS, GATEWAYS, RoleMap
-from harness.telling import Told, told_by
+from harness.telling import Told
 
 _ENDPOINT, _FORWARDS, _ADDRESS = "WG_PEER_ENDPOINT", "WG_FORWARD_PORTS", "WG_ADDRESS"
 
 _Network = IPv4Network | IPv6Network
 
 
-def refuse(configuration: Mapping[str, Any], mapped: RoleMap) -> None:
-    """Raise `ConfigurationError` for the first gateway or application that leads out, or of which nobody can tell."""
-    copy = _Copy(configuration=configuration, told=told_by(configuration, mapped), mapped=mapped)
+def refuse(configuration: Mapping[str, Any], mapped: RoleMap, told: Mapping[str, Told]) -> None:
+    """Raise `ConfigurationError` for the first gateway or application that leads out, or of which nobody can tell.
+
+    `told` is what the services of the configuration amount to.
+    """
+    copy = _Copy(configuration=configuration, told=told, mapped=mapped)
     for role in GATEWAYS:
         _refuse_gateway(copy, role)
     for role in APPLICATIONS:

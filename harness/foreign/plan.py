@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 from harness import jobs
 from harness.addresses import SERVICES, AddressPlan, check_subnets
 from harness.errors import ConfigurationError, DeploymentError
-from harness.foreign import leading, sharing
+from harness.foreign import leading, secrecy, sharing
 from harness.rolemap import RoleMap
+from harness.telling import told_by
 
 LAYOUT = "yours"
 """What such a deployment is called where a layout is named."""
@@ -56,6 +57,8 @@ class ForeignPlan(AddressPlan):
     subnets: Mapping[str, IPv4Network]
     ports: tuple[int, ...]
     names: tuple[str, ...]
+    secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """What is secret in its files, known before anything of it is started."""
     places: Places | None = None
 
     def __post_init__(self) -> None:
@@ -202,7 +205,8 @@ def planned(
     mapped.require(services)
     check_subnets(configuration)
     sharing.refuse(configuration)
-    leading.refuse(configuration, mapped)
+    told = told_by(configuration, mapped)
+    leading.refuse(configuration, mapped, told)
     _refuse_part_time(services, mapped)
     name = str(configuration.get("name") or files[0].resolve().parent.name)
     return ForeignPlan(
@@ -219,6 +223,7 @@ def planned(
             if str(port.get("published") or "").isdecimal()
         ),
         names=tuple(str(each["container_name"]) for each in services.values() if each.get("container_name")),
+        secrets=secrecy.learnt(configuration, environment_file or files[0].parent / ".env", told),
     )
 
 
