@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness import applicability, configured, rolemap
+from harness import applicability, configured, foreign_bringup, rolemap
 from harness.applicability import Allowance, Claim
 from harness.errors import ConfigurationError, DeploymentError
 from harness.foreign.plan import ForeignPlan, planned
@@ -132,6 +133,26 @@ def test_a_part_in_a_profile_that_is_off_is_named(
     services = configured.started(whole, environment, mapped)["services"]
     assert "stock" in services
     assert "extra" not in services, "what is not started is not planned for either"
+
+
+@pytest.mark.parametrize("setting", ["DATABASE_USER", "DATABASE_NAME"])
+def test_an_application_that_is_not_told_how_to_log_in_is_named(configuration: dict[str, Any], setting: str) -> None:
+    """The clients log in as it does; what its image says counts as much as what the files say."""
+    environment = configuration["services"]["stock"]["environment"]
+    del environment["LEDGER_URL"]
+    environment |= {"LEDGER_HOST": "ledger", "LEDGER_LOGIN": "clerk", "LEDGER_SCHEMA": "warehouse"}
+    given = {"DATABASE_USER": "LEDGER_LOGIN", "DATABASE_NAME": "LEDGER_SCHEMA"}[setting]
+    value = environment.pop(given)
+    found = plan(configuration)
+    with pytest.raises(ConfigurationError, match=rf"^stock is not told .* \[settings\] has to give {setting}$"):
+        foreign_bringup.require_told(engine_with(None), found, configuration)
+    foreign_bringup.require_told(engine_with([f"{given}={value}"]), found, configuration)
+
+
+def engine_with(variables: list[str] | None) -> Any:
+    """An engine whose images have these variables; Docker says null for none."""
+    image = SimpleNamespace(attrs={"Config": {"Env": variables}})
+    return SimpleNamespace(client=SimpleNamespace(images=SimpleNamespace(get=lambda _reference: image)))
 
 
 @pytest.mark.parametrize(
