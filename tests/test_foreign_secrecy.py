@@ -26,6 +26,7 @@ services:
     build: {args: {PIP_TOKEN: of-the-index}}
     environment:
       SECRET_KEY: of-django
+      SECRETS_DIR: /run/secrets
       SENTRY_DSN: https://him:of-sentry@sentry.example.com/1
       API_TOKEN_FILE: /run/token
     env_file: [FOLDER/stock.env]
@@ -77,8 +78,10 @@ def test_a_secret_is_learnt_wherever_it_is_said(plan: ForeignPlan) -> None:
     assert not [secret for secret in SECRETS if secret in repr(plan)]
 
 
-def test_what_is_no_secret_stays_readable(plan: ForeignPlan) -> None:
-    """Else a report would say nothing."""
+def test_what_is_no_secret_stays_readable(plan: ForeignPlan, tmp_path: Path) -> None:
+    """Else a report would say nothing: names, public keys, and where secrets lie."""
+    assert f"SECRETS={tmp_path}\n" in (tmp_path / "its.env").read_text(encoding="utf-8")
+    assert not {str(tmp_path), "/run/secrets"} & plan.secrets
     assert not {"certainly", "warehouse", "clerk", "redis://", SHOP.public, DEPOT.public} & plan.secrets
     assert not [secret for secret in plan.secrets if "-----" in secret or secret.startswith("redis:")]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,12 @@ def learnt(configuration: Mapping[str, Any], environment: Path, told: Mapping[st
         found.update(_of_service(name, configuration, each))
     for definition in (configuration.get("secrets") or {}).values():
         found.update(_whole(_content(definition or {}, variables)))
-    return frozenset(found - {line for name in told for line in _public(name, configuration)})
+    found -= {line for name in told for line in _public(name, configuration)}
+    found -= {
+        path for name in told for path in _folders(containers.configured(name, configuration).environment.items())
+    }
+    found -= set(_folders(_assignments(variables)))
+    return frozenset(secret for secret in found if not _is_here(environment.parent, secret))
 
 
 def _of_service(name: str, configuration: Mapping[str, Any], told: Told) -> Iterator[str]:
@@ -62,6 +67,19 @@ def _public(name: str, configuration: Mapping[str, Any]) -> Iterator[str]:
     path = containers.configured(name, configuration).environment.get(PEER_PUBLIC_KEY_FILE)
     if path:
         yield _read(name, configuration, path).strip()
+
+
+def _folders(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Where secrets lie, which is none: it stands in half of what is said of them."""
+    return (value for name, value in variables if "/" in value and name.upper().endswith(("_DIR", "_PATH")))
+
+
+def _is_here(folder: Path, word: str) -> bool:
+    """Whether it is a path of this machine, whatever the variable is called, such as SECRETS."""
+    try:
+        return "/" in word and (folder / word).exists()
+    except (OSError, ValueError):  # longer than a path can be, or none at all
+        return False
 
 
 def _content(definition: Mapping[str, Any], variables: str) -> str:
