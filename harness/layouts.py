@@ -116,6 +116,11 @@ def every_secret() -> set[str]:
     return found
 
 
+def known_secrets(plan: AddressPlan) -> frozenset[str]:
+    """What is secret of a deployment before it is brought up: nothing where that is made for each run."""
+    return plan.secrets if isinstance(plan, ForeignPlan) else frozenset()
+
+
 def begin(engine: Engine, run: Run) -> None:
     """Make the run's folder of state. Its first file says whose it is, should nothing else be left to say so."""
     run.state.mkdir(mode=0o700, parents=True)

@@ -25,13 +25,15 @@ from harness.wgquick import CONFIGURATION, PACKED, PACKED_FOLDER
 class Told:
     """What one service is told: `role` is its part, `words` where it is told what, `keys` those of its `wg0.conf`.
 
-    `unread` says, in the place of all that a gateway is, why its `wg0.conf` could not be read here.
+    `configuration` is the path of its `wg0.conf`, None where it has none. `unread` says, in the place of all that a
+    gateway is, why that could not be read here.
     """
 
     role: str
     environment: Mapping[str, str]
     words: Mapping[str, str]
     keys: Mapping[str, str] = field(default_factory=dict)
+    configuration: str | None = None
     unread: Piece | None = None
 
 
@@ -91,10 +93,11 @@ def _told(name: str, configuration: Mapping[str, Any], role: str, dialect: Diale
         status = mounts.file(name, configuration, path).stat()
     except (HarnessError, OSError) as error:
         missing = Piece(missing=f"what it is told by {path} is not known: {error}")
-        return Told(role=role, environment=variables, words={}, unread=missing)
+        return Told(role=role, environment=variables, words={}, configuration=path, unread=missing)
     return Told(
         role=role,
         environment=dialect.translate(variables, read),
         words=dialect.words(variables),
         keys=sealing.keys_of(path, quick, mode=status.st_mode & 0o7777, owner=status.st_uid),
+        configuration=path,
     )

@@ -95,6 +95,12 @@ def parse(text: str, path: str = CONFIGURATION, others: Collection[End] = ()) ->
     )
 
 
+def endpoints(text: str) -> tuple[str, ...]:
+    """Where those of its peers are whom it dials by itself, each as HOST:PORT; raises `ParseError` as `parse` does."""
+    _, peers = _sections(text)
+    return tuple(endpoint for peer in peers if (endpoint := _last(peer, "endpoint")))
+
+
 def forwards(commands: list[str]) -> tuple[Forward, ...]:
     """What commands of iptables send on from the tunnel: each DNAT to an address, of one port that stays the same.
 

@@ -100,6 +100,42 @@ def test_half_a_line_in_the_doctors_record_is_said(clone: Path) -> None:
     assert "Traceback" not in result.stdout + result.stderr
 
 
+FAILING = """\
+from harness import lifecycle, residue
+from harness.engines import Engines
+from harness.errors import BringUpError
+from harness.stage import Stage
+
+
+def fail(*_arguments, **_options):
+    raise BringUpError("web does not stay up: it was told of-the-token\\nthe last lines of its log: of-the-token")
+
+
+lifecycle.deployed = fail
+residue.settle = lambda **_options: []
+Engines.current = lambda _self: None
+Stage.prepare = lambda _self: None
+"""
+
+
+@pytest.mark.usefixtures("compose_cli")
+def test_your_own_deployment_that_does_not_come_up_shows_no_secret(clone: Path) -> None:
+    """Neither in the terminal nor in JUnit nor in the report; what went wrong is told in full once, then in a line."""
+    (clone / "scenarios" / "conftest.py").write_text(FAILING, encoding="utf-8")
+    (clone / "scenarios" / "test_promise.py").write_text(f"{SCENARIO}\n\n{SCENARIO.replace('_a_', '_b_')}")
+    (clone / "more.yml").write_text("services: {web: {environment: {API_TOKEN: of-the-token}}}\n", encoding="utf-8")
+    result = pytest_in(clone, "scenarios/", "--compose", "compose/docker-compose.yml", "--compose", "more.yml")
+    assert result.exit_status == pytest.ExitCode.TESTS_FAILED, result
+    assert "the last lines of its log: [removed]" in result.stdout, result
+    assert "no deployment could be brought up: web does not stay up: it was told [removed]" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
+    written = [file for file in (clone / "reports").rglob("*") if file.is_file()]
+    assert {"junit.xml", "results"} <= {file.name for file in (clone / "reports").iterdir()}
+    assert len(written) > 2, "JUnit's record and those of both tests"
+    assert not [file for file in written if b"of-the-token" in file.read_bytes()]
+    assert "of-the-token" not in result.stdout + result.stderr
+
+
 def test_a_plan_that_is_none_is_wrong_usage(clone: Path) -> None:
     """`--plan 100` is refused by its number before anything is started."""
     result = pytest_in(clone, "scenarios/", "--plan", "100")

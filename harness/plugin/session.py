@@ -104,14 +104,18 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     config = session.config
     if worker(config) or config.option.collectonly or not runs(config, SCENARIOS, ENGINE_TESTS):
         return
-    try:
-        for stage in config.stash[STAGES].values():
-            stage.prepare()
-    except PrerequisiteError as error:
-        pytest.exit(f"\n{error}", returncode=EXIT_PREREQUISITE)
-    except HarnessError as error:
-        pytest.exit(f"\n{error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+    for stage in config.stash[STAGES].values():
+        _prepare(stage)
     config.stash[SESSION] = session
+
+
+def _prepare(stage: Stage) -> None:
+    try:
+        stage.prepare()
+    except PrerequisiteError as error:
+        pytest.exit(f"\n{stage.erased(str(error))}", returncode=EXIT_PREREQUISITE)
+    except HarnessError as error:
+        pytest.exit(f"\n{stage.erased(str(error))}", returncode=pytest.ExitCode.INTERNAL_ERROR)
 
 
 @pytest.hookimpl(trylast=True)
