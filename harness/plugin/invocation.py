@@ -23,11 +23,29 @@ SESSION = pytest.StashKey[pytest.Session]()
 LEFT_OUT = pytest.StashKey[list[str]]()
 """Why scenarios are not for somebody's own deployment, a reason for each."""
 
+_SHOWING = (
+    "help",
+    "version",
+    "markers",
+    "collectonly",
+    "showfixtures",
+    "show_fixtures_per_test",
+    "cacheshow",
+    "setupplan",
+)
+"""What asks pytest to show something instead of running tests, as its options are called inside."""
+
 
 def runs(config: pytest.Config, *folders: Path) -> bool:
     """Whether the command line names one of these folders or something in it."""
     named = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
     return any(path.is_relative_to(folder) for path in named for folder in folders)
+
+
+def shows_only(config: pytest.Config) -> bool:
+    """Whether pytest was only asked to show something, so that no test is run."""
+    # A plugin that is switched off adds no options.
+    return any(getattr(config.option, name, None) for name in _SHOWING)
 
 
 def worker(config: pytest.Config) -> str | None:
