@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
 from pathlib import Path
 
 import pytest
 
+from harness import progress
 from harness.places import ROOT
-from harness.progress import stamped
 from harness.stage import Stage
 
 REPORTS = ROOT / "reports"
@@ -60,13 +60,9 @@ def worker_number(config: pytest.Config) -> int:
 
 
 def say(config: pytest.Config, line: str) -> None:
-    """Show progress at once, past pytest's capture, also from an xdist worker."""
+    """Show progress at once, past pytest's capture, also from an xdist worker; never raises."""
     capture = config.pluginmanager.getplugin("capturemanager")
     who = worker(config)
-    text = f"\n{stamped(f'{who} {line}' if who else line)}"
-    if capture is None:
-        sys.stderr.write(text)
-        return
-    with capture.global_and_fixture_disabled():
-        sys.stderr.write(text)
-        sys.stderr.flush()
+    text = f"\n{progress.stamped(f'{who} {line}' if who else line)}"
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        progress.write(text)
