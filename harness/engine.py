@@ -417,7 +417,8 @@ def _network(attributes: Mapping[str, object]) -> NetworkInfo:
     labels = attributes.get("Labels") or {}
     ipam = attributes.get("IPAM") or {}
     configs = (ipam.get("Config") if isinstance(ipam, dict) else None) or []
-    subnets = [ip_network(entry["Subnet"]) for entry in configs if entry.get("Subnet")]
+    # Before Engine 25 a subnet could be given by an address in it, and is shown so ever since.
+    subnets = [ip_network(entry["Subnet"], strict=False) for entry in configs if entry.get("Subnet")]
     assert isinstance(labels, dict)  # noqa: S101 (the engine API's type)
     return NetworkInfo(
         id=str(attributes["Id"]),

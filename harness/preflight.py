@@ -114,7 +114,7 @@ def require_sound(configuration: Mapping[str, Any]) -> None:
         f"network {name} ({entry['subnet']})": network
         for name, definition in configuration.get("networks", {}).items()
         for entry in (definition.get("ipam") or {}).get("config") or []
-        if isinstance(network := ip_network(entry["subnet"]), IPv4Network)
+        if isinstance(network := ip_network(entry["subnet"], strict=False), IPv4Network)
     }
     for (first, one), (second, other) in itertools.combinations(subnets.items(), 2):
         if one.overlaps(other):

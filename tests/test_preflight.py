@@ -51,6 +51,12 @@ def test_a_network_on_the_tunnels_subnet_is_refused(subnet: str) -> None:
     assert "tunnel-net" not in said
 
 
+def test_a_subnet_that_is_given_by_an_address_in_it_is_understood() -> None:
+    """Compose takes 10.100.0.1/24 as it stands, and so did engines before 25."""
+    with pytest.raises(ConfigurationError, match="overlaps the tunnel"):
+        require_sound(networks(**{"services-net": "10.100.0.1/24"}))
+
+
 def test_two_networks_that_overlap_are_refused() -> None:
     """Two Docker networks on one range are refused with the names and subnets of both."""
     with pytest.raises(ConfigurationError, match="overlaps") as caught:
