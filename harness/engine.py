@@ -22,6 +22,7 @@ from docker.context import Context, ContextAPI
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from docker.tls import TLSConfig
+from requests import Response
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
@@ -47,6 +48,7 @@ _TIMEOUT = 120
 _UNBEGUN = re.compile(rb"OCI runtime exec failed: .*: (read|write) init-p: ")
 
 _API = "1.44"  # of Engine 25; said outright where an engine may be silent, since the SDK would ask it
+_TOO_OLD = "is too new"  # what such an engine says of our version of the API
 _PATIENCE = 8  # seconds; a ping is answered in milliseconds, on a loaded machine within seconds
 
 # Each piece of output has a head: the stream's number, three zeros, and its length (Engine API, "Stream format").
@@ -142,12 +144,19 @@ class Engine:
         return datetime.fromisoformat(str(self.client.info()["SystemTime"])).timestamp()
 
     def silence(self) -> str | None:
-        """Why the engine does not answer within a few seconds, or None when it does."""
+        """Why nothing can be asked of the engine: it does not answer within seconds, or is too old; None where it can.
+
+        It is asked in the API's version in which everything is: an engine that does not speak that refuses the first
+        question already.
+        """
         api = self.client.api
         try:
-            api.get(f"{api.base_url}/_ping", timeout=_PATIENCE).raise_for_status()
+            answer = api.get(f"{api.base_url}/v{api.api_version}/_ping", timeout=_PATIENCE)
+            if not answer.ok:
+                raise APIError(f"status {answer.status_code}", explanation=_said(answer))
         except (DockerException, RequestException, OSError) as error:
-            return _reason(error)
+            reason = _reason(error)
+            return f"it is too old, Docker Engine 25 or newer is needed: {reason}" if _TOO_OLD in reason else reason
         return None
 
     @classmethod
@@ -435,6 +444,14 @@ def _is_one_off(labels: Mapping[str, str]) -> bool:
 
 def _name(entry: Mapping[str, list[str]]) -> str:
     return entry["Names"][0].lstrip("/")
+
+
+def _said(answer: Response) -> str:
+    """What an engine says when it refuses (Engine API, ErrorResponse)."""
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text.strip()
 
 
 def _reason(error: Exception) -> str:

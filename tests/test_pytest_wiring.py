@@ -131,6 +131,20 @@ def test_results_of_a_run_take_the_place_of_the_last_ones(clone: Path, workers: 
     assert 'tests="2"' in (clone / "reports" / "junit.xml").read_text(encoding="utf-8")
 
 
+def test_an_engine_that_goes_away_while_a_session_prepares_is_one_sentence(clone: Path) -> None:
+    """It has answered once, and no more: exit status 10 as where there is none, before anything is started."""
+    text = (
+        "from requests.exceptions import ConnectionError\nfrom harness.stage import Stage\n"
+        "def prepare(stage):\n    raise ConnectionError('connection aborted')\n"
+        "Stage.prepare = prepare\n"
+    )
+    (clone / "scenarios" / "conftest.py").write_text(text, encoding="utf-8")
+    result = pytest_in(clone, "scenarios/")
+    assert result.exit_status == 10, result
+    assert "the Docker engine stopped answering or refused: connection aborted" in result.stdout + result.stderr
+    assert "Traceback (most" not in result.stdout + result.stderr
+
+
 def test_half_a_line_in_the_doctors_record_is_said(clone: Path) -> None:
     """A worker that was killed leaves one: the session ends as it would have, and says which file it is."""
     text = (
@@ -302,5 +316,5 @@ def test_an_engine_that_does_not_answer_stops_at_once(clone: Path) -> None:
     """Of those named on the command line each has to be there: exit status 10, and which one is not."""
     result = pytest_in(clone, "scenarios/", "--engines", "unix:///nonexistent/docker.sock")
     assert result.exit_status == 10, result
-    assert "the Docker engine of this machine does not answer" in result.stdout + result.stderr
+    assert "the Docker engine of this machine cannot be used: No such file" in result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr

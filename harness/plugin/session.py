@@ -154,6 +154,9 @@ def _prepare(stage: Stage) -> None:
         pytest.exit(f"\n{stage.erased(str(error))}", returncode=EXIT_PREREQUISITE)
     except HarnessError as error:
         pytest.exit(f"\n{stage.erased(str(error))}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+    except (DockerException, RequestException) as error:
+        reason = f"the Docker engine stopped answering or refused: {error}; see whether it runs (docker info)"
+        pytest.exit(f"\n{stage.erased(reason)}", returncode=EXIT_PREREQUISITE)
 
 
 @pytest.hookimpl(trylast=True)
