@@ -16,9 +16,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
 
-from docker.errors import ContainerError
-
-from harness import command, images, leases
+from harness import command, images, leases, throwaway
 from harness.addresses import TUNNEL_WEB, AddressPlan
 from harness.engine import COMPOSE_NETWORK, COMPOSE_NUMBER, COMPOSE_PROJECT, Engine
 from harness.errors import CommandError, ConfigurationError, PrerequisiteError
@@ -79,30 +77,26 @@ def require_wireguard(engine: Engine, run: Run) -> None:
     """Where `WG_IMPLEMENTATION` asks for the kernel's WireGuard, see that the engine's kernel has it.
 
     What is tried is what a gateway does, in a container of `run` that is gone afterwards; the probe's image has to be
-    there. Raises `PrerequisiteError`.
+    there. Raises `PrerequisiteError`, and `CommandError` where it cannot be tried.
     """
     if os.environ.get("WG_IMPLEMENTATION") != "kernel":
         return
-    try:
-        engine.client.containers.run(
-            images.PROBE,
-            ["link", "add", "wg-tried", "type", "wireguard"],
-            entrypoint=["ip"],
-            user="0",
-            cap_drop=["ALL"],
-            cap_add=["NET_ADMIN"],
-            network_mode="none",
-            labels=run.labels(),
-            remove=True,
-        )
-    except ContainerError as error:
-        said = error.stderr or b""
-        reason = said.decode(errors="replace").strip() if isinstance(said, bytes) else said.strip()
+    result = throwaway.once(
+        engine,
+        images.PROBE,
+        ["ip", "link", "add", "wg-tried", "type", "wireguard"],
+        labels=run.labels(),
+        user="0",
+        cap_drop=["ALL"],
+        cap_add=["NET_ADMIN"],
+        network_mode="none",
+    )
+    if not result.ok:
         message = (
-            f"WG_IMPLEMENTATION is kernel, and the kernel of the Docker engine has no WireGuard ({reason}): load "
-            "its module there (modprobe wireguard), or write userspace or auto"
+            "WG_IMPLEMENTATION is kernel, and the kernel of the Docker engine has no WireGuard "
+            f"({result.stderr.strip()}): load its module there (modprobe wireguard), or write userspace or auto"
         )
-        raise PrerequisiteError(message) from error
+        raise PrerequisiteError(message)
 
 
 def require_sound(configuration: Mapping[str, Any]) -> None:
