@@ -150,7 +150,7 @@ class Run:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii").strip()
+        return path.read_text(encoding="ascii", errors="replace").strip()  # a process may be called anything
     except OSError:
         return ""
 

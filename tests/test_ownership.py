@@ -150,6 +150,24 @@ def test_a_process_name_with_parentheses_does_not_mislead(tmp_path: Path) -> Non
         os.waitpid(child, 0)
 
 
+def test_a_process_name_that_is_no_ascii_does_not_mislead() -> None:
+    """A number that is used again may be of any process, and one of these would end every sweep."""
+    noted, note = os.pipe()
+    child = os.fork()
+    if child == 0:
+        Path("/proc/self/comm").write_bytes("Grüße \N{SNOWMAN}".encode())
+        os.write(note, b"named")
+        os.read(os.pipe()[0], 1)  # until killed
+    try:
+        assert os.read(noted, 5) == b"named"
+        assert dataclasses.replace(ME, pid=child, started="1").liveness() is Liveness.DEAD
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        for end in (noted, note):
+            os.close(end)
+
+
 @pytest.mark.parametrize(
     "label",
     ["", "somebody", "null", "[]", "3", '"text"', "{}", '{"pid": 1}', '{"host": "h", "pid": 1, "more": 2}', "{"],
