@@ -182,7 +182,7 @@ def _disk_lines(engine: Engine) -> list[str]:
         free = _free_elsewhere(engine, root)
     return [
         f"only {left / 1024**3:.1f} GiB are free at {path}, and 2 GiB are needed: "
-        "make room (docker system df shows what Docker holds)"
+        "make room (docker system df shows what Docker holds, docker image prune frees what nothing uses)"
         for path, left in free.items()
         if left < _MINIMUM_DISK
     ]
