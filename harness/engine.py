@@ -95,11 +95,12 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedPort:
-    """A port of the host that a container holds."""
+    """A port of the host that a container holds; `protocol` is tcp, udp or sctp."""
 
     container: str
     address: str
     port: int
+    protocol: str
 
 
 class Engine:
@@ -198,7 +199,9 @@ class Engine:
     def published_ports(self) -> tuple[PublishedPort, ...]:
         """Every port of the host that a running container holds."""
         return tuple(
-            PublishedPort(container=_name(entry), address=port.get("IP", ""), port=port["PublicPort"])
+            PublishedPort(
+                container=_name(entry), address=port.get("IP", ""), port=port["PublicPort"], protocol=port["Type"]
+            )
             for entry in self.client.api.containers()
             for port in entry.get("Ports", [])
             if "PublicPort" in port

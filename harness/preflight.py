@@ -18,7 +18,7 @@ from typing import Any
 
 from harness import command, images, leases, throwaway
 from harness.addresses import TUNNEL_WEB, AddressPlan
-from harness.engine import COMPOSE_NETWORK, COMPOSE_NUMBER, COMPOSE_PROJECT, Engine
+from harness.engine import COMPOSE_NETWORK, COMPOSE_NUMBER, COMPOSE_PROJECT, Engine, PublishedPort
 from harness.errors import CommandError, ConfigurationError, PrerequisiteError
 from harness.foreign.plan import ForeignPlan
 from harness.ownership import LABEL, Run
@@ -28,6 +28,7 @@ _MINIMUM_COMPOSE = (2, 20)  # likewise
 _MINIMUM_DISK = 2 * 1024**3  # bytes; the images take about 1.5 GiB while they are built
 _COMPOSE_TIMEOUT = 20  # seconds; `docker compose version` only prints
 _LOOK_TIMEOUT = 20  # seconds; what is asked of another machine answers at once, and SSH within seconds
+_ON_LOOPBACK = ("", "0.0.0.0", "127.0.0.1")  # noqa: S104 (what others bind, not we)
 _TUN = Path("/dev/net/tun")
 _ROUTES = Path("/proc/net/route")
 
@@ -239,12 +240,20 @@ def _port_lines(engine: Engine, plan: AddressPlan) -> list[str]:
     lines = []
     published = engine.published_ports()
     for port in plan.host_ports:
-        holders = [held.container for held in published if held.port == port]
+        holders = [held.container for held in published if held.port == port and _is_wanted(held, plan)]
         if holders:
             lines.append(f"port {port} is published by container {holders[0]}: docker stop {holders[0]}")
         elif engine.machine.here and not _bindable(port):  # of another machine its engine tells when it comes to that
             lines.append(f"port {port} of 127.0.0.1 is in use by a process of this host: ss -ltnp 'sport = :{port}'")
     return lines
+
+
+def _is_wanted(held: PublishedPort, plan: AddressPlan) -> bool:
+    """Whether a port that somebody holds is one of those on which a plan publishes: TCP's, on 127.0.0.1.
+
+    Of a deployment with files of its own only the ports' numbers are known: its WireGuard may be published, too.
+    """
+    return isinstance(plan, ForeignPlan) or (held.protocol == "tcp" and held.address in _ON_LOOPBACK)
 
 
 def _bindable(port: int) -> bool:
