@@ -274,6 +274,15 @@ def test_a_marker_that_is_none_is_an_error(clone: Path) -> None:
     assert "'layuots' not found in `markers`" in result.stdout
 
 
+def test_a_list_of_cases_that_is_empty_is_an_error(clone: Path) -> None:
+    """Many lists of cases are found, not written: one that comes to nothing would be skipped without a word."""
+    text = "import pytest\n@pytest.mark.parametrize('page', [])\ndef test_a_page(page): ...\n"
+    (clone / "tests" / "test_pages.py").write_text(text, encoding="utf-8")
+    result = pytest_in(clone, "tests/")
+    assert result.exit_status == pytest.ExitCode.INTERRUPTED, result
+    assert "Empty parameter set in 'test_a_page'" in result.stdout
+
+
 def test_help_shows_the_options_in_a_group_of_their_own(clone: Path) -> None:
     """Each with what it does."""
     result = pytest_in(clone, "scenarios/", "--help")
