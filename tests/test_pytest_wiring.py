@@ -43,6 +43,12 @@ def pytest_in(clone: Path, *arguments: str) -> CommandResult:
     return command.run(argv, timeout=60, cwd=clone, check=False, env={"PYTHONDONTWRITEBYTECODE": "1"})
 
 
+def allow_without_engine(clone: Path) -> None:
+    """Let sessions go on without an engine, as long as no scenario wants the deployment."""
+    text = "from harness.stage import Stage\nStage.prepare = lambda self: None\n"
+    (clone / "scenarios" / "conftest.py").write_text(text, encoding="utf-8")
+
+
 @pytest.mark.parametrize("arguments", [["scenarios/test_promise.py::test_a_promise"], []], ids=["one scenario", "all"])
 def test_scenarios_without_an_engine_stop_at_once(clone: Path, arguments: list[str]) -> None:
     """Exit status 10 with the one line that says what is missing, before any test is run."""
@@ -81,6 +87,62 @@ def test_scenarios_can_be_listed_without_an_engine(clone: Path) -> None:
     result = pytest_in(clone, "scenarios/", "--collect-only")
     assert result.ok, result
     assert "test_promise.py::test_a_promise" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["--collect-only"], ["--collect-only", "-n", "2"], ["--setup-plan"], ["--fixtures"], ["--fixtures-per-test"]),
+        *(["--markers"], ["--help"], ["-VV"], ["-k", "nothing"], ["-k", "nothing", "-n", "2"]),
+    ],
+    ids=" ".join,
+)
+def test_what_runs_no_scenario_leaves_the_results_alone(clone: Path, arguments: list[str]) -> None:
+    """An editor collects whenever a file is saved: the results of the last run, and its record, stay as they are."""
+    record = clone / "reports" / "junit.xml"
+    record.write_text("old", encoding="utf-8")
+    allow_without_engine(clone)
+    result = pytest_in(clone, "scenarios/", *arguments)
+    assert "Traceback (most" not in result.stdout + result.stderr
+    assert "INTERNALERROR" not in result.stdout + result.stderr
+    assert (clone / "reports" / "results" / "old-result.json").exists(), result
+    assert record.read_text(encoding="utf-8") == "old"
+
+
+def test_a_file_that_cannot_be_imported_leaves_the_results_alone(clone: Path) -> None:
+    """No scenario was run, so the last results are still those of the last run."""
+    allow_without_engine(clone)
+    (clone / "scenarios" / "test_broken.py").write_text("import no_such_module\n", encoding="utf-8")
+    result = pytest_in(clone, "scenarios/")
+    assert result.exit_status == pytest.ExitCode.INTERRUPTED, result
+    assert (clone / "reports" / "results" / "old-result.json").exists()
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two workers"])
+def test_results_of_a_run_take_the_place_of_the_last_ones(clone: Path, workers: list[str]) -> None:
+    """Two runs in one report would count what one of them no longer has."""
+    allow_without_engine(clone)
+    (clone / "scenarios" / "test_promise.py").write_text("def test_one(): ...\ndef test_two(): ...\n", encoding="utf-8")
+    result = pytest_in(clone, "scenarios/", *workers)
+    assert "2 passed" in result.stdout, result
+    results = clone / "reports" / "results"
+    assert not (results / "old-result.json").exists()
+    assert len([*results.glob("*-result.json")]) == 2
+    assert 'tests="2"' in (clone / "reports" / "junit.xml").read_text(encoding="utf-8")
+
+
+def test_an_engine_that_goes_away_while_a_session_prepares_is_one_sentence(clone: Path) -> None:
+    """It has answered once, and no more: exit status 10 as where there is none, before anything is started."""
+    text = (
+        "from requests.exceptions import ConnectionError\nfrom harness.stage import Stage\n"
+        "def prepare(stage):\n    raise ConnectionError('connection aborted')\n"
+        "Stage.prepare = prepare\n"
+    )
+    (clone / "scenarios" / "conftest.py").write_text(text, encoding="utf-8")
+    result = pytest_in(clone, "scenarios/")
+    assert result.exit_status == 10, result
+    assert "the Docker engine stopped answering or refused: connection aborted" in result.stdout + result.stderr
+    assert "Traceback (most" not in result.stdout + result.stderr
 
 
 def test_half_a_line_in_the_doctors_record_is_said(clone: Path) -> None:
@@ -212,6 +274,15 @@ def test_a_marker_that_is_none_is_an_error(clone: Path) -> None:
     assert "'layuots' not found in `markers`" in result.stdout
 
 
+def test_a_list_of_cases_that_is_empty_is_an_error(clone: Path) -> None:
+    """Many lists of cases are found, not written: one that comes to nothing would be skipped without a word."""
+    text = "import pytest\n@pytest.mark.parametrize('page', [])\ndef test_a_page(page): ...\n"
+    (clone / "tests" / "test_pages.py").write_text(text, encoding="utf-8")
+    result = pytest_in(clone, "tests/")
+    assert result.exit_status == pytest.ExitCode.INTERRUPTED, result
+    assert "Empty parameter set in 'test_a_page'" in result.stdout
+
+
 def test_help_shows_the_options_in_a_group_of_their_own(clone: Path) -> None:
     """Each with what it does."""
     result = pytest_in(clone, "scenarios/", "--help")
@@ -254,5 +325,5 @@ def test_an_engine_that_does_not_answer_stops_at_once(clone: Path) -> None:
     """Of those named on the command line each has to be there: exit status 10, and which one is not."""
     result = pytest_in(clone, "scenarios/", "--engines", "unix:///nonexistent/docker.sock")
     assert result.exit_status == 10, result
-    assert "the Docker engine of this machine does not answer" in result.stdout + result.stderr
+    assert "the Docker engine of this machine cannot be used: No such file" in result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr
