@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from _pytest import junitxml
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
@@ -80,6 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if not worker(config):
         scoring.begin()  # of which workers know by what they inherit
+        config.option.xmlpath = config.option.xmlpath or str(REPORTS / "junit.xml")
         config.stash[_TO_BEGIN] = [] if config.option.allure_report_dir else [_RESULTS]
     config.option.allure_report_dir = config.option.allure_report_dir or str(_RESULTS)
 
@@ -96,10 +96,6 @@ def _begin_results(config: pytest.Config) -> None:
     for folder in ours:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)  # where Allure, which has made it before, is about to write
-    if not config.option.xmlpath:  # pytest's own record is there from the beginning, and written whatever happens
-        config.option.xmlpath = str(REPORTS / "junit.xml")
-        junitxml.pytest_configure(config)
-        config.stash[junitxml.xml_key].pytest_sessionstart()
 
 
 @pytest.hookimpl(optionalhook=True)
