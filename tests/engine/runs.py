@@ -114,7 +114,7 @@ def things(engine: Engine, plan: AddressPlan) -> Things:
         running=frozenset(str(container.id) for container in containers if container.status == "running"),
         networks=frozenset(str(network.id) for network in client.networks.list(filters={"label": label})),
         volumes=frozenset(str(volume.name) for volume in client.volumes.list(filters={"label": label})),
-        states=frozenset(str(path) for path in places.STATE.glob(f"*-*-*-{plan.index}")),
+        states=frozenset(str(path) for path in places.STATE.glob(f"*-*-*-{plan.index}-*")),
     )
 
 

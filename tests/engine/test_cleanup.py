@@ -118,7 +118,7 @@ def _nothing_left_and_nothing_touched(engine: Engine, somebody_elses: Bystanders
             for held in filter(None, (leases.holder(engine, plan.index + number) for number in range(EIGHT))):
                 if not leases.is_kept(engine, held):
                     lifecycle.remove(engine, held, say=lambda _line: None, graceful=False)
-            for path in places.STATE.glob(f"*-*-*-{plan.index}"):  # of an engine that is gone
+            for path in places.STATE.glob(f"*-*-*-{plan.index}-*"):  # of an engine that is gone
                 shutil.rmtree(path)
 
 
