@@ -27,6 +27,7 @@ from typing import Any
 from harness.addresses import SERVICES
 from harness.dialects import Dialect
 from harness.errors import ConfigurationError
+from harness.vocabulary import APP_SETTINGS, DATABASE_URL, GATEWAY_SETTINGS
 
 GATEWAYS = ("wireguard-web", "wireguard-services")
 APPLICATIONS = ("web", "services", "celery")
@@ -34,6 +35,7 @@ OPTIONAL = ("celery",)
 """What a deployment of this kind can do without."""
 
 _TABLES = ("roles", "settings", "wg-quick")
+_OF_APPLICATIONS = (*APP_SETTINGS, DATABASE_URL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +137,31 @@ def _settings(file: str, table: object) -> dict[str, dict[str, str]]:
     if unknown := [name for name in own if name not in SERVICES]:
         message = f"--map {file}: [settings.{unknown[0]}] is of no part; parts are {', '.join(SERVICES)}"
         raise ConfigurationError(message)
-    shared = _texts(file, "settings", {name: entry for name, entry in table.items() if name not in own})
+    shared = _named(
+        file, "settings", {name: entry for name, entry in table.items() if name not in own}, _OF_APPLICATIONS
+    )
     parts = dict.fromkeys((*APPLICATIONS, *own))
     return {
-        name: (shared if name in APPLICATIONS else {}) | _texts(file, f"settings.{name}", own.get(name, {}))
+        name: (shared if name in APPLICATIONS else {})
+        | _named(file, f"settings.{name}", own.get(name, {}), _known_to(name))
         for name in parts
     }
+
+
+def _known_to(role: str) -> Sequence[str] | None:
+    """The settings that there are for a part; None for a backend, whose settings are whatever its image reads."""
+    if role in GATEWAYS:
+        return GATEWAY_SETTINGS
+    return _OF_APPLICATIONS if role in APPLICATIONS else None
+
+
+def _named(file: str, table: str, entries: object, known: Sequence[str] | None) -> dict[str, str]:
+    """Templates by the names of settings: one that is misspelt would be read by nobody, and missed by nobody."""
+    texts = _texts(file, table, entries)
+    if known is not None and (unknown := [name for name in texts if name not in known]):
+        message = f"--map {file}: [{table}] names {unknown[0]}, which is no setting; settings are {', '.join(known)}"
+        raise ConfigurationError(message)
+    return texts
 
 
 def _texts(file: str, table: str, entries: object, known: Sequence[str] | None = None) -> dict[str, str]:

@@ -45,15 +45,16 @@ def doctor(
     """Judge a copy of the compose file in which texts were replaced, each of which has to be there."""
     monkeypatch.setattr("harness.interrupts.as_keyboard_interrupt", lambda _say: None)
 
-    def judged(*edits: Edit, files: tuple[Path, ...] = ()) -> tuple[int, dict[str, Any]]:
+    def judged(*edits: Edit, files: tuple[Path, ...] = (), words: tuple[str, ...] = ()) -> tuple[int, dict[str, Any]]:
         text = COMPOSE.read_text(encoding="utf-8")
         for old, new in edits:
             assert old in text, f"the compose file has no {old!r}"
             text = text.replace(old, new, 1)
         copy = tmp_path / "docker-compose.yml"
         copy.write_text(text, encoding="utf-8")
+        named = [each for word in words for each in ("--map", word)]
         status = cli.main(
-            ["doctor", "--compose", str(copy), *map(str, files), "--env-file", str(environment), "--json"]
+            ["doctor", "--compose", str(copy), *map(str, files), "--env-file", str(environment), *named, "--json"]
         )
         captured = capsys.readouterr()
         assert captured.err == ""
@@ -320,6 +321,16 @@ def test_what_only_a_profile_starts_is_judged_too(doctor: Judge) -> None:
     assert doctor(*edits)[0] == 0
     _, document = doctor(*edits, (_MARIADB_NET, f'{_MARIADB_NET}    ports: ["3306:3306"]\n'))
     assert roots(document) == {"port-exposed"}
+
+
+@pytest.mark.parametrize("told", ["DB_HOST: 10.100.0.11\n", "DATABSE_HOST: 10.100.0.11\n"])
+def test_a_misspelt_setting_of_a_mapped_service_is_missing(doctor: Judge, told: str) -> None:
+    """What its own names mean nobody knows; that it is not told where the database is all the same."""
+    renamed = [("  web:\n    <<: *app\n", "  shop:\n    <<: *app\n"), (WEB_ENVIRONMENT, told)]
+    status, document = doctor(*renamed, words=("web=shop",))
+    assert (status, roots(document)) == (1, {"setting-missing"})
+    (finding,) = document["findings"]
+    assert "or say by --map what it is called there" in finding["remedy"]
 
 
 # --- keys and passwords

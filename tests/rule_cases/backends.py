@@ -189,6 +189,18 @@ def web_is_told_database_hots(sample: Sample) -> None:
     sample.fail(WEB, "database", "setting", said="None", setting="DATABASE_HOST")
 
 
+@broken("setting-misnamed")
+def web_is_told_all_by_a_url_whose_name_nobody_reads(sample: Sample) -> None:
+    sample.tell(WEB, DATABASE_HOST=None, DATABASE_PORT=None, DATABASE_NAME=None, DATABASE_USER=None)
+    sample.tell(WEB, DATABASE_PASSWORD_FILE=None, DATABSE_URL="mysql://app@10.100.0.11/app")
+    sample.fail(WEB, "database", "setting", said="None", setting="DATABASE_HOST")
+
+
+@fine
+def web_has_a_setting_of_its_own_that_is_called_almost_as_one_that_it_does_without(sample: Sample) -> None:
+    sample.tell(WEB, DATABASE_URI="sqlite:///cache.db")
+
+
 @broken("setting-malformed")
 def web_is_told_an_address_that_is_none(sample: Sample) -> None:
     sample.tell(WEB, DATABASE_HOST="10.100.0.1111")
