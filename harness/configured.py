@@ -96,6 +96,7 @@ def snapshot(configuration: Mapping[str, Any], mapped: RoleMap = DOCUMENTED) -> 
             role=told[name].role if told[name].role != name else "",
             pieces=vault.seal(raw[name], container.environment)
             | ({"words": Piece(text=json.dumps(told[name].words))} if told[name].words else {})
+            | ({"obscure": Piece(text=json.dumps(told[name].obscure))} if told[name].obscure else {})
             | _names(name, configuration, engines[name])
             | _unmounted(name, configuration, container.environment)
             | {"container": told[name].unread or vault.describe(container)},

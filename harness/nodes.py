@@ -281,8 +281,10 @@ class Gateway(Node):
         return netfilter.parse_policy_packets(self.look(*netfilter.SAVE))[table, chain]
 
     def forwards(self) -> tuple[Forward, ...]:
-        """What the gateway was told to forward."""
-        return Forward.parse_all(self.environment().get("WG_FORWARD_PORTS", ""))
+        """What the gateway was told to forward to the same port."""
+        setting = self.environment().get("WG_FORWARD_PORTS", "")
+        told = Forward.parse_all(setting, may_change=self.dialect.configuration is not None)
+        return tuple(forward for forward in told if forward.changed is None)
 
     def dnat(self, port: int) -> NetfilterRule:
         """The DNAT rule of a port; raises `DeploymentError` when there is none."""

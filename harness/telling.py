@@ -25,6 +25,7 @@ from harness.wgquick import CONFIGURATION, PACKED, PACKED_FOLDER
 class Told:
     """What one service is told: `role` is its part, `words` where it is told what, `keys` those of its `wg0.conf`.
 
+    `obscure` are the lines of its `wg0.conf` of which nobody can say here what they send on.
     `unread` says, in the place of all that a gateway is, why its `wg0.conf` could not be read here.
     """
 
@@ -32,6 +33,7 @@ class Told:
     environment: Mapping[str, str]
     words: Mapping[str, str]
     keys: Mapping[str, str] = field(default_factory=dict)
+    obscure: tuple[str, ...] = ()
     unread: Piece | None = None
 
 
@@ -96,5 +98,6 @@ def _told(name: str, configuration: Mapping[str, Any], role: str, dialect: Diale
         role=role,
         environment=dialect.translate(variables, read),
         words=dialect.words(variables),
+        obscure=quick.obscure,
         keys=sealing.keys_of(path, quick, mode=status.st_mode & 0o7777, owner=status.st_uid),
     )

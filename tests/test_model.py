@@ -40,6 +40,15 @@ def test_what_is_written_is_read_back(entries: list[Forward], separator: str) ->
     assert Forward.parse_all(separator.join(map(str, entries))) == tuple(entries)
 
 
+def test_a_changed_port_is_read_where_there_may_be_one() -> None:
+    """This project's own gateways know of none."""
+    changed = Forward(port=13306, protocol="tcp", destination=IPv4Address("10.101.0.2"), changed=3306)
+    assert Forward.parse_all(f"{changed} {DOCUMENTED}", may_change=True) == (changed, *Forward.parse_all(DOCUMENTED))
+    assert (changed.target, Forward.parse_all(DOCUMENTED)[0].target) == (3306, 3306)
+    with pytest.raises(ValueError, match="is not PORT:tcp"):
+        Forward.parse_all(str(changed))
+
+
 @pytest.mark.parametrize(
     "entry",
     [

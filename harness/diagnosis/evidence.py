@@ -32,6 +32,10 @@ class UnseenError(HarnessError):
         self.reason = reason
 
 
+class UnreadError(UnseenError):
+    """Something that a configuration says, and that cannot be judged before it runs: not even of one can it be left."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """One piece of evidence: its text, or why there is none."""
