@@ -55,6 +55,9 @@ def read(files: Sequence[Path], environment: Path | None) -> dict[str, Any]:
 
 
 def _require_file(file: Path) -> None:
+    if file == Path():  # as an empty word is, too
+        message = "a compose or environment file has no name: is a variable empty? Name a file"
+        raise ConfigurationError(message)
     # Not by `Path.is_file()`: from Python 3.14 on it says of what cannot be looked at that it is not there.
     try:
         mode = file.stat().st_mode

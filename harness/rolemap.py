@@ -52,7 +52,8 @@ class RoleMap:
 
     def role(self, service: str) -> str:
         """The part that a service plays; its own name where it plays none."""
-        return next((role for role in SERVICES if self.service(role) == service), service)
+        named = next((role for role, own in self.roles.items() if own == service), None)
+        return named or next((role for role in SERVICES if self.service(role) == service), service)
 
     def dialect(self, role: str) -> Dialect:
         """How the service of a part is told its settings."""
@@ -94,26 +95,50 @@ def read(words: Sequence[str]) -> RoleMap:
     configurations: dict[str, str] = {}
     for word in words:
         role, equals, service = word.partition("=")
-        if equals and role in SERVICES and service:
+        if equals and role in SERVICES:
             roles[role] = service
+            _require_service(word, role, service)
             continue
         if equals:
             message = f"--map {word}: {role!r} is no part of the deployment; parts are {', '.join(SERVICES)}"
             raise ConfigurationError(message)
         loaded = _load(Path(word))
-        roles |= _texts(word, "roles", loaded.get("roles", {}), SERVICES)
+        named = _texts(word, "roles", loaded.get("roles", {}), SERVICES)
+        for role, service in named.items():
+            _require_service(word, role, service)
+        roles |= named
         configurations |= _texts(word, "wg-quick", loaded.get("wg-quick", {}), GATEWAYS)
         for name, given in _settings(word, loaded.get("settings", {})).items():
             settings.setdefault(name, {}).update(given)
-    if twice := [service for service in roles.values() if list(roles.values()).count(service) > 1]:
-        message = (
-            f"the service {twice[0]} cannot play several parts: {', '.join(r for r in roles if roles[r] == twice[0])}"
-        )
+    mapped = RoleMap(roles=roles, settings=settings, configurations=configurations)
+    _require_one_part_each(mapped)
+    return mapped
+
+
+def _require_service(word: str, role: str, service: str) -> None:
+    if not service.strip():
+        message = f"--map {word}: it names no service for {role}; write {role}=SERVICE, or leave it out"
         raise ConfigurationError(message)
-    return RoleMap(roles=roles, settings=settings, configurations=configurations)
+
+
+def _require_one_part_each(mapped: RoleMap) -> None:
+    """A part that was not named is played by the service of its name, which can play no other one."""
+    for service in mapped.roles.values():
+        played = [
+            role
+            for role in SERVICES
+            if mapped.service(role) == service and (role in mapped.roles or role not in OPTIONAL)
+        ]
+        if len(played) > 1:
+            unnamed = next((f"; name one for {role}" for role in played if role not in mapped.roles), "")
+            message = f"the service {service} cannot play several parts: {', '.join(played)}{unnamed}"
+            raise ConfigurationError(message)
 
 
 def _load(file: Path) -> dict[str, Any]:
+    if file == Path():  # as an empty word is, too
+        message = "--map names no file: is a variable empty? A map is a TOML file, or ROLE=SERVICE"
+        raise ConfigurationError(message)
     try:
         loaded = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

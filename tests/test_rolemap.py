@@ -148,7 +148,9 @@ def test_a_configuration_that_cannot_be_read_tells_nothing() -> None:
         ('[settings.web]\nWG_MTU = "1"\n', "[settings.web] names WG_MTU, which is no setting"),
         ('[settings.wireguard-web]\nDATABASE_HOST = "x"\n', "[settings.wireguard-web] names DATABASE_HOST"),
         ('[wg-quick]\nweb = "x"\n', "[wg-quick] names web, which is no part"),
-        ('[roles]\nweb = "x"\nredis = "x"\n', "the service x cannot play several parts: web, redis"),
+        ('[roles]\nweb = "x"\nredis = "x"\n', "the service x cannot play several parts: redis, web"),
+        ('[roles]\nweb = "services"\n', "the service services cannot play several parts: services, web; name one for"),
+        ('[roles]\nweb = ""\n', "it names no service for web; write web=SERVICE"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(file: Path, text: str, said: str) -> None:
@@ -163,11 +165,16 @@ def test_what_is_wrong_with_a_word_is_named(tmp_path: Path) -> None:
     """A part that there is not, a file that there is not, and a part that nobody plays."""
     for words, said in (
         (["front=x"], "'front' is no part of the deployment"),
+        (["web="], "--map web=: it names no service for web"),
+        ([""], "--map names no file: is a variable empty?"),
+        (["web=redis"], "the service redis cannot play several parts: redis, web; name one for redis"),
         ([str(tmp_path / "none")], "a map is a TOML file, or ROLE=SERVICE"),
     ):
         with pytest.raises(ConfigurationError) as refused:
             rolemap.read(words)
         assert said in str(refused.value)
+    assert rolemap.read(["web=services", "services=api"]).service("web") == "services"
+    assert rolemap.read(["web=celery"]).role("celery") == "web"
     with pytest.raises(ConfigurationError, match="nothing plays the part of wireguard-services"):
         rolemap.read([]).require({"web"})
     without_celery = {"wireguard-web", "wireguard-services", "web", "services", "mariadb", "redis"}
