@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, ip_interface
 
 from harness import keys, postup
 from harness.errors import ParseError
@@ -30,6 +30,7 @@ LINES = {
     "WG_LISTEN_PORT": "ListenPort",
     "WG_MTU": "MTU",
     "WG_PEER_PUBLIC_KEY": "PublicKey",
+    "WG_PEER_PUBLIC_KEY_FILE": "PublicKey",
     "WG_PRESHARED_KEY_FILE": "PresharedKey",
     "WG_PEER_ENDPOINT": "Endpoint",
     "WG_PEER_ALLOWED_IPS": "AllowedIPs",
@@ -68,7 +69,7 @@ class End:
 def end(text: str) -> End:
     """Whose configuration it is; raises `ParseError` as `parse` does."""
     interface, _ = _sections(text)
-    address = _first_ipv4(interface.get("address", []))
+    address = _first_ipv4(_addresses(interface))
     try:
         public_key = keys.derive_public(_last(interface, "privatekey"))
     except ValueError:
@@ -139,7 +140,7 @@ def _meant(peers: list[_Section], others: Collection[End]) -> _Section | None:
 
 
 def _settings(interface: _Section, peer: _Section, path: str) -> Iterator[tuple[str, str]]:
-    if address := _first_ipv4(interface.get("address", [])):
+    if address := _address(interface):
         yield "WG_ADDRESS", str(address)
     if _last(interface, "privatekey"):
         yield "WG_PRIVATE_KEY_FILE", path
@@ -179,10 +180,25 @@ def _ipv4_subnets(entries: list[str]) -> Iterator[str]:
             yield subnet if "/" in subnet else f"{subnet}/32"
 
 
-def _first_ipv4(entries: list[str]) -> IPv4Interface | None:
-    for word in ",".join(entries).split(","):
-        try:
-            return IPv4Interface(word.strip())
-        except ValueError:
-            continue
-    return None
+def _address(interface: _Section) -> IPv4Interface | str:
+    """An end's first address of IPv4; before it, as it is written, what is none at all; after it one of IPv6."""
+    words = _addresses(interface)
+    malformed = next((word for word in words if not _is_interface(word)), None)
+    return malformed or _first_ipv4(words) or next(iter(words), "")
+
+
+def _addresses(interface: _Section) -> list[str]:
+    return [word.strip() for word in ",".join(interface.get("address", [])).split(",") if word.strip()]
+
+
+def _is_interface(word: str) -> bool:
+    try:
+        ip_interface(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _first_ipv4(words: list[str]) -> IPv4Interface | None:
+    found = (ip_interface(word) for word in words if _is_interface(word))
+    return next((each for each in found if isinstance(each, IPv4Interface)), None)

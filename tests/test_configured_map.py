@@ -103,6 +103,9 @@ ONE_CHANGE: dict[str, tuple[str, Edit]] = {
     "a peer may use another subnet": ("allowed-ips-missing", ("10.66.0.1/32", "10.67.0.0/29")),
     "the endpoint is nobody's": ("endpoint-wrong", ("192.168.77.20:41194", "192.168.77.21:41194")),
     "the peer's key is another one": ("peer-key-mismatch", (DEPOT.public, NOTEBOOK.public)),
+    "an address has a mask that there is not": ("setting-malformed", ("10.66.0.2/29", "10.66.0.2/33")),
+    "an address has a letter": ("setting-malformed", ("10.66.0.2/29", "10.66.0.2/29x, 10.66.0.3/29")),
+    "no end has an endpoint": ("endpoint-missing", ("Endpoint = 192.168.77.20:41194\n", "")),
     "one end has no preshared key": ("preshared-key-mismatch", _PRESHARED),
     "shop is told the depot's own address": ("setting-contradicted", _OWN_ADDRESS),
     "shop has a network of its own": ("app-outside-gateway", _OWN_NETWORK),
@@ -117,6 +120,29 @@ def test_one_change_is_named_before_anything_starts(doctor: Judge, change: str) 
     status, document = doctor(edit)
     assert (status, roots(document)) == (1, {rule}), document["findings"]
     assert not [key for key in (SHOP.private, DEPOT.private, PRESHARED) if key in json.dumps(document)]
+
+
+def test_an_address_of_ipv6_alone_is_unknown(doctor: Judge) -> None:
+    """It is set, and sound, and nothing of IPv6 is judged; one beside an address of IPv4 changes nothing."""
+    status, document = doctor(("10.66.0.2/29", "fd00::2/64"))
+    assert (status, document["findings"]) == (2, [])
+    assert document["unknown"][0].startswith("WG_ADDRESS of vpn-depot could not be seen: it is an address of IPv6")
+    assert doctor(("10.66.0.2/29", "fd00::2/64, 10.66.0.2/29"))[0] == 0
+
+
+def test_a_peers_key_that_is_missing_is_told_in_the_words_of_its_file(doctor: Judge) -> None:
+    """There is no variable that could be set."""
+    _, document = doctor((f"PublicKey = {DEPOT.public}\n", ""))
+    (finding,) = document["findings"]
+    assert finding["rule"] == "setting-missing"
+    assert "WG_PEER_PUBLIC_KEY_FILE of vpn-shop is PublicKey in /etc/wireguard/wg0.conf" in finding["words"]
+
+
+def test_an_endpoint_without_a_port_has_no_name_that_could_not_be_resolved(doctor: Judge) -> None:
+    """It is malformed, and that is the root."""
+    _, document = doctor(("192.168.77.20:41194", "192.168.77.20"))
+    assert roots(document) == {"setting-malformed"}
+    assert "name-unresolvable" not in {finding["rule"] for finding in document["findings"]}
 
 
 _LEDGER = "PostUp = iptables -t nat -A PREROUTING -i %i -p tcp --dport 3306 -j DNAT --to-destination 10.44.5.10"

@@ -329,7 +329,7 @@ def test_one_server_is_judged_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
         for service in services.values():
             service["profiles"] = ["all"]
 
-    assert judged(monkeypatch, together) == {"tunnel-bypassed"}
+    assert judged(monkeypatch, together, WG_SERVICES_ENDPOINT="10.101.0.3:51820") == {"tunnel-bypassed"}
 
 
 def test_a_name_resolves_on_its_own_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:

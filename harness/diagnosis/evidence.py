@@ -33,7 +33,7 @@ class UnseenError(HarnessError):
 
 
 class UnreadError(UnseenError):
-    """Something that a configuration says, and that cannot be judged before it runs: not even of one can it be left."""
+    """What a deployment was told and nobody here can read or judge: it is unknown of a mere configuration, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

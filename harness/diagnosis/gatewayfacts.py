@@ -214,7 +214,7 @@ class GatewayFacts(NodeFacts):
         """Raise `UnreadError` where it may forward more than is `declared`, so that none can be called missing."""
         if self.evidence.has("obscure"):
             lines = " and ".join(self.evidence.json("obscure"))
-            reason = f"{lines} of its wg0.conf may send on more than can be read; look at what runs (--attach)"
+            reason = f"{lines} of its wg0.conf may send on more than can be read: look at what runs"
             raise UnreadError(self.service, "WG_FORWARD_PORTS", reason)
 
     def _loaded(self, piece: str) -> list[dict[str, Any]]:

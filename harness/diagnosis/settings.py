@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from harness.addresses import MARIADB_PORT, REDIS_PORT
 from harness.diagnosis.roles import Role
@@ -52,6 +52,13 @@ def broker_url(environment: Mapping[str, str]) -> SplitResult | None:
     except ValueError:
         return None
     return parts if parts.hostname else None
+
+
+def is_of_redis(url: SplitResult) -> bool:
+    """Whether the application made here takes it for a URL of Redis (compose/app/website/environment.py)."""
+    database = unquote(url.path).removeprefix("/")
+    is_redis = url.scheme in {"redis", "rediss"} and url.port != 0 and not url.fragment
+    return is_redis and (not database or database.isdecimal())
 
 
 def is_of_wg_quick(environment: Mapping[str, str]) -> bool:
