@@ -15,6 +15,7 @@ from harness.engine import COMPOSE_SERVICE, Engine, Listed
 from harness.errors import BringUpError
 from harness.model import Budget
 from harness.nodes import ContainerState, Node, container_state
+from harness.redaction import without_unknown
 from harness.timeline import Timeline
 from harness.waiting import Deadline, pause
 
@@ -244,15 +245,20 @@ class Starter:
         if way.container is None:
             return "it was not created"
         node = Node(self._engine, way.service, way.container.name)
-        lines = node.logs(tail=_LOG_LINES).splitlines() or ["(nothing)"]
+        lines = without_unknown(node.logs(tail=_LOG_LINES)).splitlines() or ["(nothing)"]
         return "\n  ".join(["the last lines of its log:", *lines])
 
 
 def needs_of(configuration: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """What each service waits for, with the condition: its `depends_on`, and the owner of its network namespace."""
+    """What each service waits for, with the condition: its `depends_on`, and the owner of its network namespace.
+
+    What is not there is not waited for: `required: false` lets it be in a profile that is off.
+    """
+    services = configuration["services"]
     found: dict[str, dict[str, str]] = {}
-    for name, service in configuration["services"].items():
-        needs = {need: entry["condition"] for need, entry in (service.get("depends_on") or {}).items()}
+    for name, service in services.items():
+        wanted = service.get("depends_on") or {}
+        needs = {need: entry["condition"] for need, entry in wanted.items() if need in services}
         if owner := _owner(service):
             needs.setdefault(owner, _STARTED)
         found[name] = needs

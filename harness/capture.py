@@ -9,8 +9,11 @@ import secrets
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
 from harness.deployment import Deployment
-from harness.errors import DeploymentError
+from harness.errors import DeploymentError, HarnessError
 from harness.model import Budget, CommandResult
 from harness.nodes import Node
 from harness.waiting import wait_until
@@ -123,10 +126,22 @@ def _captured(node: Node, interface: str, beyond: str, expression: str) -> Itera
         )
         yield captured
         _drain(node, captured, interface, beyond)
-    finally:
-        node.run("sh", "-c", f"kill -INT $(cat {file}.pid)", user="0")
-        wait_until("tcpdump to end", lambda: api.exec_inspect(created["Id"])["Running"], _is_false, within=_ENDED)
+    except BaseException:
+        with contextlib.suppress(HarnessError):  # where container or engine has gone, that is not what the test says
+            _end(node, file, created["Id"])
+        raise
+    _end(node, file, created["Id"])
     _assert_complete(node, f"{file}.log")
+
+
+def _end(node: Node, file: str, identity: str) -> None:
+    api = node.engine.client.api
+    try:
+        node.run("sh", "-c", f"kill -INT $(cat {file}.pid)", user="0")
+        wait_until("tcpdump to end", lambda: api.exec_inspect(identity)["Running"], _is_false, within=_ENDED)
+    except (DockerException, RequestException) as error:
+        message = f"whether the capture in {node.name} has ended cannot be told: {error}"
+        raise DeploymentError(message) from error
 
 
 def _assert_complete(node: Node, log: str) -> None:

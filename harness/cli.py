@@ -57,10 +57,17 @@ def guarded(work: Callable[[], int]) -> int:
         sys.stderr.write(f"{error.filename or 'system'}: {error.strerror or error}\n")
         return EXIT_FAILED
     except KeyboardInterrupt:
-        with contextlib.suppress(HarnessError):
-            lifecycle.remove_own(Engine.connect(), say=say)
-        sys.stderr.write("interrupted; nothing of this command is left running\n")
+        sys.stderr.write(f"interrupted; {_removed_own()}\n")
         return EXIT_INTERRUPTED
+
+
+def _removed_own() -> str:
+    """Remove what this process has brought up, and say whether that succeeded."""
+    try:
+        lifecycle.remove_own(Engine.connect(), say=say)
+    except (HarnessError, DockerException, RequestException, OSError) as error:
+        return f"what this command may have brought up could not be removed: {error}; `make sweep` removes it"
+    return "nothing of this command is left running"
 
 
 def _parser(*, bare: bool) -> argparse.ArgumentParser:

@@ -19,7 +19,8 @@ from harness.model import CommandResult
 
 _TAIL_LINES = 15
 _PIECE = 1 << 16  # bytes: what a pipe holds (pipe(7))
-_LAST_WORDS = 1.0  # seconds in which what was killed lets go of its pipes
+_LAST_WORDS = 1.0  # seconds in which what was killed, or is left of what has ended, lets go of its pipes
+_LOOK_EVERY = 0.1  # seconds between two looks whether the process has ended, where it says nothing
 
 
 def run(  # noqa: PLR0913 (a process has this many sides)
@@ -161,8 +162,7 @@ def background(
     try:
         yield Background(argv, process, log)
     finally:
-        if process.poll() is None:
-            _end_group(process)
+        _end_group(process)
         process.wait()
 
 
@@ -201,21 +201,26 @@ def _as_text(output: bytearray) -> str:
 def _hear_out(process: subprocess.Popen[bytes], listeners: Sequence[_Listener], end: float) -> bool:
     """Listen until the process has ended; False where it has not by `end`, and was ended with its group.
 
-    What has left the group may hold the pipes on, and is waited for no longer than that.
+    What it leaves behind may hold the pipes on, and is waited for no longer than a moment; what of that is still in
+    its group is ended then. What has left the group is let go.
     """
-    in_time = True
+    in_time, last = True, False
     with selectors.DefaultSelector() as speaking:
         for listener in listeners:
             speaking.register(listener.pipe, selectors.EVENT_READ, listener)
         while speaking.get_map():
+            over = process.poll() is not None
+            if over:
+                end = min(end, time.monotonic() + _LAST_WORDS)
             left = end - time.monotonic()
-            if left <= 0 and not in_time:
+            if left <= 0 and last:
                 break
             if left <= 0:
+                in_time, last = over, True
                 _end_group(process)
-                in_time, end = False, time.monotonic() + _LAST_WORDS
+                end = time.monotonic() + _LAST_WORDS
                 continue
-            for key, _events in speaking.select(left):
+            for key, _events in speaking.select(min(left, _LOOK_EVERY)):
                 if not key.data.hear():
                     speaking.unregister(key.fileobj)
     try:
@@ -228,10 +233,23 @@ def _hear_out(process: subprocess.Popen[bytes], listeners: Sequence[_Listener], 
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End what is left of a process's group, also where the process itself has ended."""
+    if process.poll() is not None and _is_there(process.pid):
+        return  # its number is given to another only once nothing of the group is left
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return True
 
 
 def _short(argv: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import command, mounts, sealing
-from harness.addresses import check_subnets
+from harness.addresses import SERVICES, check_subnets
 from harness.diagnosis import containers
 from harness.diagnosis.drift import Side
 from harness.diagnosis.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
@@ -21,7 +21,7 @@ from harness.diagnosis.facts import Facts
 from harness.diagnosis.roles import Role, role_of
 from harness.errors import CommandError, ConfigurationError
 from harness.redaction import Sealer
-from harness.rolemap import DOCUMENTED, RoleMap
+from harness.rolemap import DOCUMENTED, OPTIONAL, RoleMap
 from harness.telling import Told, told_by
 
 _TIMEOUT = 30  # seconds; `docker compose config` only reads files
@@ -29,18 +29,48 @@ _SEVERAL = 2  # gateways that make a tunnel
 
 
 def read(files: Sequence[Path], environment: Path | None) -> dict[str, Any]:
-    """The merged and interpolated configuration of compose files; needs no engine.
+    """The merged and interpolated configuration of compose files, of every profile; needs no engine.
 
     Raises `ConfigurationError` with what compose says of them.
     """
+    # Profiles part a deployment over servers; judged together, both sides have to agree.
+    loaded = _merged(files, environment, "--profile", "*")
+    if not loaded.get("services"):
+        message = f"{', '.join(map(str, files))} describes no service, so that there is nothing to judge"
+        raise ConfigurationError(message)
+    return loaded
+
+
+def started(files: Sequence[Path], environment: Path | None, mapped: RoleMap) -> dict[str, Any]:
+    """The configuration of what `docker compose up` would start: of profiles those that COMPOSE_PROFILES names.
+
+    Raises `ConfigurationError` as `read` does, and for a part whose service is in a profile that is off.
+    """
+    whole = read(files, environment)
+    if not any(each.get("profiles") for each in whole["services"].values()):
+        return whole
+    loaded = _merged(files, environment)
+    off = whole["services"].keys() - (loaded.get("services") or {})
+    for role in SERVICES:
+        service = mapped.service(role)
+        if service in off and (role not in OPTIONAL or role in mapped.roles):
+            profile = whole["services"][service]["profiles"][0]
+            message = (
+                f"{service}, which plays the part of {role}, is in the profile {profile}, which is off: set "
+                f"COMPOSE_PROFILES so that it names it"
+            )
+            raise ConfigurationError(message)
+    return loaded
+
+
+def _merged(files: Sequence[Path], environment: Path | None, *options: str) -> dict[str, Any]:
     for file in (*files, *([environment] if environment else [])):
         _require_file(file)
     named = ", ".join(map(str, files))
     argv = ["docker", "compose", *(word for file in files for word in ("-f", str(file)))]
     argv += ["--env-file", str(environment)] if environment else []
-    # Profiles part a deployment over servers; judged together, both sides have to agree.
     try:
-        result = command.run([*argv, "--profile", "*", "config", "--format", "json"], timeout=_TIMEOUT, check=False)
+        result = command.run([*argv, *options, "config", "--format", "json"], timeout=_TIMEOUT, check=False)
     except CommandError as error:
         message = f"compose cannot be asked about {named}: {error}"
         raise ConfigurationError(message) from error
@@ -48,9 +78,6 @@ def read(files: Sequence[Path], environment: Path | None) -> dict[str, Any]:
         message = f"compose cannot read {named}: {' '.join(result.stderr.split()) or 'it does not say why'}"
         raise ConfigurationError(message)
     loaded: dict[str, Any] = json.loads(result.stdout)
-    if not loaded.get("services"):
-        message = f"{named} describes no service, so that there is nothing to judge"
-        raise ConfigurationError(message)
     return loaded
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 import struct
@@ -22,6 +23,7 @@ from docker.context import Context, ContextAPI
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from docker.tls import TLSConfig
+from requests import Response
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
@@ -47,6 +49,7 @@ _TIMEOUT = 120
 _UNBEGUN = re.compile(rb"OCI runtime exec failed: .*: (read|write) init-p: ")
 
 _API = "1.44"  # of Engine 25; said outright where an engine may be silent, since the SDK would ask it
+_TOO_OLD = "is too new"  # what such an engine says of our version of the API
 _PATIENCE = 8  # seconds; a ping is answered in milliseconds, on a loaded machine within seconds
 
 # Each piece of output has a head: the stream's number, three zeros, and its length (Engine API, "Stream format").
@@ -92,11 +95,12 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedPort:
-    """A port of the host that a container holds."""
+    """A port of the host that a container holds; `protocol` is tcp, udp or sctp."""
 
     container: str
     address: str
     port: int
+    protocol: str
 
 
 class Engine:
@@ -136,19 +140,39 @@ class Engine:
             return ()
 
     def now(self) -> float:
-        """Seconds since 1970 by the clock of the engine's machine."""
-        if self.machine.here:
-            return time.time()
+        """Seconds since 1970 by the engine's own clock; also one that is reached by a socket here may be elsewhere."""
         return datetime.fromisoformat(str(self.client.info()["SystemTime"])).timestamp()
 
     def silence(self) -> str | None:
-        """Why the engine does not answer within a few seconds, or None when it does."""
-        api = self.client.api
+        """Why nothing can be asked of the engine: it does not answer within seconds, or is too old; None where it can.
+
+        It is asked in the API's version in which everything is: an engine that does not speak that refuses the first
+        question already.
+        """
         try:
-            api.get(f"{api.base_url}/_ping", timeout=_PATIENCE).raise_for_status()
+            self._asked("/_ping")
         except (DockerException, RequestException, OSError) as error:
-            return _reason(error)
+            reason = _reason(error)
+            return f"it is too old, Docker Engine 25 or newer is needed: {reason}" if _TOO_OLD in reason else reason
         return None
+
+    def _asked(self, path: str, params: Mapping[str, str | int] | None = None) -> Response:
+        """What the engine answers, which it has to do within seconds; raises what its client does."""
+        api = self.client.api
+        answer = api.get(f"{api.base_url}/v{api.api_version}{path}", params=params, timeout=_PATIENCE)
+        if not answer.ok:
+            raise APIError(f"status {answer.status_code}", explanation=_said(answer))
+        return answer
+
+    def events(self, container: str, kinds: Sequence[str], *, since: float) -> list[dict[str, Any]]:
+        """What the engine remembers of a container's last `since` seconds; raises what its client does.
+
+        Not by the SDK's `events`, which waits without a limit for an engine that hangs.
+        """
+        now = int(self.now())
+        filters = json.dumps({"container": [container], "event": list(kinds)})
+        answer = self._asked("/events", {"since": now - int(since), "until": now + 1, "filters": filters})
+        return [json.loads(line) for line in answer.text.splitlines() if line.strip()]
 
     @classmethod
     def connect(cls) -> Engine:
@@ -175,7 +199,9 @@ class Engine:
     def published_ports(self) -> tuple[PublishedPort, ...]:
         """Every port of the host that a running container holds."""
         return tuple(
-            PublishedPort(container=_name(entry), address=port.get("IP", ""), port=port["PublicPort"])
+            PublishedPort(
+                container=_name(entry), address=port.get("IP", ""), port=port["PublicPort"], protocol=port["Type"]
+            )
             for entry in self.client.api.containers()
             for port in entry.get("Ports", [])
             if "PublicPort" in port
@@ -417,7 +443,8 @@ def _network(attributes: Mapping[str, object]) -> NetworkInfo:
     labels = attributes.get("Labels") or {}
     ipam = attributes.get("IPAM") or {}
     configs = (ipam.get("Config") if isinstance(ipam, dict) else None) or []
-    subnets = [ip_network(entry["Subnet"]) for entry in configs if entry.get("Subnet")]
+    # Before Engine 25 a subnet could be given by an address in it, and is shown so ever since.
+    subnets = [ip_network(entry["Subnet"], strict=False) for entry in configs if entry.get("Subnet")]
     assert isinstance(labels, dict)  # noqa: S101 (the engine API's type)
     return NetworkInfo(
         id=str(attributes["Id"]),
@@ -434,6 +461,14 @@ def _is_one_off(labels: Mapping[str, str]) -> bool:
 
 def _name(entry: Mapping[str, list[str]]) -> str:
     return entry["Names"][0].lstrip("/")
+
+
+def _said(answer: Response) -> str:
+    """What an engine says when it refuses (Engine API, ErrorResponse)."""
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text.strip()
 
 
 def _reason(error: Exception) -> str:

@@ -108,16 +108,21 @@ class Engines:
         with remote.engines([self._addresses[name]], option=OPTION) as (engine,):
             engine.name = ""  # of a deployment it is the only one
             if silence := engine.silence():
-                raise EngineUnavailableError(f"the Docker engine of {name} does not answer ({silence})")
-            engine.supplier = None if engine.machine.here else self._supplier_of(engine)
+                raise EngineUnavailableError(f"the Docker engine of {name} cannot be used: {silence}")
+            try:
+                engine.supplier = None if engine.machine.here else self._supplier_of(engine)
+            except (DockerException, RequestException) as error:
+                raise EngineUnavailableError(f"the Docker engine of {name} stopped answering: {error}") from error
             yield engine
 
     def _supplier_of(self, engine: Engine) -> Engine | None:
         """This machine's own engine, whose images are the same everywhere then; where it has one of the same kind."""
-        if self._supplier is None:
-            with contextlib.suppress(EngineUnavailableError):
-                self._supplier = Engine.connect()
-        return self._supplier if self._supplier and _platform(self._supplier) == _platform(engine) else None
+        wanted = _platform(engine)
+        try:
+            self._supplier = self._supplier or Engine.connect()
+            return self._supplier if _platform(self._supplier) == wanted else None
+        except (EngineUnavailableError, DockerException, RequestException):
+            return None  # also one that has ended since: the other engine makes its images itself then
 
 
 def addresses(words: str) -> tuple[str, ...]:

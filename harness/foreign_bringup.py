@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from docker.errors import NotFound
+
 from harness import command, compose, images
 from harness.bringup import BRING_UP, Starter
 from harness.compose import ComposeProject
@@ -29,11 +31,12 @@ _BUILD_TIMEOUT = 1800  # seconds; bounded by the network, this only ends one tha
 def prepare(engine: Engine, plan: ForeignPlan, say: Say) -> None:
     """See that every image is there: the harness's own hands, and those of the files, built or pulled as they say.
 
-    Raises `ImageError`.
+    Raises `ImageError`, and `ConfigurationError` for an application that is not told what it needs.
     """
     images.ensure_these(engine, {"WIREGUARD_IMAGE": "wireguard"}, ("probe",), say)
     files = project(plan)
-    services = files.configuration()["services"]
+    configuration = files.configuration()
+    services = configuration["services"]
     if any("build" in each for each in services.values()):
         say(f"{plan.name}: building what its files build")
         base = images.base(engine, say)
@@ -43,6 +46,33 @@ def prepare(engine: Engine, plan: ForeignPlan, say: Say) -> None:
     if missing:
         say(f"{plan.name}: pulling the images of {', '.join(missing)}")
         _compose(files, {}, "pull", *missing)
+    require_told(engine, plan, configuration)
+
+
+def require_told(engine: Engine, plan: ForeignPlan, configuration: Mapping[str, Any]) -> None:
+    """Check that clients can do as the applications do, whose images are there.
+
+    Raises `ConfigurationError` with the setting that nothing gives.
+    """
+    for side in ("web", "services"):
+        _dialled(configuration, plan.mapped, side)
+    service = plan.mapped.service("services")
+    image = configuration["services"][service].get("image") or f"{plan.project}-{service}"
+    variables = _of_image(engine, image) | dict(containers.configured(service, configuration).environment)
+    told = plan.mapped.dialect("services").translate(variables, _unread)
+    for setting in ("DATABASE_USER", "DATABASE_NAME"):
+        if not told.get(setting):
+            message = f"{service} is not told how it logs in to MariaDB: the map's [settings] has to give {setting}"
+            raise ConfigurationError(message)
+
+
+def _of_image(engine: Engine, image: str) -> dict[str, str]:
+    """The variables that an image gives to its containers."""
+    try:
+        entries = engine.client.images.get(image).attrs["Config"].get("Env") or []
+    except NotFound:  # whoever creates the container says so
+        return {}
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
 
 
 def _compose(files: ComposeProject, environment: Mapping[str, str], *words: str) -> None:

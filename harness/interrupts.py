@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
 Say = Callable[[str], None]
+"""It is called by signal handlers, in the midst of anything, and must not raise."""
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HELD = (*_ENDING, signal.SIGALRM)

@@ -21,10 +21,13 @@ def awaited(containers: Iterable[Container]) -> set[str]:
 
 
 def declared(services: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """The jobs among the services of compose files, each with those that wait for its end."""
+    """The jobs among the services of compose files, each with those that wait for its end.
+
+    One that is in a profile that is off is none: whoever does not require it waits for nobody.
+    """
     found: dict[str, list[str]] = {}
     for name, definition in services.items():
         for need, how in (definition.get("depends_on") or {}).items():
-            if how.get("condition") == COMPLETED:
+            if how.get("condition") == COMPLETED and need in services:
                 found.setdefault(need, []).append(name)
     return found

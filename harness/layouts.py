@@ -7,9 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from docker.errors import DockerException
-from requests.exceptions import RequestException
-
 from harness import (
     compose,
     credentials,
@@ -22,12 +19,13 @@ from harness import (
     places,
     shipping,
     stock,
+    throwaway,
 )
 from harness.addresses import AddressPlan, ProdPlan
 from harness.bringup import Starter
 from harness.deployment import Deployment, on_one_engine
 from harness.engine import Engine
-from harness.errors import DeploymentError, HarnessError
+from harness.errors import CommandError, DeploymentError, HarnessError
 from harness.foreign.plan import ForeignPlan
 from harness.ownership import LABEL, Run
 from harness.places import ROOT
@@ -116,6 +114,11 @@ def every_secret() -> set[str]:
     return found
 
 
+def known_secrets(plan: AddressPlan) -> frozenset[str]:
+    """What is secret of a deployment before it is brought up: nothing where that is made for each run."""
+    return plan.secrets if isinstance(plan, ForeignPlan) else frozenset()
+
+
 def begin(engine: Engine, run: Run) -> None:
     """Make the run's folder of state. Its first file says whose it is, should nothing else be left to say so."""
     run.state.mkdir(mode=0o700, parents=True)
@@ -201,20 +204,23 @@ def hand_over(engine: Engine, labels: Mapping[str, str]) -> Callable[[Path, dict
 
     def give(directory: Path, owners: dict[str, int]) -> None:
         arguments = [word for name, owner in owners.items() for word in (name, str(owner))]
+        said = f"the files in {directory} cannot be given to who reads them"
         try:
-            engine.client.containers.run(
+            result = throwaway.once(
+                engine,
                 images.PROBE,
-                entrypoint=["sh", "-c", _HAND_OVER, "sh"],
-                command=arguments,
+                ["sh", "-c", _HAND_OVER, "sh", *arguments],
+                labels=labels,
                 user="0",
                 network_mode="none",
-                labels=dict(labels),
-                remove=True,
                 volumes={str(directory): {"bind": "/secrets", "mode": "rw"}},
             )
-        except (DockerException, RequestException) as error:
-            message = f"the files in {directory} cannot be given to who reads them: {error}"
+        except CommandError as error:
+            message = f"{said}: {error}"
             raise DeploymentError(message) from error
+        if not result.ok:
+            message = f"{said}: {result.stderr.strip() or f'exit status {result.exit_status}'}"
+            raise DeploymentError(message)
 
     return give
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from harness import images, keys, layouts, netfilter, recreation
+from harness import images, keys, layouts, netfilter, recreation, throwaway
 from harness.budgets import HANDSHAKE
 from harness.deployment import Deployment, Host
 from harness.errors import CommandError, HarnessError
@@ -322,12 +322,15 @@ def contain_answers(deployment: Deployment, undo: ExitStack, node: Node) -> None
 
 
 def _privileged(deployment: Deployment, node: Node, script: str, *arguments: str) -> None:
-    node.engine.client.containers.run(
-        images.chosen()["WIREGUARD_IMAGE"],
-        entrypoint=["sh", "-c", script, "sh"],
-        command=list(arguments),
+    image = images.chosen()["WIREGUARD_IMAGE"]
+    result = throwaway.once(
+        node.engine,
+        image,
+        ["sh", "-c", script, "sh", *arguments],
+        labels=deployment.run.labels(),
         network_mode=f"container:{node.container.id}",
         privileged=True,
-        remove=True,
-        labels=deployment.run.labels(),
     )
+    if not result.ok:
+        message = f"in the namespace of {node.name} this failed: {result}"
+        raise CommandError(message)

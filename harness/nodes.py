@@ -210,7 +210,8 @@ class Node:
 
     def variables(self, attributes: Mapping[str, Any] | None = None) -> dict[str, str]:
         """The variables that the container was created with."""
-        pairs = (entry.partition("=") for entry in (attributes or self.inspect())["Config"]["Env"])
+        # Of an image without any, as `docker import` makes them, an engine says null.
+        pairs = (entry.partition("=") for entry in (attributes or self.inspect())["Config"]["Env"] or ())
         return {name: value for name, _, value in pairs}
 
     def environment(self, attributes: Mapping[str, Any] | None = None) -> dict[str, str]:

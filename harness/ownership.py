@@ -12,6 +12,7 @@ import platform
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 
 from harness import places
 
@@ -109,7 +110,8 @@ class Run:
         """A run that begins now in this process, its state in a directory of its own under `root`."""
         owner = Owner.current()
         now = datetime.now(tz=UTC)
-        identity = f"{now:%Y%m%d-%H%M%S}-{owner.pid}-{plan}"
+        # In containers of their own two runs of one second may have one number, and what is removed is found by the id.
+        identity = f"{now:%Y%m%d-%H%M%S}-{owner.pid}-{plan}-{token_hex(4)}"
         return cls(
             id=identity,
             owner=owner,
@@ -148,7 +150,7 @@ class Run:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii").strip()
+        return path.read_text(encoding="ascii", errors="replace").strip()  # a process may be called anything
     except OSError:
         return ""
 

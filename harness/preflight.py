@@ -16,11 +16,9 @@ from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
 
-from docker.errors import ContainerError
-
-from harness import command, images, leases
+from harness import command, images, leases, throwaway
 from harness.addresses import TUNNEL_WEB, AddressPlan
-from harness.engine import COMPOSE_NETWORK, COMPOSE_NUMBER, COMPOSE_PROJECT, Engine
+from harness.engine import COMPOSE_NETWORK, COMPOSE_NUMBER, COMPOSE_PROJECT, Engine, PublishedPort
 from harness.errors import CommandError, ConfigurationError, PrerequisiteError
 from harness.foreign.plan import ForeignPlan
 from harness.ownership import LABEL, Run
@@ -30,6 +28,7 @@ _MINIMUM_COMPOSE = (2, 20)  # likewise
 _MINIMUM_DISK = 2 * 1024**3  # bytes; the images take about 1.5 GiB while they are built
 _COMPOSE_TIMEOUT = 20  # seconds; `docker compose version` only prints
 _LOOK_TIMEOUT = 20  # seconds; what is asked of another machine answers at once, and SSH within seconds
+_ON_LOOPBACK = ("", "0.0.0.0", "127.0.0.1")  # noqa: S104 (what others bind, not we)
 _TUN = Path("/dev/net/tun")
 _ROUTES = Path("/proc/net/route")
 
@@ -79,30 +78,26 @@ def require_wireguard(engine: Engine, run: Run) -> None:
     """Where `WG_IMPLEMENTATION` asks for the kernel's WireGuard, see that the engine's kernel has it.
 
     What is tried is what a gateway does, in a container of `run` that is gone afterwards; the probe's image has to be
-    there. Raises `PrerequisiteError`.
+    there. Raises `PrerequisiteError`, and `CommandError` where it cannot be tried.
     """
     if os.environ.get("WG_IMPLEMENTATION") != "kernel":
         return
-    try:
-        engine.client.containers.run(
-            images.PROBE,
-            ["link", "add", "wg-tried", "type", "wireguard"],
-            entrypoint=["ip"],
-            user="0",
-            cap_drop=["ALL"],
-            cap_add=["NET_ADMIN"],
-            network_mode="none",
-            labels=run.labels(),
-            remove=True,
-        )
-    except ContainerError as error:
-        said = error.stderr or b""
-        reason = said.decode(errors="replace").strip() if isinstance(said, bytes) else said.strip()
+    result = throwaway.once(
+        engine,
+        images.PROBE,
+        ["ip", "link", "add", "wg-tried", "type", "wireguard"],
+        labels=run.labels(),
+        user="0",
+        cap_drop=["ALL"],
+        cap_add=["NET_ADMIN"],
+        network_mode="none",
+    )
+    if not result.ok:
         message = (
-            f"WG_IMPLEMENTATION is kernel, and the kernel of the Docker engine has no WireGuard ({reason}): load "
-            "its module there (modprobe wireguard), or write userspace or auto"
+            "WG_IMPLEMENTATION is kernel, and the kernel of the Docker engine has no WireGuard "
+            f"({result.stderr.strip()}): load its module there (modprobe wireguard), or write userspace or auto"
         )
-        raise PrerequisiteError(message) from error
+        raise PrerequisiteError(message)
 
 
 def require_sound(configuration: Mapping[str, Any]) -> None:
@@ -114,7 +109,7 @@ def require_sound(configuration: Mapping[str, Any]) -> None:
         f"network {name} ({entry['subnet']})": network
         for name, definition in configuration.get("networks", {}).items()
         for entry in (definition.get("ipam") or {}).get("config") or []
-        if isinstance(network := ip_network(entry["subnet"]), IPv4Network)
+        if isinstance(network := ip_network(entry["subnet"], strict=False), IPv4Network)
     }
     for (first, one), (second, other) in itertools.combinations(subnets.items(), 2):
         if one.overlaps(other):
@@ -188,7 +183,7 @@ def _disk_lines(engine: Engine) -> list[str]:
         free = _free_elsewhere(engine, root)
     return [
         f"only {left / 1024**3:.1f} GiB are free at {path}, and 2 GiB are needed: "
-        "make room (docker system df shows what Docker holds)"
+        "make room (docker system df shows what Docker holds, docker image prune frees what nothing uses)"
         for path, left in free.items()
         if left < _MINIMUM_DISK
     ]
@@ -245,12 +240,20 @@ def _port_lines(engine: Engine, plan: AddressPlan) -> list[str]:
     lines = []
     published = engine.published_ports()
     for port in plan.host_ports:
-        holders = [held.container for held in published if held.port == port]
+        holders = [held.container for held in published if held.port == port and _is_wanted(held, plan)]
         if holders:
             lines.append(f"port {port} is published by container {holders[0]}: docker stop {holders[0]}")
         elif engine.machine.here and not _bindable(port):  # of another machine its engine tells when it comes to that
             lines.append(f"port {port} of 127.0.0.1 is in use by a process of this host: ss -ltnp 'sport = :{port}'")
     return lines
+
+
+def _is_wanted(held: PublishedPort, plan: AddressPlan) -> bool:
+    """Whether a port that somebody holds is one of those on which a plan publishes: TCP's, on 127.0.0.1.
+
+    Of a deployment with files of its own only the ports' numbers are known: its WireGuard may be published, too.
+    """
+    return isinstance(plan, ForeignPlan) or (held.protocol == "tcp" and held.address in _ON_LOOPBACK)
 
 
 def _bindable(port: int) -> bool:

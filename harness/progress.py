@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -13,9 +14,19 @@ _indent = "    " if _SCRIPT_STARTED else ""
 
 
 def say(line: str) -> None:
-    """Print one line of progress to standard error, at once, also when that is no terminal."""
-    sys.stderr.write(stamped(line) + "\n")
-    sys.stderr.flush()
+    """Print one line of progress to standard error, at once, also when that is no terminal; never raises."""
+    write(stamped(line) + "\n")
+
+
+def write(text: str) -> None:
+    """Write to standard error, and go on where nobody reads it any more: who speaks may be in the midst of cleaning up.
+
+    A terminal that was closed fails with EIO, a pipe whose reader has gone with EPIPE. A signal handler may speak
+    while its own thread is writing, which Python refuses as reentrant.
+    """
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def stamped(line: str) -> str:

@@ -21,6 +21,7 @@ _URL_PASSWORD = re.compile(  # up to the last @ of its part of the URL, as those
     r"(?<=://)(?P<user>[^:/@\s]*):(?P<password>[^@\s]+(?:@[^@/?#\s\"']*)*)@"
 )
 _HASH = re.compile(r"\*[0-9A-F]{40}(?![0-9A-Fa-f])|(?<= USING ')[^']+(?=')")  # as SHOW GRANTS has them
+_GENERATED = re.compile(r"(?<=GENERATED ROOT PASSWORD: )\S+")  # as the official image of MariaDB logs it, once
 _SECRET_NAME = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|(?<!BY)PASS$|_PWD$|SECRET|TOKEN|PRIVATE|PRESHARED|CREDENTIAL|API_?KEY"
     r"|^(?!.*PUBLIC).*_KEY$|(?:^|_|MASTER)AUTH$",
@@ -42,11 +43,17 @@ class Redactor:
     def __call__(self, text: str) -> str:
         """The text without its secrets."""
         clean = _KEY.sub(lambda found: found[0] if found[0] in self._public else REMOVED, without(self._secrets, text))
-        return _HASH.sub(REMOVED, _URL_PASSWORD.sub(lambda found: f"{found['user']}:{REMOVED}@", clean))
+        return without_unknown(_HASH.sub(REMOVED, clean))
 
     def variable(self, name: str, value: str) -> str:
         """A variable's value, which its name alone may say is secret; the path of a file never is."""
         return REMOVED if value and is_secret(name) else self(value)
+
+
+def without_unknown(text: str) -> str:
+    """The text without passwords that nobody was told of, where their place says what they are; keys stay."""
+    clean = _URL_PASSWORD.sub(lambda found: f"{found['user']}:{REMOVED}@", text)
+    return _GENERATED.sub(REMOVED, clean)
 
 
 def is_secret(name: str) -> bool:

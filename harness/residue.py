@@ -6,11 +6,14 @@ well. What belongs to somebody else, to another run that is alive, or to a deplo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import re
 import shutil
+import socket
+import struct
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
@@ -20,7 +23,7 @@ from requests.exceptions import RequestException
 
 from harness import command, leases, lifecycle, orphans, places
 from harness.engine import Engine
-from harness.errors import EngineUnavailableError, HarnessError
+from harness.errors import CommandError, EngineUnavailableError, HarnessError
 from harness.model import Budget
 from harness.ownership import LABEL, Liveness, Owner, Run
 from harness.waiting import wait_until_or_last
@@ -35,6 +38,9 @@ _BRIDGE = re.compile(r"\bbr-[0-9a-f]{12}\b")
 _ADDRESS = re.compile(r"(?:-[sd]|--to-destination) (\d+\.\d+\.\d+\.\d+(?:/\d+)?)")
 _CAP_NET_ADMIN = 12  # its number (linux/capability.h)
 _LOOK_TIMEOUT = 10.0  # seconds; both commands take milliseconds
+_CREDENTIALS = struct.Struct("3i")  # process, user, group (unix(7), SO_PEERCRED)
+_INIT = 1  # where systemd opens an engine's socket and hands it over, it counts as the listener
+_PROC = Path("/proc")
 _GONE = Budget(seconds=5, poll=0.2, reason="what is just being removed, by us or a run beside us, is gone in a moment")
 
 
@@ -42,8 +48,11 @@ def settle(*, elsewhere: bool = False, say: Say) -> list[str]:
     """At the end of a session: sweep, and then a sentence for each thing that `look` still finds.
 
     A worker that was killed is swept. What is on its way out is given a moment. What cannot be looked at is said, and
-    counts as left. With deployments `elsewhere`, on other engines than this machine's, it need not have one.
+    counts as left; but for this machine's interfaces and rules, which it is said of only: a machine on which nobody
+    can see them would fail each of its sessions. With deployments `elsewhere`, on other engines than this machine's,
+    it need not have one.
     """
+    unseen: dict[str, None] = {}  # each once, however often it is looked
     try:
         try:
             engine = Engine.connect()
@@ -52,15 +61,18 @@ def settle(*, elsewhere: bool = False, say: Say) -> list[str]:
                 return []
             raise
         lifecycle.sweep(engine, say=say)
-        return wait_until_or_last(lambda: list(look(engine)), lambda found: not found, within=_GONE)
+        found = wait_until_or_last(lambda: list(look(engine, unseen.setdefault)), lambda found: not found, within=_GONE)
     except (DockerException, RequestException, OSError, HarnessError) as error:
         return [f"whether anything is left cannot be told: {error}"]
+    for line in unseen:
+        say(line)
+    return found
 
 
-def look(engine: Engine) -> Iterator[str]:
+def look(engine: Engine, unseen: Callable[[str], object] = lambda _line: None) -> Iterator[str]:
     """A sentence for each thing of this process, or of a run that has ended, that is there at this very moment.
 
-    Raises what the engine's client does, and `CommandError`.
+    `unseen` is told what of this machine cannot be looked at, and why. Raises what the engine's client does.
     """
     yield from _on_the_engine(engine)
     present = {run.id for run in lifecycle.runs(engine)}
@@ -71,9 +83,7 @@ def look(engine: Engine) -> Iterator[str]:
     for process in orphans.processes(own=True):
         yield f"process {process.pid} goes on ({process.command}): kill {process.pid}"
     if _is_here(engine):
-        subnets = [subnet for network in engine.networks() for subnet in network.subnets]
-        yield from _interfaces(engine, subnets)
-        yield from _rules(subnets)
+        yield from _on_this_machine(engine, unseen)
 
 
 def _on_the_engine(engine: Engine) -> Iterator[str]:
@@ -93,7 +103,44 @@ def _on_the_engine(engine: Engine) -> Iterator[str]:
 
 def _is_here(engine: Engine) -> bool:
     """Whether the engine's interfaces and rules are those of this machine, and we may read them."""
-    return engine.is_local and platform.system() == "Linux" and os.geteuid() == 0 and _has_net_admin()
+    may = engine.is_local and platform.system() == "Linux" and os.geteuid() == 0 and _has_net_admin()
+    return may and _listener(engine) in {_INIT, *_daemons()}
+
+
+def _listener(engine: Engine) -> int:
+    """Who listens on the engine's socket: not the engine itself where SSH, say, hands it on; 0 where it is not seen."""
+    adapter = engine.client.api.get_adapter(engine.client.api.base_url)
+    with socket.socket(socket.AF_UNIX) as asked:
+        asked.settimeout(_LOOK_TIMEOUT)
+        asked.connect(getattr(adapter, "socket_path", ""))
+        credentials = asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(credentials)[0])
+
+
+def _daemons() -> list[int]:
+    """The Docker engines whose interfaces and rules are in this process's network namespace."""
+    own, found = _PROC / "self" / "ns" / "net", []
+    for name in _PROC.glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if name.read_bytes().strip() == b"dockerd" and (name.parent / "ns" / "net").samefile(own):
+                found.append(int(name.parent.name))
+    return found
+
+
+def _on_this_machine(engine: Engine, unseen: Callable[[str], object]) -> Iterator[str]:
+    """What an engine has left of networks; nothing where it may be another engine's, whose deployments live."""
+    if len(daemons := _daemons()) > 1:
+        numbers = ", ".join(map(str, daemons))
+        unseen(
+            f"bridges and iptables rules were not looked at: of several Docker engines here ({numbers}) any has its own"
+        )
+        return
+    subnets = [subnet for network in engine.networks() for subnet in network.subnets]
+    for what, looked in (("bridges", _interfaces(engine, subnets)), ("iptables rules", _rules(subnets))):
+        try:
+            yield from looked
+        except (HarnessError, ValueError, LookupError, TypeError, AttributeError) as error:
+            unseen(f"whether {what} are left cannot be told: {error}")
 
 
 def _has_net_admin() -> bool:
@@ -107,9 +154,9 @@ def _interfaces(engine: Engine, subnets: list[IPv4Network]) -> Iterator[str]:
     """Bridges with an address of ours that are no network of the engine, and what is plugged into them."""
     if shutil.which("ip") is None:
         return
-    seen = command.run(["ip", "-json", "-4", "address", "show", "type", "bridge"], timeout=_LOOK_TIMEOUT)
+    seen = _printed("ip", "-json", "-4", "address", "show", "type", "bridge")
     known = {f"br-{network.id[:12]}" for network in engine.networks()}
-    for link in json.loads(seen.stdout or "[]"):
+    for link in json.loads(seen or "[]"):
         name = link.get("ifname", "")
         own = [IPv4Interface(f"{each['local']}/{each['prefixlen']}").network for each in link.get("addr_info", ())]
         if _BRIDGE.fullmatch(name) and name not in known and any(_is_ours(subnet, subnets) for subnet in own):
@@ -125,12 +172,22 @@ def _rules(subnets: list[IPv4Network]) -> Iterator[str]:
     if shutil.which("iptables-save") is None:
         return
     table = ""
-    for line in command.run(["iptables-save"], timeout=_LOOK_TIMEOUT).stdout.splitlines():
+    for line in _printed("iptables-save").splitlines():
         if line.startswith("*"):
             table = line[1:]
         by_engine = _BRIDGE.search(line) and not line.startswith("-A DOCKER-USER ")
         if by_engine and any(_is_ours(IPv4Network(text, strict=False), subnets) for text in _ADDRESS.findall(line)):
             yield f"iptables rule `{line}` is left in table {table}: iptables -t {table} -D {line.removeprefix('-A ')}"
+
+
+def _printed(*argv: str) -> str:
+    """What a command prints; raises `CommandError` with the first line of what it complains of."""
+    result = command.run(argv, timeout=_LOOK_TIMEOUT, check=False)
+    if not result.ok:
+        first, *_rest = result.stderr.strip().splitlines() or [f"exit status {result.exit_status}"]
+        message = f"`{' '.join(argv)}` fails ({first})"
+        raise CommandError(message)
+    return result.stdout
 
 
 def _is_ours(address: IPv4Network, taken: list[IPv4Network]) -> bool:

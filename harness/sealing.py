@@ -54,7 +54,7 @@ class Vault:
     def learn(self, pieces: Mapping[str, Piece], container: Container) -> None:
         """Note the secrets, and the keys that may be shown, of one node: its raw pieces, its settings and command."""
         environment = container.environment
-        self._secrets |= set(secrets_in((*environment.items(), *_options(container.command))))
+        self._secrets |= secrets_of(container)
         public_path = environment.get(PEER_PUBLIC_KEY_FILE, "")
         self._public.add(environment.get("WG_PEER_PUBLIC_KEY", ""))
         for path, content in _contents(pieces):
@@ -121,6 +121,11 @@ class Vault:
                     entry["content"] = text
             described.append(entry)
         return Piece(text=json.dumps(described, indent=1))
+
+
+def secrets_of(container: Container) -> set[str]:
+    """The secrets among a container's variables and the options of its command."""
+    return set(secrets_in((*container.environment.items(), *_options(container.command))))
 
 
 def read_archived(engine: Engine, container: str) -> tuple[str, str]:

@@ -16,7 +16,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from docker.errors import APIError, DockerException
+from docker.errors import DockerException
+from docker.models.containers import Container
 from docker.types import IPAMConfig, IPAMPool
 from requests.exceptions import RequestException
 
@@ -24,7 +25,7 @@ from harness import images, keys, netfilter
 from harness.addresses import ProdPlan
 from harness.certificates import Authority
 from harness.engine import Engine, client_at
-from harness.errors import BringUpError, CommandError, DeploymentError
+from harness.errors import BringUpError, DeploymentError, HarnessError
 from harness.model import Budget
 from harness.namespaces import PROC, process_of
 from harness.nodes import Node
@@ -243,11 +244,18 @@ def _boot(  # noqa: PLR0913, PLR0917 (what a server is made of)
         container.start()
         server.await_ready()
         server.load(wanted.images)
-    except (CommandError, DeploymentError, APIError) as error:
-        log = container.logs(tail=25).decode(errors="replace")
-        message = f"the simulated server {name} does not come up: {error}\nthe last lines of its log:\n{log}"
+    except (HarnessError, DockerException, RequestException) as error:
+        message = f"the simulated server {name} does not come up: {error}\n{_last_words(container)}"
         raise BringUpError(message) from error
     return server
+
+
+def _last_words(container: Container) -> str:
+    try:
+        log = container.logs(tail=25).decode(errors="replace")
+    except (DockerException, RequestException) as error:
+        return f"its log cannot be had: {error}"
+    return f"the last lines of its log:\n{log}"
 
 
 def _write_certificates(state: Path, authority: Authority) -> None:

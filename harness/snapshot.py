@@ -233,17 +233,10 @@ class Collector:
 
     def _events(self, service: str, container: str) -> Piece:
         """What the engine remembers of a container's ends, such as that the kernel wanted its memory."""
-        engine = self._nodes[service].engine
         try:
-            now = engine.now()
-            events = engine.client.events(
-                since=int(now - _REMEMBERED),
-                until=int(now) + 1,
-                decode=True,
-                filters={"container": container, "event": ["oom", "die"]},
-            )
+            events = self._nodes[service].engine.events(container, ("oom", "die"), since=_REMEMBERED)
             return Piece(text="".join(f"{each['time']} {each['Action']}\n" for each in events))
-        except (DockerException, RequestException) as error:
+        except (DockerException, RequestException, ValueError) as error:
             return Piece(missing=str(error))
 
     def _try_backends(self, service: str) -> None:

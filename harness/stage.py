@@ -7,15 +7,19 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
 from harness import layouts, lifecycle, preflight
 from harness.addresses import AddressPlan
 from harness.baseline import Baseline
 from harness.deployment import Deployment
 from harness.engine import Engine
 from harness.engines import Engines
-from harness.errors import HarnessError, NotPutInError, PrerequisiteError
+from harness.errors import BringUpError, HarnessError, NotPutInError, PrerequisiteError
 from harness.faults import Fault
 from harness.ownership import Run
+from harness.redaction import Eraser
 from harness.summary import BringUp
 from harness.timeline import Timeline
 
@@ -43,7 +47,7 @@ class Stage:
         self.reuse = reuse
         self.fault = fault
         """A fault that is in the deployment all the time: which scenarios notice it?"""
-        self._say = say
+        self._announce = say
         self._exit = ExitStack()
         self._deployment: Deployment | None = None
         self._broken: str | None = None
@@ -61,8 +65,15 @@ class Stage:
         """What the last bring-up spent its time on; None once that has been reported, or where none was needed."""
         self.baseline: Baseline | None = None
         """What the deployment looked like when it had come up, before any test did anything to it."""
-        self.secrets: set[str] = set()
+        self.secrets = {secret for plan in plans for secret in layouts.known_secrets(plan)}
         """Every secret of every deployment of this session: what no report may show."""
+
+    def erased(self, text: str) -> str:
+        """A text without the secrets that are known so far."""
+        return Eraser(self.secrets)(text)
+
+    def _say(self, line: str) -> None:
+        self._announce(self.erased(line))
 
     def prepare(self) -> None:
         """Check prerequisites and make images; raises `PrerequisiteError` before anything was started."""
@@ -91,10 +102,13 @@ class Stage:
             self.secrets.update(layouts.every_secret())  # before those of a worker that was killed are swept
             try:
                 self._deployment = self._bring_up(self.engines.current())
-            except HarnessError as error:
+            except Exception as error:
                 first, *_rest = str(error).splitlines() or [repr(error)]
-                self.impossible = f"no deployment could be brought up: {first}"
-                raise
+                self.impossible = self.erased(f"no deployment could be brought up: {first}")
+                if not isinstance(error, DockerException | RequestException):
+                    raise
+                message = f"the Docker engine refused a part of the deployment, or stopped answering: {error}"
+                raise BringUpError(message) from error
             self.lost = None
             reason = self.recreations[-1] if self.recreations else None
             seconds = time.monotonic() - started
@@ -129,7 +143,7 @@ class Stage:
         try:
             outcome = fault.apply(deployment, self._exit.enter_context(ExitStack()))
         except Exception as error:
-            self.impossible = f"the fault {fault.name!r} could not be put in: {error}"
+            self.impossible = self.erased(f"the fault {fault.name!r} could not be put in: {error}")
             raise NotPutInError(self.impossible) from error
         if outcome is not None:
             self.impossible = f"with the fault {fault.name!r} no deployment comes up"
@@ -167,9 +181,9 @@ class Stage:
     def mark_broken(self, reason: str) -> None:
         """The deployment is not what it was: nobody else may work on it, unless it is broken on purpose."""
         if self.fault is None:
-            self._broken = reason
+            self._broken = self.erased(reason)
         else:
-            self.ill = reason
+            self.ill = self.erased(reason)
 
     def close(self, *, graceful: bool = True) -> None:
         """Take the deployment down, unless it is kept; one that is broken is never kept."""

@@ -25,8 +25,8 @@ from harness.wgquick import CONFIGURATION, PACKED, PACKED_FOLDER
 class Told:
     """What one service is told: `role` is its part, `words` where it is told what, `keys` those of its `wg0.conf`.
 
-    `obscure` are the lines of its `wg0.conf` of which nobody can say here what they send on.
-    `unread` says, in the place of all that a gateway is, why its `wg0.conf` could not be read here.
+    `obscure` are the lines of its `wg0.conf` of which nobody can say here what they send on, `configuration` is its
+    path, None where it has none. `unread` says, in the place of all that a gateway is, why that could not be read here.
     """
 
     role: str
@@ -34,6 +34,7 @@ class Told:
     words: Mapping[str, str]
     keys: Mapping[str, str] = field(default_factory=dict)
     obscure: tuple[str, ...] = ()
+    configuration: str | None = None
     unread: Piece | None = None
 
 
@@ -93,11 +94,12 @@ def _told(name: str, configuration: Mapping[str, Any], role: str, dialect: Diale
         status = mounts.file(name, configuration, path).stat()
     except (HarnessError, OSError) as error:
         missing = Piece(missing=f"what it is told by {path} is not known: {error}")
-        return Told(role=role, environment=variables, words={}, unread=missing)
+        return Told(role=role, environment=variables, words={}, configuration=path, unread=missing)
     return Told(
         role=role,
         environment=dialect.translate(variables, read),
         words=dialect.words(variables),
         obscure=quick.obscure,
         keys=sealing.keys_of(path, quick, mode=status.st_mode & 0o7777, owner=status.st_uid),
+        configuration=path,
     )

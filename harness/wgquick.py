@@ -96,6 +96,12 @@ def parse(text: str, path: str = CONFIGURATION, others: Collection[End] = ()) ->
     )
 
 
+def endpoints(text: str) -> tuple[str, ...]:
+    """Where those of its peers are whom it dials by itself, each as HOST:PORT; raises `ParseError` as `parse` does."""
+    _, peers = _sections(text)
+    return tuple(endpoint for peer in peers if (endpoint := _last(peer, "endpoint")))
+
+
 _Section = dict[str, list[str]]
 
 

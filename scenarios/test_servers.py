@@ -180,11 +180,11 @@ def test_nothing_but_wireguard_joins_the_servers(production: Production) -> None
     """Of the services server the web server sees no TCP port at all, and one of UDP is published: WireGuard's."""
     assert scanned(production.web_server, production.plan.underlay_services) == set()
     published = {
-        (held.container, held.port)
+        (held.container, held.port, held.protocol)
         for held in production.wireguard_services.engine.published_ports()
         if not held.address.startswith("127.")
     }
-    assert published == {("wireguard-services", 51820)}
+    assert published == {("wireguard-services", 51820, "udp")}
 
 
 def test_files_on_the_servers_are_for_their_owners_alone(production: Production) -> None:

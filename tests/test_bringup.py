@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from harness import jobs
 from harness.addresses import AddressPlan
 from harness.bringup import Starter, needs_of
 from harness.compose import override
@@ -44,6 +45,18 @@ def test_no_service_waits_for_itself_or_for_nobody(render: Render) -> None:
     while startable := {name for name, wanted in needs.items() if name not in ready and set(wanted) <= ready}:
         ready |= startable
     assert ready == set(needs)
+
+
+def test_what_is_not_there_is_not_waited_for(render: Render) -> None:
+    """Compose leaves in what is not required and in a profile that is off; where it is there it is waited for."""
+    configuration = render()
+    wanted = {"condition": "service_completed_successfully", "required": False}
+    configuration["services"]["web"]["depends_on"]["migrate"] = wanted
+    assert needs_of(configuration)["web"] == {"wireguard-web": "service_healthy"}
+    assert not jobs.declared(configuration["services"])
+    configuration["services"]["migrate"] = {}
+    assert needs_of(configuration)["web"]["migrate"] == "service_completed_successfully"
+    assert jobs.declared(configuration["services"]) == {"migrate": ["web"]}
 
 
 def inspected(status: str, health: str | None = None, exit_code: int = 0, restarts: int = 0) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from docker.errors import APIError
+from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from harness import cli, command, keys
-from harness.errors import EXIT_PREREQUISITE
+from harness.errors import EXIT_INTERRUPTED, EXIT_PREREQUISITE, WaitTimeoutError
 
 from .conftest import ROOT
 
@@ -174,3 +176,38 @@ def test_a_docker_context_that_is_none_is_not_passed_over(run: Run, monkeypatch:
     status, out, err = run("status")
     assert (status, out) == (10, "")
     assert "there is no docker context 'no-such-context'" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (None, "interrupted; nothing of this command is left running\n"),
+        (
+            WaitTimeoutError("run x could not be removed within 60 s"),
+            "run x could not be removed within 60 s; `make sw",
+        ),
+        (APIError("the engine is shutting down"), "the engine is shutting down; `make sweep` removes it"),
+        (RequestsConnectionError("connection aborted"), "connection aborted; `make sweep` removes it"),
+    ],
+    ids=["removed", "not in time", "refused", "engine gone"],
+)
+def test_an_interrupted_command_says_what_became_of_its_deployment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception | None, said: str
+) -> None:
+    """That nothing is left is said only where it is so; else what is in the way, and what removes it."""
+
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    def removing(_engine: object, *, say: object) -> None:
+        assert say
+        if error:
+            raise error
+
+    monkeypatch.setattr("harness.interrupts.as_keyboard_interrupt", lambda _say: None)
+    monkeypatch.setattr("harness.engine.Engine.connect", lambda: None)
+    monkeypatch.setattr("harness.lifecycle.remove_own", removing)
+    assert cli.guarded(interrupted) == EXIT_INTERRUPTED
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert ("nothing of this command is left" in shown) is (error is None)

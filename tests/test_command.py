@@ -225,6 +225,43 @@ def test_a_descendant_that_has_left_holds_nobody_up(tmp_path: Path) -> None:
         os.kill(int(noted.read_text(encoding="ascii")), signal.SIGKILL)
 
 
+def test_what_a_command_leaves_behind_does_not_hold_it_up(tmp_path: Path) -> None:
+    """It has ended when it has ended: a child that keeps its outputs is no reason to call it late, and is ended."""
+    noted = tmp_path / "pid"
+    began = time.monotonic()
+    result = command.run(["sh", "-c", f"sleep 60 & echo $! > {noted}; echo done"], timeout=30)
+    assert result.ok
+    assert result.stdout == "done\n"
+    assert time.monotonic() - began < 15
+    left = int(noted.read_text(encoding="ascii"))
+    wait_until("the child to be gone", lambda: runs(left), lambda there: not there, GONE)
+
+
+def test_what_is_said_after_the_end_is_heard() -> None:
+    """A child that has a last word to say, and then ends, is heard."""
+    result = command.run(["sh", "-c", "(sleep 0.3; echo last) & echo first"], timeout=30)
+    assert result.stdout == "first\nlast\n"
+
+
+def test_what_a_process_beside_us_leaves_is_ended(tmp_path: Path) -> None:
+    """A session that was killed leaves its workers, which nobody else would end."""
+    noted = tmp_path / "pid"
+    with command.background(["sh", "-c", f"sleep 60 & echo $! > {noted}"], log=tmp_path / "log") as process:
+        process.wait(timeout=10)
+    left = int(noted.read_text(encoding="ascii"))
+    wait_until("the child to be gone", lambda: runs(left), lambda there: not there, GONE)
+
+
+def test_a_number_that_another_process_has_by_now_is_let_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a process that has ended, and whose group is empty, the number may be given to somebody else."""
+    ended: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda pid, _number: ended.append(pid))
+    monkeypatch.setattr(command, "_is_there", lambda _pid: True)
+    with command.background(["true"], log=tmp_path / "log") as process:
+        process.wait(timeout=10)
+    assert ended == []
+
+
 def test_a_command_that_closes_its_outputs_is_waited_for() -> None:
     """It has ended when it has ended, not when it has no more to say; and in time."""
     assert command.run(["sh", "-c", "exec >&- 2>&-; sleep 0.3; exit 7"], timeout=10, check=False).exit_status == 7

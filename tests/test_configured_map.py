@@ -9,43 +9,11 @@ from typing import Any
 
 import pytest
 
-from harness import cli, configured, keys, rolemap
+from harness import cli, configured, rolemap
 from harness.diagnosis.judgement import judge
 from harness.errors import ConfigurationError
-from harness.keys import KeyPair
 
-from .conftest import ROOT
-
-EXAMPLE = ROOT / "examples" / "warehouse"
-SHOP, DEPOT, NOTEBOOK = KeyPair.generate(), KeyPair.generate(), KeyPair.generate()
-PRESHARED = keys.generate_preshared()
-
-CONFIGURATIONS = {
-    "vpn-shop.conf": f"""
-[Interface]
-Address = 10.66.0.1
-PrivateKey = {SHOP.private}
-[Peer]
-PublicKey = {DEPOT.public}
-PresharedKey = {PRESHARED}
-Endpoint = 192.168.77.20:41194
-AllowedIPs = 10.66.0.2/32
-PersistentKeepalive = 20
-""",
-    "vpn-depot.conf": f"""
-[Interface]
-Address = 10.66.0.2/29
-ListenPort = 41194
-PrivateKey = {DEPOT.private}
-PostUp = iptables -t nat -A PREROUTING -i %i -p tcp --dport 3306 -j DNAT --to-destination 10.44.5.10
-PostUp = iptables -t nat -A PREROUTING -i %i -p tcp --dport 6380 -j DNAT --to-destination 10.44.5.11
-PostUp = iptables -t nat -A PREROUTING -i %i -p tcp --dport 8081 -j DNAT --to-destination 10.44.5.12
-[Peer]
-PublicKey = {SHOP.public}
-PresharedKey = {PRESHARED}
-AllowedIPs = 10.66.0.1/32
-""",
-}
+from .warehouse import CONFIGURATIONS, DEPOT, EXAMPLE, NOTEBOOK, PRESHARED, SHOP
 
 Judge = Callable[..., tuple[int, dict[str, Any]]]
 Edit = tuple[str, str]

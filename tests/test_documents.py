@@ -135,3 +135,11 @@ def _anchors(file: Path) -> set[str]:
     text = _FENCE.sub("", file.read_text(encoding="utf-8"))
     headings = (each["words"].lower() for each in _HEADING.finditer(text))
     return {re.sub(r"[^\w\- ]", "", words).replace(" ", "-") for words in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_no_document_advises_to_prune_what_a_deployment_is_found_by(document: Path) -> None:
+    """Leases are containers that never run, and marks are volumes that nobody uses: such prunings take them away."""
+    text = document.read_text(encoding="utf-8")
+    advised = re.findall(r"^.*(?:[Tt]hen|^\||: ) ?`docker (?:system|container|volume) prune.*$", text, re.MULTILINE)
+    assert advised == []

@@ -11,6 +11,7 @@ import pytest
 
 from harness.engine import Engine, client_at
 from harness.errors import CommandError, DeploymentError
+from harness.nodes import Node
 
 
 class Faltering(BaseHTTPRequestHandler):
@@ -44,12 +45,14 @@ class Faltering(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self) -> None:
-        """List containers, of which the last is not there when it is asked for, and no networks or volumes."""
+        """List containers, of which the last is not there when it is asked for, one network, and no volumes."""
         path = self.path.partition("?")[0]
         status = 200
         answer: object = {"Volumes": []} if path.endswith("/volumes") else []
         if path.endswith("/containers/json"):
             answer = CONTAINERS
+        elif path.endswith("/networks") and "label" not in self.path:
+            answer = NETWORKS
         elif "/containers/" in path:
             status, answer = (404, {"message": "No such container"}) if GHOST in path else (200, {"Id": LEAVING})
         body = json.dumps(answer).encode()
@@ -63,6 +66,7 @@ class Faltering(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+NETWORKS = [{"Id": "old", "Name": "old", "Labels": None, "IPAM": {"Config": [{"Subnet": "192.168.1.1/24"}]}}]
 LEAVING, GHOST = "being-removed", "gone"
 CONTAINERS = [
     {"Id": "there", "Names": ["/web"], "Labels": {"kept": "yes"}},
@@ -94,11 +98,22 @@ def test_an_engine_that_goes_away_while_it_takes_images_is_one_sentence(engine: 
         engine.load_images(iter(()))
 
 
+def test_a_network_from_before_engine_25_is_understood(engine: Engine) -> None:
+    """Its subnet may be shown by an address in it."""
+    (network,) = engine.networks()
+    assert [str(subnet) for subnet in network.subnets] == ["192.168.1.0/24"]
+
+
 def test_what_an_engine_lists_and_does_not_have_is_no_container(engine: Engine) -> None:
     """A container without a name is being removed, or is an engine's mistake, and no look stumbles over either."""
     assert [each.name for each in engine.listed("kept")] == ["web"]
     assert engine.labelled("kept") == [("container", "web", {"kept": "yes"})]
     assert engine.ghosts("project") == (GHOST,)
+
+
+def test_a_container_without_any_variable_has_none(engine: Engine) -> None:
+    """Docker says null where an image was made by `docker import`, nix or bazel."""
+    assert Node(engine, "web", "web").environment({"Config": {"Env": None}}) == {}
 
 
 @pytest.mark.parametrize(

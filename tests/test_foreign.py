@@ -1,24 +1,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness import applicability, configured, rolemap
+from harness import applicability, configured, foreign_bringup, rolemap
 from harness.applicability import Allowance, Claim
 from harness.errors import ConfigurationError, DeploymentError
 from harness.foreign.plan import ForeignPlan, planned
 
-from .conftest import ROOT
-
-EXAMPLE = ROOT / "examples" / "warehouse"
+from .warehouse import EXAMPLE, merged
 
 
 @pytest.fixture
-def configuration(compose_cli: None) -> dict[str, Any]:  # noqa: ARG001 (skips without it)
+def configuration(compose_cli: None, tmp_path: Path) -> dict[str, Any]:  # noqa: ARG001 (skips without it)
     """The example's files, as compose merges them."""
-    return configured.read([EXAMPLE / "compose.yml"], None)
+    return merged(tmp_path)
 
 
 def plan(configuration: dict[str, Any]) -> ForeignPlan:
@@ -114,6 +113,46 @@ def test_a_part_that_nobody_plays_is_named(configuration: dict[str, Any]) -> Non
     """Without a map no service has the documented names."""
     with pytest.raises(ConfigurationError, match="--map wireguard-services=SERVICE, services are: cache, ledger"):
         planned(configuration, (Path("compose.yml"),), None, rolemap.read([]))
+
+
+def test_a_part_in_a_profile_that_is_off_is_named(
+    compose_cli: None,  # noqa: ARG001 (skips without it)
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Compose would start all but that one; with its profile on it is a part like any other."""
+    monkeypatch.delenv("COMPOSE_PROFILES", raising=False)
+    merged(tmp_path)
+    own = tmp_path / "own.yml"
+    own.write_text("services: {stock: {profiles: [remote]}, extra: {image: x, profiles: [more]}}", encoding="utf-8")
+    whole = [EXAMPLE / "compose.yml", own]
+    environment, mapped = tmp_path / "its.env", rolemap.read([str(EXAMPLE / "harness.toml")])
+    with pytest.raises(ConfigurationError, match=r"stock, which plays the part of services, .* remote, .* COMPOSE_PR"):
+        configured.started(whole, environment, mapped)
+    monkeypatch.setenv("COMPOSE_PROFILES", "remote")
+    services = configured.started(whole, environment, mapped)["services"]
+    assert "stock" in services
+    assert "extra" not in services, "what is not started is not planned for either"
+
+
+@pytest.mark.parametrize("setting", ["DATABASE_USER", "DATABASE_NAME"])
+def test_an_application_that_is_not_told_how_to_log_in_is_named(configuration: dict[str, Any], setting: str) -> None:
+    """The clients log in as it does; what its image says counts as much as what the files say."""
+    environment = configuration["services"]["stock"]["environment"]
+    del environment["LEDGER_URL"]
+    environment |= {"LEDGER_HOST": "ledger", "LEDGER_LOGIN": "clerk", "LEDGER_SCHEMA": "warehouse"}
+    given = {"DATABASE_USER": "LEDGER_LOGIN", "DATABASE_NAME": "LEDGER_SCHEMA"}[setting]
+    value = environment.pop(given)
+    found = plan(configuration)
+    with pytest.raises(ConfigurationError, match=rf"^stock is not told .* \[settings\] has to give {setting}$"):
+        foreign_bringup.require_told(engine_with(None), found, configuration)
+    foreign_bringup.require_told(engine_with([f"{given}={value}"]), found, configuration)
+
+
+def engine_with(variables: list[str] | None) -> Any:
+    """An engine whose images have these variables; Docker says null for none."""
+    image = SimpleNamespace(attrs={"Config": {"Env": variables}})
+    return SimpleNamespace(client=SimpleNamespace(images=SimpleNamespace(get=lambda _reference: image)))
 
 
 @pytest.mark.parametrize(

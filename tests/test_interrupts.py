@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import signal
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from harness import interrupts
+from harness import interrupts, progress
+from harness.plugin.invocation import say
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +101,49 @@ def test_a_failing_cleanup_gives_the_signals_back() -> None:
         raise RuntimeError("broken")
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+@contextlib.contextmanager
+def lost_terminal() -> Iterator[None]:
+    """Standard error is a terminal that was closed: whatever is written to it fails with EIO."""
+    ours, theirs = os.openpty()
+    os.close(ours)
+    raw = io.FileIO(theirs, "w")
+    with pytest.raises(OSError, match="Input/output error"):
+        raw.write(b"tried")
+    with io.TextIOWrapper(raw, write_through=True) as lost, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stderr", lost)
+        yield
+
+
+def test_a_lost_terminal_does_not_end_the_cleaning_up() -> None:
+    """A terminal that closes sends SIGHUP, often twice, and nobody hears any more what is said of it."""
+    interrupts.as_keyboard_interrupt(progress.say)
+    cleaned = False
+    with lost_terminal():
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGHUP)
+        with interrupts.held_back(progress.say):
+            os.kill(os.getpid(), signal.SIGHUP)
+            progress.say("removing what was brought up")
+            cleaned = True
+    assert cleaned
+
+
+def test_a_session_goes_on_without_its_terminal() -> None:
+    """The same, where pytest stands between."""
+    plugins = SimpleNamespace(getplugin=lambda _name: None)  # as with --capture=no
+    with lost_terminal():
+        say(cast("pytest.Config", SimpleNamespace(pluginmanager=plugins)), "taking down")
+
+
+def test_who_speaks_from_within_a_handler_is_not_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that comes while its own thread is writing: Python refuses to write in between."""
+
+    class Writing(io.StringIO):
+        def write(self, _text: str) -> int:
+            message = "reentrant call inside <_io.BufferedWriter name='<stderr>'>"
+            raise RuntimeError(message)
+
+    monkeypatch.setattr("sys.stderr", Writing())
+    progress.say("anything")

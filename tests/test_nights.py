@@ -304,6 +304,26 @@ def test_the_gate_counts_each_leg(left: Left, workflow: Path, monkeypatch: pytes
     assert cli.main(["gate"]) == 0
 
 
+def test_a_leg_that_skipped_its_tests_does_not_pass(
+    left: Left, workflow: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was skipped has shown nothing, however many there are of it."""
+    left("dev-kernel", shard="1of2", it="skipped", **{f"more[{number}]": "passed" for number in range(8)})
+    left("dev-kernel", shard="2of2", other="skipped")
+    left("prod-valkey", it="skipped", **{f"more[{number}]": "passed" for number in range(9)})
+    left("mine", it="skipped", other="passed")
+    left("mine-too", it="skipped", other="skipped")
+    assert cli.main(["merge", "--workflow", str(workflow)]) == 0
+    capsys.readouterr()
+    assert cli.main(["gate"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if "were skipped" in line] == [
+        "leg dev-kernel: 2 of 10 tests were skipped: the report has each one's reason",
+        "leg mine-too: 2 of 2 tests were skipped: the report has each one's reason",
+    ]
+    assert "leg prod-valkey: 9 tests, 0 failed, 1 skipped" in said
+
+
 def test_a_leg_of_ones_own_that_left_no_test_is_told(
     left: Left, workflow: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -150,6 +150,24 @@ def test_a_process_name_with_parentheses_does_not_mislead(tmp_path: Path) -> Non
         os.waitpid(child, 0)
 
 
+def test_a_process_name_that_is_no_ascii_does_not_mislead() -> None:
+    """A number that is used again may be of any process, and one of these would end every sweep."""
+    noted, note = os.pipe()
+    child = os.fork()
+    if child == 0:
+        Path("/proc/self/comm").write_bytes("Grüße \N{SNOWMAN}".encode())
+        os.write(note, b"named")
+        os.read(os.pipe()[0], 1)  # until killed
+    try:
+        assert os.read(noted, 5) == b"named"
+        assert dataclasses.replace(ME, pid=child, started="1").liveness() is Liveness.DEAD
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        for end in (noted, note):
+            os.close(end)
+
+
 @pytest.mark.parametrize(
     "label",
     ["", "somebody", "null", "[]", "3", '"text"', "{}", '{"pid": 1}', '{"host": "h", "pid": 1, "more": 2}', "{"],
@@ -186,7 +204,13 @@ def test_a_run_that_starts_is_this_process(tmp_path: Path) -> None:
     assert run.state.parent == tmp_path
     assert not run.state.exists()
     assert abs((datetime.now(tz=UTC) - datetime.fromisoformat(run.since)).total_seconds()) < 60
-    assert run.id.endswith(f"-{os.getpid()}-7")
+    assert f"-{os.getpid()}-7-" in run.id
+
+
+def test_no_two_runs_have_one_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two jobs in containers of their own may have one number in one second: none is to remove the other's things."""
+    monkeypatch.setattr("os.getpid", lambda: 7)
+    assert len({Run.start(0).id for _ in range(20)}) == 20
 
 
 FULL = Run.start(0, Path("/state")).labels()

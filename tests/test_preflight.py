@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from harness.addresses import AddressPlan, ProdPlan
+from harness.engine import Engine, PublishedPort
 from harness.errors import ConfigurationError
-from harness.preflight import require_sound, routes, user_lines
+from harness.machine import Machine
+from harness.preflight import _port_lines, require_sound, routes, user_lines
 
 from .conftest import Render
 
@@ -49,6 +52,12 @@ def test_a_network_on_the_tunnels_subnet_is_refused(subnet: str) -> None:
     assert f"network services-net ({subnet}) overlaps the tunnel (10.100.0.0/24)" in said
     assert "services-net is 10.101.0.0/24" in said
     assert "tunnel-net" not in said
+
+
+def test_a_subnet_that_is_given_by_an_address_in_it_is_understood() -> None:
+    """Compose takes 10.100.0.1/24 as it stands, and so did engines before 25."""
+    with pytest.raises(ConfigurationError, match="overlaps the tunnel"):
+        require_sound(networks(**{"services-net": "10.100.0.1/24"}))
 
 
 def test_two_networks_that_overlap_are_refused() -> None:
@@ -97,3 +106,24 @@ def test_production_wants_root(
     monkeypatch.setattr("os.geteuid", lambda: uid)
     monkeypatch.setattr("platform.system", lambda: system)
     assert len(user_lines([plan])) == lines
+
+
+@pytest.mark.parametrize(
+    ("address", "protocol", "taken"),
+    [
+        ("127.0.0.1", "tcp", True),
+        ("0.0.0.0", "tcp", True),
+        ("0.0.0.0", "udp", False),
+        ("192.168.1.5", "tcp", False),
+        ("::", "tcp", False),
+    ],
+)
+def test_only_a_port_of_tcp_on_loopback_is_in_the_way(
+    monkeypatch: pytest.MonkeyPatch, address: str, protocol: str, *, taken: bool
+) -> None:
+    """What is published on another address, or for UDP, and has the same number, can stay where it is."""
+    held = PublishedPort(container="theirs", address=address, port=8000, protocol=protocol)
+    monkeypatch.setattr("harness.preflight._bindable", lambda _port: True)
+    engine = cast("Engine", SimpleNamespace(published_ports=lambda: (held,), machine=Machine()))
+    lines = ["port 8000 is published by container theirs: docker stop theirs"] if taken else []
+    assert _port_lines(engine, AddressPlan()) == lines

@@ -43,6 +43,12 @@ def pytest_in(clone: Path, *arguments: str) -> CommandResult:
     return command.run(argv, timeout=60, cwd=clone, check=False, env={"PYTHONDONTWRITEBYTECODE": "1"})
 
 
+def allow_without_engine(clone: Path) -> None:
+    """Let sessions go on without an engine, as long as no scenario wants the deployment."""
+    text = "from harness.stage import Stage\nStage.prepare = lambda self: None\n"
+    (clone / "scenarios" / "conftest.py").write_text(text, encoding="utf-8")
+
+
 @pytest.mark.parametrize("arguments", [["scenarios/test_promise.py::test_a_promise"], []], ids=["one scenario", "all"])
 def test_scenarios_without_an_engine_stop_at_once(clone: Path, arguments: list[str]) -> None:
     """Exit status 10 with the one line that says what is missing, before any test is run."""
@@ -83,6 +89,59 @@ def test_scenarios_can_be_listed_without_an_engine(clone: Path) -> None:
     assert "test_promise.py::test_a_promise" in result.stdout
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["--collect-only"], ["--collect-only", "-n", "2"], ["--setup-plan"], ["--fixtures"], ["--fixtures-per-test"]),
+        *(["--markers"], ["--help"], ["-VV"], ["-k", "nothing"], ["-k", "nothing", "-n", "2"]),
+    ],
+    ids=" ".join,
+)
+def test_what_runs_no_scenario_leaves_the_results_alone(clone: Path, arguments: list[str]) -> None:
+    """An editor collects whenever a file is saved: the results of the last run stay as they are."""
+    allow_without_engine(clone)
+    result = pytest_in(clone, "scenarios/", *arguments)
+    assert "Traceback (most" not in result.stdout + result.stderr
+    assert "INTERNALERROR" not in result.stdout + result.stderr
+    assert (clone / "reports" / "results" / "old-result.json").exists(), result
+
+
+def test_a_file_that_cannot_be_imported_leaves_the_results_alone(clone: Path) -> None:
+    """No scenario was run, so the last results are still those of the last run."""
+    allow_without_engine(clone)
+    (clone / "scenarios" / "test_broken.py").write_text("import no_such_module\n", encoding="utf-8")
+    result = pytest_in(clone, "scenarios/")
+    assert result.exit_status == pytest.ExitCode.INTERRUPTED, result
+    assert (clone / "reports" / "results" / "old-result.json").exists()
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two workers"])
+def test_results_of_a_run_take_the_place_of_the_last_ones(clone: Path, workers: list[str]) -> None:
+    """Two runs in one report would count what one of them no longer has."""
+    allow_without_engine(clone)
+    (clone / "scenarios" / "test_promise.py").write_text("def test_one(): ...\ndef test_two(): ...\n", encoding="utf-8")
+    result = pytest_in(clone, "scenarios/", *workers)
+    assert "2 passed" in result.stdout, result
+    results = clone / "reports" / "results"
+    assert not (results / "old-result.json").exists()
+    assert len([*results.glob("*-result.json")]) == 2
+    assert 'tests="2"' in (clone / "reports" / "junit.xml").read_text(encoding="utf-8")
+
+
+def test_an_engine_that_goes_away_while_a_session_prepares_is_one_sentence(clone: Path) -> None:
+    """It has answered once, and no more: exit status 10 as where there is none, before anything is started."""
+    text = (
+        "from requests.exceptions import ConnectionError\nfrom harness.stage import Stage\n"
+        "def prepare(stage):\n    raise ConnectionError('connection aborted')\n"
+        "Stage.prepare = prepare\n"
+    )
+    (clone / "scenarios" / "conftest.py").write_text(text, encoding="utf-8")
+    result = pytest_in(clone, "scenarios/")
+    assert result.exit_status == 10, result
+    assert "the Docker engine stopped answering or refused: connection aborted" in result.stdout + result.stderr
+    assert "Traceback (most" not in result.stdout + result.stderr
+
+
 def test_half_a_line_in_the_doctors_record_is_said(clone: Path) -> None:
     """A worker that was killed leaves one: the session ends as it would have, and says which file it is."""
     text = (
@@ -98,6 +157,42 @@ def test_half_a_line_in_the_doctors_record_is_said(clone: Path) -> None:
     assert "the report has no page of the doctor's score: " in result.stderr
     assert "gw0.jsonl line 1 is no trial" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
+
+
+FAILING = """\
+from harness import lifecycle, residue
+from harness.engines import Engines
+from harness.errors import BringUpError
+from harness.stage import Stage
+
+
+def fail(*_arguments, **_options):
+    raise BringUpError("web does not stay up: it was told of-the-token\\nthe last lines of its log: of-the-token")
+
+
+lifecycle.deployed = fail
+residue.settle = lambda **_options: []
+Engines.current = lambda _self: None
+Stage.prepare = lambda _self: None
+"""
+
+
+@pytest.mark.usefixtures("compose_cli")
+def test_your_own_deployment_that_does_not_come_up_shows_no_secret(clone: Path) -> None:
+    """Neither in the terminal nor in JUnit nor in the report; what went wrong is told in full once, then in a line."""
+    (clone / "scenarios" / "conftest.py").write_text(FAILING, encoding="utf-8")
+    (clone / "scenarios" / "test_promise.py").write_text(f"{SCENARIO}\n\n{SCENARIO.replace('_a_', '_b_')}")
+    (clone / "more.yml").write_text("services: {web: {environment: {API_TOKEN: of-the-token}}}\n", encoding="utf-8")
+    result = pytest_in(clone, "scenarios/", "--compose", "compose/docker-compose.yml", "--compose", "more.yml")
+    assert result.exit_status == pytest.ExitCode.TESTS_FAILED, result
+    assert "the last lines of its log: [removed]" in result.stdout, result
+    assert "no deployment could be brought up: web does not stay up: it was told [removed]" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
+    written = [file for file in (clone / "reports").rglob("*") if file.is_file()]
+    assert {"junit.xml", "results"} <= {file.name for file in (clone / "reports").iterdir()}
+    assert len(written) > 2, "JUnit's record and those of both tests"
+    assert not [file for file in written if b"of-the-token" in file.read_bytes()]
+    assert "of-the-token" not in result.stdout + result.stderr
 
 
 def test_a_plan_that_is_none_is_wrong_usage(clone: Path) -> None:
@@ -177,6 +272,15 @@ def test_a_marker_that_is_none_is_an_error(clone: Path) -> None:
     assert "'layuots' not found in `markers`" in result.stdout
 
 
+def test_a_list_of_cases_that_is_empty_is_an_error(clone: Path) -> None:
+    """Many lists of cases are found, not written: one that comes to nothing would be skipped without a word."""
+    text = "import pytest\n@pytest.mark.parametrize('page', [])\ndef test_a_page(page): ...\n"
+    (clone / "tests" / "test_pages.py").write_text(text, encoding="utf-8")
+    result = pytest_in(clone, "tests/")
+    assert result.exit_status == pytest.ExitCode.INTERRUPTED, result
+    assert "Empty parameter set in 'test_a_page'" in result.stdout
+
+
 def test_help_shows_the_options_in_a_group_of_their_own(clone: Path) -> None:
     """Each with what it does."""
     result = pytest_in(clone, "scenarios/", "--help")
@@ -219,5 +323,5 @@ def test_an_engine_that_does_not_answer_stops_at_once(clone: Path) -> None:
     """Of those named on the command line each has to be there: exit status 10, and which one is not."""
     result = pytest_in(clone, "scenarios/", "--engines", "unix:///nonexistent/docker.sock")
     assert result.exit_status == 10, result
-    assert "the Docker engine of this machine does not answer" in result.stdout + result.stderr
+    assert "the Docker engine of this machine cannot be used: No such file" in result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 from contextlib import AbstractContextManager
@@ -7,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import command
+from harness import command, turns
 from harness.command import Background
+from harness.errors import PrerequisiteError
 from harness.model import Budget
 from harness.turns import turn
 from harness.waiting import wait_until
@@ -65,3 +68,46 @@ def test_a_holder_that_is_killed_gives_its_turn_back(tmp_path: Path) -> None:
     said: list[str] = []
     with turn("tests", said.append):
         assert said == []
+
+
+def test_the_file_is_for_every_user_whatever_the_umask(tmp_path: Path) -> None:
+    """Who makes it first may keep what is his to himself, and is not to shut all others out."""
+    before = os.umask(0o077)
+    try:
+        with turn("tests", print):
+            pass
+    finally:
+        os.umask(before)
+    assert (tmp_path / "wireguard-harness-tests.lock").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_that_somebody_keeps_to_himself_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an older version left it: which file, and what to do; root, for whom all are open, is not asked here."""
+
+    def refused(path: str | Path, *rest: int) -> int:
+        if Path(path).suffix != ".lock":
+            return opened(path, *rest)
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    opened = os.open
+    monkeypatch.setattr(os, "open", refused)
+    with (
+        pytest.raises(PrerequisiteError, match=r"tests\.lock, by which .* \(Permission denied\): have its owner"),
+        turn("tests", print),
+    ):
+        pass
+    assert not [*tmp_path.iterdir()]
+
+
+def test_whoever_holds_it_for_ever_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody on the host can take it: the wait ends, and says how to find out who it is."""
+    monkeypatch.setattr(turns, "_LONGEST", Budget(seconds=0.1, poll=0.02, reason="a test"))
+    with holder(tmp_path / "log") as process:
+        says(process, "held")
+        with (
+            pytest.raises(PrerequisiteError, match=r"has held .*tests\.lock for .* `fuser -v .*tests\.lock`"),
+            turn("tests", lambda _line: None),
+        ):
+            pass
+        process.send(signal.SIGTERM)
+        assert process.wait(timeout=STARTED.seconds).ok

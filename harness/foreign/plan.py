@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 from harness import jobs
 from harness.addresses import SERVICES, AddressPlan, check_subnets
 from harness.errors import ConfigurationError, DeploymentError
+from harness.foreign import leading, secrecy, sharing
 from harness.rolemap import RoleMap
+from harness.telling import told_by
 
 LAYOUT = "yours"
 """What such a deployment is called where a layout is named."""
@@ -55,6 +57,8 @@ class ForeignPlan(AddressPlan):
     subnets: Mapping[str, IPv4Network]
     ports: tuple[int, ...]
     names: tuple[str, ...]
+    secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """What is secret in its files, known before anything of it is started."""
     places: Places | None = None
 
     def __post_init__(self) -> None:
@@ -194,13 +198,15 @@ def planned(
 ) -> ForeignPlan:
     """The plan of compose files whose merged configuration is given.
 
-    Raises `ConfigurationError` where a part is played by nobody, a subnet is none, or what is not the project's own
-    would be used.
+    Raises `ConfigurationError` where a part is played by nobody, a subnet is none, what is not the project's own would
+    be used, or somebody else would be reached.
     """
     services = configuration.get("services") or {}
     mapped.require(services)
     check_subnets(configuration)
-    _refuse_shared(configuration)
+    sharing.refuse(configuration)
+    told = told_by(configuration, mapped)
+    leading.refuse(configuration, mapped, told)
     _refuse_part_time(services, mapped)
     name = str(configuration.get("name") or files[0].resolve().parent.name)
     return ForeignPlan(
@@ -217,36 +223,8 @@ def planned(
             if str(port.get("published") or "").isdecimal()
         ),
         names=tuple(str(each["container_name"]) for each in services.values() if each.get("container_name")),
+        secrets=secrecy.learnt(configuration, environment_file or files[0].parent / ".env", told),
     )
-
-
-def _refuse_shared(configuration: Mapping[str, Any]) -> None:
-    """What has a name of its own, or is from elsewhere, would be the real deployment's."""
-    project = str(configuration.get("name"))
-    for kind in ("volumes", "networks"):
-        for name, definition in (configuration.get(kind) or {}).items():
-            given = (definition or {}).get("name") or f"{project}_{name}"
-            if (definition or {}).get("external") or given != f"{project}_{name}":
-                message = (
-                    f"{kind[:-1]} {name} is `{given}` outside of the project, which the test would share with whatever "
-                    f"else uses it: lay a file over that gives the test one of its own"
-                )
-                raise ConfigurationError(message)
-    for name, definition in (configuration.get("volumes") or {}).items():
-        if device := ((definition or {}).get("driver_opts") or {}).get("device"):
-            _refuse_folder(f"volume {name}", device)
-    for service, definition in (configuration.get("services") or {}).items():
-        for mount in definition.get("volumes") or []:
-            if mount.get("type") == "bind" and not mount.get("read_only"):
-                _refuse_folder(service, mount.get("source"))
-
-
-def _refuse_folder(what: str, path: object) -> None:
-    message = (
-        f"{what} writes to {path} of this machine, which the real deployment may be using: lay a file over that gives "
-        f"the test a volume of its own there, or has it mounted read-only"
-    )
-    raise ConfigurationError(message)
 
 
 def _refuse_part_time(services: Mapping[str, Any], mapped: RoleMap) -> None:

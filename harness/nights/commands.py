@@ -92,7 +92,8 @@ def _read(file: Path) -> tuple[Night, dict[str, str], dict[str, str]]:
 
 def _ended(outcome: Outcome) -> str:
     retried = f", {len(outcome.retried)} passed on retry: {', '.join(outcome.retried)}" if outcome.retried else ""
-    return f"{outcome.tests} tests, {len(outcome.failed)} failed{retried}"
+    skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
+    return f"{outcome.tests} tests, {len(outcome.failed)} failed{skipped}{retried}"
 
 
 def _flaky(_options: argparse.Namespace) -> int:

@@ -16,13 +16,18 @@ from harness.nights.legs import Ends
 
 KEPT = 60  # nights; two months show what happens once in a while
 _SHORT = 10  # characters of a commit
+_SKIPPED = 0.1  # of a leg's tests at most: of a whole run a few say that this machine cannot have what they are about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a leg ended: of `tests` that ran, those that failed, and those that failed before they passed."""
+    """How a leg ended: of `tests` that ran, those that failed, and those that failed before they passed.
+
+    `skipped` tells how many there were besides; nights of before it was counted have them among `tests`.
+    """
 
     tests: int
+    skipped: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     retried: dict[str, str] = field(default_factory=dict)
 
@@ -34,7 +39,7 @@ class Outcome:
             earlier = last.failed | earlier
             last = last.then(attempt)
         retried = {test: cause for test, cause in earlier.items() if test in last.passed}
-        return cls(tests=last.total, failed=last.failed, retried=retried)
+        return cls(tests=last.ran, skipped=len(last.skipped), failed=last.failed, retried=retried)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +147,17 @@ def text(tests: Sequence[Flaky], nights: int) -> str:
 
 
 def complaints(night: Night, missing: Mapping[str, str], minimum: Mapping[str, int]) -> list[str]:
-    """Why a night does not pass: a sentence each. `minimum` is how many tests a leg has at least, 1 where it is not."""
+    """Why a night does not pass: a sentence each. `minimum` is how many tests a leg has at least, 1 where it is not.
+
+    A leg that is not there may be of a few chosen tests, of which any but one may be skipped.
+    """
     said = [f"leg {leg}: {why}" for leg, why in missing.items()]
     for leg, outcome in night.legs.items():
         least = minimum.get(leg, 1)  # the matrix need not know a leg, as with `make scenarios LEG=mine`
-        if leg not in missing and outcome.tests < least:
-            said.append(f"leg {leg}: only {outcome.tests} tests have ended, and {least} are expected at least")
+        ended = outcome.tests + outcome.skipped
+        if leg not in missing and ended < least:
+            said.append(f"leg {leg}: only {ended} tests have ended, and {least} are expected at least")
+        elif ended and outcome.skipped > (ended * _SKIPPED if leg in minimum else ended - 1):
+            said.append(f"leg {leg}: {outcome.skipped} of {ended} tests were skipped: the report has each one's reason")
         said += [f"leg {leg}: {test} failed{f': {cause}' if cause else ''}" for test, cause in outcome.failed.items()]
     return said

@@ -11,7 +11,6 @@ import pytest
 from harness import capture, reporting
 from harness.plugin.invocation import SCENARIOS, STAGES
 from harness.plugin.selection import layout_of
-from harness.redaction import Eraser
 from harness.stage import Stage
 from harness.summary import BRING_UP, ENGINE, LOST, ROOT_CAUSE
 
@@ -54,10 +53,9 @@ def pytest_runtest_makereport(
     if not report.failed:
         return report
     shown = str(report.longrepr)
-    erase = Eraser(stage.secrets)
-    if (clean := erase(shown)) != shown:  # a failed assertion shows its operands
+    if (clean := stage.erased(shown)) != shown:  # a failed assertion shows its operands
         report.longrepr = clean
-    report.sections = [(title, erase(text)) for title, text in report.sections]
+    report.sections = [(title, stage.erased(text)) for title, text in report.sections]
     return report
 
 
@@ -77,9 +75,9 @@ def examine(stage: Stage, item: pytest.Item) -> None:
         return
     try:
         found = reporting.attach_evidence(stage.current, promise(item), stage.baseline)
-        stage.root_cause = Eraser(stage.secrets)(found)
+        stage.root_cause = stage.erased(found)
     except Exception as error:  # noqa: BLE001 (the test's own failure must not be hidden by this one)
-        stage.root_cause = f"no evidence could be collected: {error}"
+        stage.root_cause = stage.erased(f"no evidence could be collected: {error}")
         reporting.attach("no evidence could be collected", str(error))
 
 

@@ -47,7 +47,7 @@ def deployment(stage: Stage, pytestconfig: pytest.Config) -> Deployment:
     try:
         held = stage.deployment()
     except NotPutInError as error:  # and so what the others make of it says nothing
-        pytest.exit(f"\n{error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+        pytest.exit(f"\n{stage.erased(str(error))}", returncode=pytest.ExitCode.INTERNAL_ERROR)
     except HarnessError as error:  # told in full by the first test, and by the others in a line
         stage.root_cause = stage.impossible
         if stage.impossible is not None:

@@ -166,7 +166,7 @@ def _plan_of_yours(config: pytest.Config) -> AddressPlan:
     files, environment = tuple(config.getoption("--compose")), config.getoption("--env-file")
     try:
         mapped = rolemap.read(config.getoption("--map"))
-        return planned(configured.read(files, environment), files, environment, mapped)
+        return planned(configured.started(files, environment, mapped), files, environment, mapped)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from docker.errors import DockerException
@@ -33,6 +35,7 @@ from harness.plugin.invocation import (
     UNIT_TESTS,
     runs,
     say,
+    shows_only,
     worker,
 )
 from harness.plugin.options import check_expressions, check_layouts, check_yours, engines_of, fault_of, plans_of
@@ -40,10 +43,20 @@ from harness.score import page as scorepage
 from harness.score import record as scoring
 from harness.stage import Stage
 
+_RESULTS = REPORTS / "results"
+_TO_BEGIN = pytest.StashKey[list[Path]]()
+"""In the controller of a session that may run scenarios, until it does: the folder of its results, where it is ours."""
+
+
+class _Worker(Protocol):
+    """A worker as xdist's controller has it; xdist itself may be absent."""
+
+    config: pytest.Config
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse what does not go together, before anything is started, and begin the folder of results."""
+    """Refuse what does not go together, before anything is started, and say where results are to be."""
     interrupts.as_keyboard_interrupt(lambda line: say(config, line))
     orphans.mark_children()
     check_expressions(config)
@@ -62,15 +75,34 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         for layout in config.getoption("--layout")
     }
-    if not runs(config, SCENARIOS):
+    if shows_only(config) or not runs(config, SCENARIOS):
         return
-    results = REPORTS / "results"
-    if not worker(config):  # workers only add: one that cleaned would take the others' results away
-        if config.option.allure_report_dir is None:  # nor does a run that writes elsewhere
-            shutil.rmtree(results, ignore_errors=True)
-        scoring.begin()
+    if not worker(config):
+        scoring.begin()  # of which workers know by what they inherit
         config.option.xmlpath = config.option.xmlpath or str(REPORTS / "junit.xml")
-    config.option.allure_report_dir = config.option.allure_report_dir or str(results)
+        config.stash[_TO_BEGIN] = [] if config.option.allure_report_dir else [_RESULTS]
+    config.option.allure_report_dir = config.option.allure_report_dir or str(_RESULTS)
+
+
+def _begin_results(config: pytest.Config) -> None:
+    """Let the results of this session take the place of the last one's, once it is certain that it has tests to run.
+
+    Workers only add: one that cleaned would take the others' results away. Nor does a session clean that writes
+    elsewhere.
+    """
+    if (ours := config.stash.get(_TO_BEGIN, None)) is None:
+        return
+    del config.stash[_TO_BEGIN]
+    for folder in ours:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)  # where Allure, which has made it before, is about to write
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: _Worker, ids: Sequence[str]) -> None:
+    """A worker has collected: the first test is handed out when all of them have."""
+    if ids:
+        _begin_results(node.config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -92,7 +124,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """A session that hands its tests to workers does not see whether they use an engine: all but unit tests may."""
     config = session.config
-    if worker(config) or config.option.collectonly or not config.getoption("numprocesses", None):
+    if worker(config) or shows_only(config) or not config.getoption("numprocesses", None):
         return
     if not runs(config, SCENARIOS, ENGINE_TESTS, UNIT_TESTS):  # of the first two it is known later, of these never
         config.stash[SESSION] = session
@@ -102,23 +134,32 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Stop with exit status 10 before anything is started when a prerequisite is missing."""
     config = session.config
-    if worker(config) or config.option.collectonly or not runs(config, SCENARIOS, ENGINE_TESTS):
+    if worker(config) or shows_only(config) or not runs(config, SCENARIOS, ENGINE_TESTS):
         return
-    try:
-        for stage in config.stash[STAGES].values():
-            stage.prepare()
-    except PrerequisiteError as error:
-        pytest.exit(f"\n{error}", returncode=EXIT_PREREQUISITE)
-    except HarnessError as error:
-        pytest.exit(f"\n{error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+    for stage in config.stash[STAGES].values():
+        _prepare(stage)
     config.stash[SESSION] = session
+    if session.items and (not session.testsfailed or config.option.continue_on_collection_errors):
+        _begin_results(config)
+
+
+def _prepare(stage: Stage) -> None:
+    try:
+        stage.prepare()
+    except PrerequisiteError as error:
+        pytest.exit(f"\n{stage.erased(str(error))}", returncode=EXIT_PREREQUISITE)
+    except HarnessError as error:
+        pytest.exit(f"\n{stage.erased(str(error))}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+    except (DockerException, RequestException) as error:
+        reason = f"the Docker engine stopped answering or refused: {error}; see whether it runs (docker info)"
+        pytest.exit(f"\n{stage.erased(reason)}", returncode=EXIT_PREREQUISITE)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Add pages on the doctor's score and on the bench, once all workers are done."""
     config = session.config
-    if worker(config) or config.option.collectonly or not runs(config, SCENARIOS):
+    if worker(config) or shows_only(config) or not runs(config, SCENARIOS):
         return
     results, layouts = Path(config.option.allure_report_dir), " and ".join(config.getoption("--layout"))
     reporting.tidy(results)
@@ -172,7 +213,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _take_down(config: pytest.Config, engine: Engine) -> None:
     try:
         lifecycle.remove_own(engine, say=lambda line: say(config, line))
-    except (HarnessError, DockerException, RequestException) as error:
+    except (HarnessError, DockerException, RequestException, OSError) as error:
         say(config, f"could not be taken down: {error}; the next run, or `make sweep`, removes it")
         if (session := config.stash.get(SESSION, None)) is not None:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
@@ -194,7 +235,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("not for your own deployment")
         for line in applicability.summary(left_out):
             terminalreporter.line(line)
-    if config.option.collectonly or not runs(config, SCENARIOS, ENGINE_TESTS):
+    if shows_only(config) or not runs(config, SCENARIOS, ENGINE_TESTS):
         return
     stats = terminalreporter.stats
     reports = [each for found in stats.values() for each in found if isinstance(each, pytest.TestReport)]
