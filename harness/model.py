@@ -115,17 +115,17 @@ class Forward:
     changed: int | None = None
 
     @classmethod
-    def parse_all(cls, setting: str, *, may_change: bool = False) -> tuple[Forward, ...]:
-        """Read the setting's `PORT:PROTOCOL:ADDRESS` entries; those that `may_change` a port have `:PORT` behind it.
+    def parse_all(cls, setting: str, *, keeping: bool = False) -> tuple[Forward, ...]:
+        """Read the setting's `PORT:PROTOCOL:ADDRESS` entries, behind which `:PORT` stands where it is changed.
 
-        Raises `ValueError` with the entry at fault.
+        `keeping` refuses that, as this project's own gateways do. Raises `ValueError` with the entry at fault.
         """
-        return tuple(cls._read(entry, may_change=may_change) for entry in setting.split())
+        return tuple(cls._read(entry, keeping=keeping) for entry in setting.split())
 
     @classmethod
-    def _read(cls, entry: str, *, may_change: bool) -> Forward:
-        kept, colon, changed = entry.rpartition(":")
-        if may_change and colon and kept.count(":") > 1 and _PORT.fullmatch(changed):
+    def _read(cls, entry: str, *, keeping: bool) -> Forward:
+        kept, _, changed = entry.rpartition(":")
+        if not keeping and kept.count(":") > 1 and _PORT.fullmatch(changed) and int(changed) <= 65535:  # noqa: PLR2004 (16-bit port)
             return replace(cls._parse(kept), changed=int(changed))
         return cls._parse(entry)
 

@@ -284,7 +284,7 @@ class Gateway(Node):
     def forwards(self) -> tuple[Forward, ...]:
         """What the gateway was told to forward to the same port."""
         setting = self.environment().get("WG_FORWARD_PORTS", "")
-        told = Forward.parse_all(setting, may_change=self.dialect.configuration is not None)
+        told = Forward.parse_all(setting, keeping=self.dialect.configuration is None)
         return tuple(forward for forward in told if forward.changed is None)
 
     def dnat(self, port: int) -> NetfilterRule:

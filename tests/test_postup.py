@@ -124,6 +124,6 @@ def test_of_several_rules_for_one_port_the_first_that_is_met_counts() -> None:
 def test_any_command_is_read(text: str) -> None:
     """Whatever stands there, the answer is what it sends on, or that nobody can say."""
     found = postup.read([text])
-    assert Forward.parse_all(" ".join(map(str, found.forwards)), may_change=True) == found.forwards
+    assert Forward.parse_all(" ".join(map(str, found.forwards))) == found.forwards
     with contextlib.suppress(IndexError):
         assert found.obscure[0] == 0

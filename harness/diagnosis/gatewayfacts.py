@@ -200,7 +200,7 @@ class GatewayFacts(NodeFacts):
     def forwards(self) -> tuple[Forward, ...]:
         """What it was told to forward; raises `ValueError` for a setting that cannot be read."""
         setting = self.environment.get("WG_FORWARD_PORTS", "")
-        return Forward.parse_all(setting, may_change=is_of_wg_quick(self.environment))
+        return Forward.parse_all(setting, keeping=not is_of_wg_quick(self.environment))
 
     @property
     def declared(self) -> tuple[Forward, ...]:
