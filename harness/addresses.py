@@ -10,7 +10,7 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, ip_network
 from typing import Any, ClassVar
 
 from harness.errors import ConfigurationError
@@ -314,6 +314,15 @@ def is_address(host: str | None) -> bool:
     """Whether it is an IPv4 address, and neither a name nor nothing."""
     try:
         IPv4Address(host or "")
+    except ValueError:
+        return False
+    return True
+
+
+def is_ipv6(host: str | None) -> bool:
+    """Whether it is an address of IPv6, with its zone if it has one, and in brackets or not."""
+    try:
+        IPv6Address((host or "").removeprefix("[").removesuffix("]"))
     except ValueError:
         return False
     return True

@@ -82,6 +82,9 @@ def _merged(files: Sequence[Path], environment: Path | None, *options: str) -> d
 
 
 def _require_file(file: Path) -> None:
+    if file == Path():  # as an empty word is, too
+        message = "a compose or environment file has no name: is a variable empty? Name a file"
+        raise ConfigurationError(message)
     # Not by `Path.is_file()`: from Python 3.14 on it says of what cannot be looked at that it is not there.
     try:
         mode = file.stat().st_mode
@@ -123,6 +126,7 @@ def snapshot(configuration: Mapping[str, Any], mapped: RoleMap = DOCUMENTED) -> 
             role=told[name].role if told[name].role != name else "",
             pieces=vault.seal(raw[name], container.environment)
             | ({"words": Piece(text=json.dumps(told[name].words))} if told[name].words else {})
+            | ({"obscure": Piece(text=json.dumps(told[name].obscure))} if told[name].obscure else {})
             | _names(name, configuration, engines[name])
             | _unmounted(name, configuration, container.environment)
             | {"container": told[name].unread or vault.describe(container)},

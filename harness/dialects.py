@@ -14,13 +14,11 @@ from urllib.parse import unquote, urlsplit
 
 from harness import wgquick
 from harness.errors import HarnessError
+from harness.vocabulary import DATABASE_URL, URL_PARTS
 
 Read = Callable[[str], str]
 """Reads a file of a container by its path; raises `HarnessError` where it cannot."""
 
-
-DATABASE_URL = "DATABASE_URL"
-"""Several of the documented settings at once; one that an application was told by itself wins over its part of it."""
 
 _OF_MARIADB = {"mariadb", "mysql", "mysql2"}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -97,13 +95,9 @@ def parts_of_url(url: str) -> dict[str, str]:
     if parts.scheme.partition("+")[0] not in _OF_MARIADB:
         return {}
     port = parts.netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
-    said = {
-        "DATABASE_HOST": parts.hostname,
-        "DATABASE_PORT": port,
-        "DATABASE_NAME": parts.path.strip("/"),
-        "DATABASE_USER": parts.username,
-        "DATABASE_PASSWORD": parts.password,
-    }
+    said = dict(
+        zip(URL_PARTS, (parts.hostname, port, parts.path.strip("/"), parts.username, parts.password), strict=True)
+    )
     return {setting: unquote(value) for setting, value in said.items() if value}
 
 

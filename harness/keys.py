@@ -132,7 +132,8 @@ def write(directory: Path, keys: KeySet, *, overwrite: bool = False) -> None:
         for name, key in keys.files().items():
             write_file(directory / name, key, mode=_OWNER_ONLY if name in SECRET_FILES else _READABLE)
     except OSError as error:
-        reason = "it is a file; name a folder" if directory.is_file() else f"{error.strerror}: {error.filename}"
+        where = f": {error.filename}" if error.filename and Path(error.filename) != directory else ""
+        reason = "it is a file; name a folder" if directory.is_file() else f"{error.strerror}{where}"
         message = f"cannot write keys to {directory}: {reason}"
         raise KeyFileError(message) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
@@ -104,19 +104,35 @@ class WireGuardInterface:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Forward:
-    """One entry of `WG_FORWARD_PORTS`: what arrives from the tunnel for `port` goes to the same port there."""
+    """One entry of `WG_FORWARD_PORTS`: what arrives from the tunnel for `port` goes to the same port there.
+
+    What iptables was told otherwise may go to another port, `changed`.
+    """
 
     port: int
     protocol: str
     destination: IPv4Address
+    changed: int | None = None
 
     @classmethod
-    def parse_all(cls, setting: str) -> tuple[Forward, ...]:
-        """Read the setting's `PORT:PROTOCOL:ADDRESS` entries.
+    def parse_all(cls, setting: str, *, keeping: bool = False) -> tuple[Forward, ...]:
+        """Read the setting's `PORT:PROTOCOL:ADDRESS` entries, behind which `:PORT` stands where it is changed.
 
-        Raises `ValueError` with the entry at fault.
+        `keeping` refuses that, as this project's own gateways do. Raises `ValueError` with the entry at fault.
         """
-        return tuple(cls._parse(entry) for entry in setting.split())
+        return tuple(cls._read(entry, keeping=keeping) for entry in setting.split())
+
+    @classmethod
+    def _read(cls, entry: str, *, keeping: bool) -> Forward:
+        kept, _, changed = entry.rpartition(":")
+        if not keeping and kept.count(":") > 1 and _PORT.fullmatch(changed) and int(changed) <= 65535:  # noqa: PLR2004 (16-bit port)
+            return replace(cls._parse(kept), changed=int(changed))
+        return cls._parse(entry)
+
+    @property
+    def target(self) -> int:
+        """The port to which it goes."""
+        return self.changed or self.port
 
     @classmethod
     def _parse(cls, entry: str) -> Forward:
@@ -128,7 +144,8 @@ class Forward:
         raise ValueError(message)
 
     def __str__(self) -> str:
-        return f"{self.port}:{self.protocol}:{self.destination}"
+        changed = f":{self.changed}" if self.changed else ""
+        return f"{self.port}:{self.protocol}:{self.destination}{changed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -282,8 +282,10 @@ class Gateway(Node):
         return netfilter.parse_policy_packets(self.look(*netfilter.SAVE))[table, chain]
 
     def forwards(self) -> tuple[Forward, ...]:
-        """What the gateway was told to forward."""
-        return Forward.parse_all(self.environment().get("WG_FORWARD_PORTS", ""))
+        """What the gateway was told to forward to the same port."""
+        setting = self.environment().get("WG_FORWARD_PORTS", "")
+        told = Forward.parse_all(setting, keeping=self.dialect.configuration is None)
+        return tuple(forward for forward in told if forward.changed is None)
 
     def dnat(self, port: int) -> NetfilterRule:
         """The DNAT rule of a port; raises `DeploymentError` when there is none."""

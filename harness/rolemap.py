@@ -27,6 +27,7 @@ from typing import Any
 from harness.addresses import SERVICES
 from harness.dialects import Dialect
 from harness.errors import ConfigurationError
+from harness.vocabulary import APP_SETTINGS, DATABASE_URL, GATEWAY_SETTINGS
 
 GATEWAYS = ("wireguard-web", "wireguard-services")
 APPLICATIONS = ("web", "services", "celery")
@@ -34,6 +35,7 @@ OPTIONAL = ("celery",)
 """What a deployment of this kind can do without."""
 
 _TABLES = ("roles", "settings", "wg-quick")
+_OF_APPLICATIONS = (*APP_SETTINGS, DATABASE_URL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,8 @@ class RoleMap:
 
     def role(self, service: str) -> str:
         """The part that a service plays; its own name where it plays none."""
-        return next((role for role in SERVICES if self.service(role) == service), service)
+        named = next((role for role, own in self.roles.items() if own == service), None)
+        return named or next((role for role in SERVICES if self.service(role) == service), service)
 
     def dialect(self, role: str) -> Dialect:
         """How the service of a part is told its settings."""
@@ -92,26 +95,50 @@ def read(words: Sequence[str]) -> RoleMap:
     configurations: dict[str, str] = {}
     for word in words:
         role, equals, service = word.partition("=")
-        if equals and role in SERVICES and service:
+        if equals and role in SERVICES:
             roles[role] = service
+            _require_service(word, role, service)
             continue
         if equals:
             message = f"--map {word}: {role!r} is no part of the deployment; parts are {', '.join(SERVICES)}"
             raise ConfigurationError(message)
         loaded = _load(Path(word))
-        roles |= _texts(word, "roles", loaded.get("roles", {}), SERVICES)
+        named = _texts(word, "roles", loaded.get("roles", {}), SERVICES)
+        for role, service in named.items():
+            _require_service(word, role, service)
+        roles |= named
         configurations |= _texts(word, "wg-quick", loaded.get("wg-quick", {}), GATEWAYS)
         for name, given in _settings(word, loaded.get("settings", {})).items():
             settings.setdefault(name, {}).update(given)
-    if twice := [service for service in roles.values() if list(roles.values()).count(service) > 1]:
-        message = (
-            f"the service {twice[0]} cannot play several parts: {', '.join(r for r in roles if roles[r] == twice[0])}"
-        )
+    mapped = RoleMap(roles=roles, settings=settings, configurations=configurations)
+    _require_one_part_each(mapped)
+    return mapped
+
+
+def _require_service(word: str, role: str, service: str) -> None:
+    if not service.strip():
+        message = f"--map {word}: it names no service for {role}; write {role}=SERVICE, or leave it out"
         raise ConfigurationError(message)
-    return RoleMap(roles=roles, settings=settings, configurations=configurations)
+
+
+def _require_one_part_each(mapped: RoleMap) -> None:
+    """A part that was not named is played by the service of its name, which can play no other one."""
+    for service in mapped.roles.values():
+        played = [
+            role
+            for role in SERVICES
+            if mapped.service(role) == service and (role in mapped.roles or role not in OPTIONAL)
+        ]
+        if len(played) > 1:
+            unnamed = next((f"; name one for {role}" for role in played if role not in mapped.roles), "")
+            message = f"the service {service} cannot play several parts: {', '.join(played)}{unnamed}"
+            raise ConfigurationError(message)
 
 
 def _load(file: Path) -> dict[str, Any]:
+    if file == Path():  # as an empty word is, too
+        message = "--map names no file: is a variable empty? A map is a TOML file, or ROLE=SERVICE"
+        raise ConfigurationError(message)
     try:
         loaded = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -135,12 +162,31 @@ def _settings(file: str, table: object) -> dict[str, dict[str, str]]:
     if unknown := [name for name in own if name not in SERVICES]:
         message = f"--map {file}: [settings.{unknown[0]}] is of no part; parts are {', '.join(SERVICES)}"
         raise ConfigurationError(message)
-    shared = _texts(file, "settings", {name: entry for name, entry in table.items() if name not in own})
+    shared = _named(
+        file, "settings", {name: entry for name, entry in table.items() if name not in own}, _OF_APPLICATIONS
+    )
     parts = dict.fromkeys((*APPLICATIONS, *own))
     return {
-        name: (shared if name in APPLICATIONS else {}) | _texts(file, f"settings.{name}", own.get(name, {}))
+        name: (shared if name in APPLICATIONS else {})
+        | _named(file, f"settings.{name}", own.get(name, {}), _known_to(name))
         for name in parts
     }
+
+
+def _known_to(role: str) -> Sequence[str] | None:
+    """The settings that there are for a part; None for a backend, whose settings are whatever its image reads."""
+    if role in GATEWAYS:
+        return GATEWAY_SETTINGS
+    return _OF_APPLICATIONS if role in APPLICATIONS else None
+
+
+def _named(file: str, table: str, entries: object, known: Sequence[str] | None) -> dict[str, str]:
+    """Templates by the names of settings: one that is misspelt would be read by nobody, and missed by nobody."""
+    texts = _texts(file, table, entries)
+    if known is not None and (unknown := [name for name in texts if name not in known]):
+        message = f"--map {file}: [{table}] names {unknown[0]}, which is no setting; settings are {', '.join(known)}"
+        raise ConfigurationError(message)
+    return texts
 
 
 def _texts(file: str, table: str, entries: object, known: Sequence[str] | None = None) -> dict[str, str]:

@@ -25,14 +25,15 @@ from harness.wgquick import CONFIGURATION, PACKED, PACKED_FOLDER
 class Told:
     """What one service is told: `role` is its part, `words` where it is told what, `keys` those of its `wg0.conf`.
 
-    `configuration` is the path of its `wg0.conf`, None where it has none. `unread` says, in the place of all that a
-    gateway is, why that could not be read here.
+    `obscure` are the lines of its `wg0.conf` of which nobody can say here what they send on, `configuration` is its
+    path, None where it has none. `unread` says, in the place of all that a gateway is, why that could not be read here.
     """
 
     role: str
     environment: Mapping[str, str]
     words: Mapping[str, str]
     keys: Mapping[str, str] = field(default_factory=dict)
+    obscure: tuple[str, ...] = ()
     configuration: str | None = None
     unread: Piece | None = None
 
@@ -98,6 +99,7 @@ def _told(name: str, configuration: Mapping[str, Any], role: str, dialect: Diale
         role=role,
         environment=dialect.translate(variables, read),
         words=dialect.words(variables),
+        obscure=quick.obscure,
         keys=sealing.keys_of(path, quick, mode=status.st_mode & 0o7777, owner=status.st_uid),
         configuration=path,
     )

@@ -21,11 +21,12 @@ from harness.addresses import is_address
 from harness.diagnosis.containers import Container
 from harness.diagnosis.evidence import Piece
 from harness.diagnosis.settings import backend_ports
-from harness.dialects import DATABASE_URL, parts_of_url
+from harness.dialects import parts_of_url
 from harness.errors import HarnessError
 from harness.looks import application
 from harness.model import CommandResult
 from harness.nodes import ASKED_ONCE, PYTHON, Node
+from harness.vocabulary import DATABASE_URL
 
 _CONNECT_TIMEOUT = 0.75  # seconds, in which three attempts are made; one takes milliseconds (budgets.CONNECT_TIMEOUT)
 _ANSWER_TIMEOUT = 1.5  # seconds; an answer takes milliseconds, and a snapshot has to be done within two seconds

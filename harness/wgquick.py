@@ -6,16 +6,13 @@ and what is declared there is what a PostUp line here gives to iptables.
 
 from __future__ import annotations
 
-import itertools
 import re
-import shlex
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, ip_interface
 
-from harness import keys
+from harness import keys, postup
 from harness.errors import ParseError
-from harness.model import Forward
 from harness.wireguard import INTERFACE
 
 CONFIGURATION = f"/etc/wireguard/{INTERFACE}.conf"
@@ -33,6 +30,7 @@ LINES = {
     "WG_LISTEN_PORT": "ListenPort",
     "WG_MTU": "MTU",
     "WG_PEER_PUBLIC_KEY": "PublicKey",
+    "WG_PEER_PUBLIC_KEY_FILE": "PublicKey",
     "WG_PRESHARED_KEY_FILE": "PresharedKey",
     "WG_PEER_ENDPOINT": "Endpoint",
     "WG_PEER_ALLOWED_IPS": "AllowedIPs",
@@ -42,17 +40,19 @@ LINES = {
 """What a setting of this project's own gateways is in a configuration."""
 
 _SECTION = re.compile(r"\[(?P<name>\w+)\]")
-_PROTOCOLS = {"tcp": "tcp", "6": "tcp", "udp": "udp", "17": "udp"}  # iptables takes a protocol's number as well
-_CHAINED = re.compile(r"&&|\|\||;")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """One `wg0.conf`. `settings` never holds a secret; `private_key` and `preshared_key` are empty where none is."""
+    """One `wg0.conf`. `settings` never holds a secret; `private_key` and `preshared_key` are empty where none is.
+
+    `obscure` are the lines of which nobody can say here what they send on, without what is in them.
+    """
 
     settings: dict[str, str]
     private_key: str
     preshared_key: str
+    obscure: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Configuration(settings={self.settings!r})"
@@ -69,7 +69,7 @@ class End:
 def end(text: str) -> End:
     """Whose configuration it is; raises `ParseError` as `parse` does."""
     interface, _ = _sections(text)
-    address = _first_ipv4(interface.get("address", []))
+    address = _first_ipv4(_addresses(interface))
     try:
         public_key = keys.derive_public(_last(interface, "privatekey"))
     except ValueError:
@@ -92,6 +92,7 @@ def parse(text: str, path: str = CONFIGURATION, others: Collection[End] = ()) ->
         settings=dict(_settings(interface, peer, path)),
         private_key=_last(interface, "privatekey"),
         preshared_key=_last(peer, "presharedkey"),
+        obscure=tuple(_obscure(interface)),
     )
 
 
@@ -99,20 +100,6 @@ def endpoints(text: str) -> tuple[str, ...]:
     """Where those of its peers are whom it dials by itself, each as HOST:PORT; raises `ParseError` as `parse` does."""
     _, peers = _sections(text)
     return tuple(endpoint for peer in peers if (endpoint := _last(peer, "endpoint")))
-
-
-def forwards(commands: list[str]) -> tuple[Forward, ...]:
-    """What commands of iptables send on from the tunnel: each DNAT to an address, of one port that stays the same.
-
-    Of several for one port the one is meant that a packet meets first.
-    """
-    found: dict[tuple[int, str], Forward] = {}
-    for words in (_words(part) for command in commands for part in _CHAINED.split(command)):
-        if forward := _forward(words):
-            met_first = not _is_in(words, "-A", "--append")
-            if met_first or (forward.port, forward.protocol) not in found:
-                found[forward.port, forward.protocol] = forward
-    return tuple(found.values())
 
 
 _Section = dict[str, list[str]]
@@ -159,7 +146,7 @@ def _meant(peers: list[_Section], others: Collection[End]) -> _Section | None:
 
 
 def _settings(interface: _Section, peer: _Section, path: str) -> Iterator[tuple[str, str]]:
-    if address := _first_ipv4(interface.get("address", [])):
+    if address := _address(interface):
         yield "WG_ADDRESS", str(address)
     if _last(interface, "privatekey"):
         yield "WG_PRIVATE_KEY_FILE", path
@@ -172,8 +159,15 @@ def _settings(interface: _Section, peer: _Section, path: str) -> Iterator[tuple[
     keepalive = _last(peer, "persistentkeepalive")
     if keepalive and keepalive != "off":
         yield "WG_PERSISTENT_KEEPALIVE", keepalive
-    if declared := forwards(interface.get("postup", []) + interface.get("preup", [])):
+    if declared := postup.read(interface.get("postup", []) + interface.get("preup", [])).forwards:
         yield "WG_FORWARD_PORTS", " ".join(map(str, declared))
+
+
+def _obscure(interface: _Section) -> Iterator[str]:
+    for line in ("PreUp", "PostUp"):
+        commands = interface.get(line.lower(), [])
+        for number in postup.read(commands).obscure:
+            yield f"{line} number {number + 1}" if len(commands) > 1 else line
 
 
 def _known(section: _Section, *settings: str) -> Iterator[tuple[str, str]]:
@@ -192,49 +186,25 @@ def _ipv4_subnets(entries: list[str]) -> Iterator[str]:
             yield subnet if "/" in subnet else f"{subnet}/32"
 
 
-def _first_ipv4(entries: list[str]) -> IPv4Interface | None:
-    for word in ",".join(entries).split(","):
-        try:
-            return IPv4Interface(word.strip())
-        except ValueError:
-            continue
-    return None
+def _address(interface: _Section) -> IPv4Interface | str:
+    """An end's first address of IPv4; before it, as it is written, what is none at all; after it one of IPv6."""
+    words = _addresses(interface)
+    malformed = next((word for word in words if not _is_interface(word)), None)
+    return malformed or _first_ipv4(words) or next(iter(words), "")
 
 
-def _words(command: str) -> list[str]:
+def _addresses(interface: _Section) -> list[str]:
+    return [word.strip() for word in ",".join(interface.get("address", [])).split(",") if word.strip()]
+
+
+def _is_interface(word: str) -> bool:
     try:
-        return shlex.split(command)
+        ip_interface(word)
     except ValueError:
-        return []  # a quote that is never closed: bash will say so
+        return False
+    return True
 
 
-def _is_in(words: list[str], *options: str) -> bool:
-    return any(option in words for option in options)
-
-
-def _forward(words: list[str]) -> Forward | None:
-    options = dict(itertools.pairwise(words))
-    chain = next((options[name] for name in ("-A", "-I", "--append", "--insert") if name in options), "")
-    if chain != "PREROUTING" or "DNAT" not in (options.get("-j"), options.get("--jump")):
-        return None
-    protocol = _PROTOCOLS.get((options.get("-p") or options.get("--protocol") or "tcp").lower())
-    if protocol is None or not _is_of_the_tunnel(words, options):
-        return None
-    port = options.get("--dport") or options.get("--destination-port") or ""
-    address, _, changed = (options.get("--to-destination") or options.get("--to") or "").partition(":")
-    if not port.isdecimal() or changed not in ("", port):
-        return None
-    try:
-        return Forward(port=int(port), protocol=protocol, destination=IPv4Address(address))
-    except AddressValueError:
-        return None
-
-
-def _is_of_the_tunnel(words: list[str], options: dict[str, str]) -> bool:
-    """Whether a rule is met by what comes by the interface; one that names none is, and `+` ends a beginning."""
-    name = options.get("-i") or options.get("--in-interface")
-    if name is None:
-        return True
-    own = name.replace("%i", INTERFACE)
-    fits = INTERFACE.startswith(own[:-1]) if own.endswith("+") else own == INTERFACE
-    return fits is not any(pair in (("!", "-i"), ("!", "--in-interface")) for pair in itertools.pairwise(words))
+def _first_ipv4(words: list[str]) -> IPv4Interface | None:
+    found = (ip_interface(word) for word in words if _is_interface(word))
+    return next((each for each in found if isinstance(each, IPv4Interface)), None)

@@ -45,15 +45,16 @@ def doctor(
     """Judge a copy of the compose file in which texts were replaced, each of which has to be there."""
     monkeypatch.setattr("harness.interrupts.as_keyboard_interrupt", lambda _say: None)
 
-    def judged(*edits: Edit, files: tuple[Path, ...] = ()) -> tuple[int, dict[str, Any]]:
+    def judged(*edits: Edit, files: tuple[Path, ...] = (), words: tuple[str, ...] = ()) -> tuple[int, dict[str, Any]]:
         text = COMPOSE.read_text(encoding="utf-8")
         for old, new in edits:
             assert old in text, f"the compose file has no {old!r}"
             text = text.replace(old, new, 1)
         copy = tmp_path / "docker-compose.yml"
         copy.write_text(text, encoding="utf-8")
+        named = [each for word in words for each in ("--map", word)]
         status = cli.main(
-            ["doctor", "--compose", str(copy), *map(str, files), "--env-file", str(environment), "--json"]
+            ["doctor", "--compose", str(copy), *map(str, files), "--env-file", str(environment), *named, "--json"]
         )
         captured = capsys.readouterr()
         assert captured.err == ""
@@ -99,6 +100,8 @@ _SESSIONS_NETWORK = "tunnel-net: {ipv4_address: 172.20.0.9}\n"
 _BACK_KEYS = "      - {source: preshared_key, target: wg_preshared_key}\n    networks:\n      services-net"
 _WEB_NAMESPACE = '    network_mode: "service:wireguard-web"\n'
 _WEB_GATEWAY_NETWORK = '      tunnel-net: {ipv4_address: "172.20.${PLAN:-0}.2"}\n'
+
+_EXPORTER_LOG = "service_started, restart: true}\n    environment:\n      LOG_FORMAT: ${LOG_FORMAT:-text}\n"
 
 ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
     "services-net has the tunnel's subnet": (
@@ -184,6 +187,50 @@ ONE_CHANGE: dict[str, tuple[str, list[Edit]]] = {
     "services' gateway is not told its address": ("setting-missing", [("      WG_ADDRESS: 10.100.0.11/24\n", "")]),
     "the database's port has a letter": ("setting-malformed", [("${DATABASE_PORT:-3306}", "33O6")]),
     "a tunnel address has no prefix length": ("setting-malformed", [("10.100.0.11/24", "10.100.0.11")]),
+    "the database's host has a port": (
+        "setting-malformed",
+        [(WEB_ENVIRONMENT, "DATABASE_HOST: 10.100.0.11:3306\n")],
+    ),
+    "the database's host is a URL": ("setting-malformed", [(WEB_ENVIRONMENT, "DATABASE_HOST: http://10.100.0.11\n")]),
+    "the broker is another program": (
+        "setting-malformed",
+        [("redis://10.100.0.11:6379/0", "amqp://10.100.0.11:6379/0")],
+    ),
+    "the broker's database has a name": (
+        "setting-malformed",
+        [("redis://10.100.0.11:6379/0", "redis://10.100.0.11:6379/abc")],
+    ),
+    "a log format that there is not": ("setting-malformed", [("${LOG_FORMAT:-text}", "xml")]),
+    "an exporter has a log format that there is not": (
+        "setting-malformed",
+        [
+            (_EXPORTER_LOG, _EXPORTER_LOG.replace("${LOG_FORMAT:-text}", "xml")),
+        ],
+    ),
+    "web looks for the database in its own namespace": (
+        "setting-contradicted",
+        [(WEB_ENVIRONMENT, "DATABASE_HOST: localhost\n")],
+    ),
+    "web looks for the database at its gateway": (
+        "setting-contradicted",
+        [(WEB_ENVIRONMENT, "DATABASE_HOST: wireguard-web\n")],
+    ),
+    "web looks for the database at IPv6's loopback": (
+        "setting-contradicted",
+        [(WEB_ENVIRONMENT, 'DATABASE_HOST: "::1"\n')],
+    ),
+    "services and celery look for the database in themselves": (
+        "setting-contradicted",
+        [("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "localhost")],
+    ),
+    "services and celery look for the database in services": (
+        "setting-contradicted",
+        [("${DATABASE_HOST:-10.101.${PLAN:-0}.2}", "services")],
+    ),
+    "celery looks for the broker in itself": (
+        "setting-contradicted",
+        [("redis://10.101.${PLAN:-0}.4:6379/0", "redis://localhost:6379/0")],
+    ),
     "a broker's URL has no host": ("setting-malformed", [("redis://10.100.0.11:6379/0", "redis://:6379/0")]),
     "web is told the backend's own address": (
         "setting-contradicted",
@@ -287,6 +334,18 @@ FINE: dict[str, list[Edit]] = {
         (_SERVICES_NETWORKS, f"{_SERVICES_NETWORKS}    dns: [10.101.0.53]\n"),
         ("    command: [celery]\n", "    command: [celery]\n    dns_search: [shop.example]\n"),
     ],
+    "a proxy beside web leads on": [
+        (WEB_ENVIRONMENT, "DATABASE_HOST: localhost\n"),
+        (
+            "  redis:\n    <<: *service\n",
+            f"  proxy:\n    image: proxysql\n{_WEB_NAMESPACE}  redis:\n    <<: *service\n",
+        ),
+    ],
+    "another image has log formats and brokers of its own": [
+        ("${WEB_IMAGE:-wireguard-harness/app:local}", "shop/web"),
+        (WEB_ENVIRONMENT, f"{WEB_ENVIRONMENT}      LOG_FORMAT: logfmt\n"),
+        ("redis://10.100.0.11:6379/0", "redis+socket://10.100.0.11:6379/shop"),
+    ],
     "the endpoint is a name with a dot": [("172.20.${PLAN:-0}.3:51820", "vpn.example.org:51820")],
     "a port more is forwarded": [("8001:tcp:", "9000:udp:10.101.0.9 8001:tcp:")],
     "MariaDB is published on loopback": [(_MARIADB_NET, _MARIADB_NET + '    ports: ["127.0.0.1:3306:3306"]\n')],
@@ -313,6 +372,31 @@ def test_a_change_that_is_none_of_that_is_healthy(doctor: Judge, change: str) ->
     assert (status, document["findings"], document["unknown"]) == (0, [], [])
 
 
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ((WEB_ENVIRONMENT, 'DATABASE_HOST: "fd00::1"\n'), "DATABASE_HOST of web could not be seen: fd00::1 is an"),
+        (
+            ("redis://10.100.0.11:6379/0", "redis://[fd00::1]/0"),
+            "CELERY_BROKER_URL of web could not be seen: fd00::1 is",
+        ),
+        (
+            ("WG_PEER_ENDPOINT: 172.20.${PLAN:-0}.3:51820", 'WG_PEER_ENDPOINT: "[fd00::3]:51820"'),
+            "WG_PEER_ENDPOINT of wireguard-web could not be seen: [fd00::3]:51820 is an address of IPv6",
+        ),
+    ],
+    ids=["the database's host", "the broker's host", "the endpoint"],
+)
+def test_an_address_of_ipv6_is_unknown(doctor: Judge, edit: Edit, said: str) -> None:
+    """It may well be right, and nobody judges ways of IPv6."""
+    status, document = doctor(edit)
+    assert (status, document["findings"]) == (2, [])
+    assert document["unknown"][0].startswith(said)
+    port = [(old, new.replace("51820", "51821")) for old, new in [edit]]
+    if "51820" in edit[1]:
+        assert roots(doctor(*port)[1]) == {"endpoint-wrong"}
+
+
 def test_what_only_a_profile_starts_is_judged_too(doctor: Judge) -> None:
     """Profiles part a deployment over servers: both sides have to agree, whichever is started here."""
     profiled = "    profiles: [elsewhere]\n"
@@ -320,6 +404,16 @@ def test_what_only_a_profile_starts_is_judged_too(doctor: Judge) -> None:
     assert doctor(*edits)[0] == 0
     _, document = doctor(*edits, (_MARIADB_NET, f'{_MARIADB_NET}    ports: ["3306:3306"]\n'))
     assert roots(document) == {"port-exposed"}
+
+
+@pytest.mark.parametrize("told", ["DB_HOST: 10.100.0.11\n", "DATABSE_HOST: 10.100.0.11\n"])
+def test_a_misspelt_setting_of_a_mapped_service_is_missing(doctor: Judge, told: str) -> None:
+    """What its own names mean nobody knows; that it is not told where the database is all the same."""
+    renamed = [("  web:\n    <<: *app\n", "  shop:\n    <<: *app\n"), (WEB_ENVIRONMENT, told)]
+    status, document = doctor(*renamed, words=("web=shop",))
+    assert (status, roots(document)) == (1, {"setting-missing"})
+    (finding,) = document["findings"]
+    assert "or say by --map what it is called there" in finding["remedy"]
 
 
 # --- keys and passwords
@@ -465,7 +559,9 @@ def test_a_configuration_without_a_gateway_is_not_healthy() -> None:
 
 
 def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
-    """Before compose is asked, which would not say which."""
+    """Before compose is asked, which would not say which; an empty variable names none."""
+    with pytest.raises(ConfigurationError, match="has no name: is a variable empty"):
+        configured.read([Path()], None)
     for files, environment in (([tmp_path / "none.yml"], None), ([COMPOSE], tmp_path / "none.env")):
         with pytest.raises(ConfigurationError, match=r"there is no file .*none"):
             configured.read(files, environment)

@@ -71,6 +71,9 @@ ONE_CHANGE: dict[str, tuple[str, Edit]] = {
     "a peer may use another subnet": ("allowed-ips-missing", ("10.66.0.1/32", "10.67.0.0/29")),
     "the endpoint is nobody's": ("endpoint-wrong", ("192.168.77.20:41194", "192.168.77.21:41194")),
     "the peer's key is another one": ("peer-key-mismatch", (DEPOT.public, NOTEBOOK.public)),
+    "an address has a mask that there is not": ("setting-malformed", ("10.66.0.2/29", "10.66.0.2/33")),
+    "an address has a letter": ("setting-malformed", ("10.66.0.2/29", "10.66.0.2/29x, 10.66.0.3/29")),
+    "no end has an endpoint": ("endpoint-missing", ("Endpoint = 192.168.77.20:41194\n", "")),
     "one end has no preshared key": ("preshared-key-mismatch", _PRESHARED),
     "shop is told the depot's own address": ("setting-contradicted", _OWN_ADDRESS),
     "shop has a network of its own": ("app-outside-gateway", _OWN_NETWORK),
@@ -85,6 +88,75 @@ def test_one_change_is_named_before_anything_starts(doctor: Judge, change: str) 
     status, document = doctor(edit)
     assert (status, roots(document)) == (1, {rule}), document["findings"]
     assert not [key for key in (SHOP.private, DEPOT.private, PRESHARED) if key in json.dumps(document)]
+
+
+def test_an_address_of_ipv6_alone_is_unknown(doctor: Judge) -> None:
+    """It is set, and sound, and nothing of IPv6 is judged; one beside an address of IPv4 changes nothing."""
+    status, document = doctor(("10.66.0.2/29", "fd00::2/64"))
+    assert (status, document["findings"]) == (2, [])
+    assert document["unknown"][0].startswith("WG_ADDRESS of vpn-depot could not be seen: it is an address of IPv6")
+    assert doctor(("10.66.0.2/29", "fd00::2/64, 10.66.0.2/29"))[0] == 0
+
+
+def test_a_peers_key_that_is_missing_is_told_in_the_words_of_its_file(doctor: Judge) -> None:
+    """There is no variable that could be set."""
+    _, document = doctor((f"PublicKey = {DEPOT.public}\n", ""))
+    (finding,) = document["findings"]
+    assert finding["rule"] == "setting-missing"
+    assert "WG_PEER_PUBLIC_KEY_FILE of vpn-shop is PublicKey in /etc/wireguard/wg0.conf" in finding["words"]
+
+
+def test_an_endpoint_without_a_port_has_no_name_that_could_not_be_resolved(doctor: Judge) -> None:
+    """It is malformed, and that is the root."""
+    _, document = doctor(("192.168.77.20:41194", "192.168.77.20"))
+    assert roots(document) == {"setting-malformed"}
+    assert "name-unresolvable" not in {finding["rule"] for finding in document["findings"]}
+
+
+_LEDGER = "PostUp = iptables -t nat -A PREROUTING -i %i -p tcp --dport 3306 -j DNAT --to-destination 10.44.5.10"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["/etc/wireguard/up.sh", "nft -f /etc/rules.nft", "iptables -t nat -A PREROUTING -i %i -j WAYS"],
+)
+def test_a_forward_that_may_be_in_what_cannot_be_read_is_unknown(doctor: Judge, command: str) -> None:
+    """Neither missing nor well, with the line to look at; where all are seen elsewhere it hides nothing."""
+    status, document = doctor((_LEDGER, f"PostUp = {command}"))
+    assert (status, document["findings"]) == (2, [])
+    (said,) = document["unknown"]
+    assert said.startswith(
+        "WG_FORWARD_PORTS of vpn-depot could not be seen: PostUp number 1 of its wg0.conf may send on"
+    )
+    assert doctor((_LEDGER, f"PostUp = {command}\n{_LEDGER}"))[0] == 0
+
+
+def test_a_forward_for_another_protocol_beside_what_cannot_be_read_is_unknown(doctor: Judge) -> None:
+    """The right one may well be in there, and so may the port that an application dials instead."""
+    script = "PostUp = /etc/wireguard/up.sh\n"
+    assert doctor((_LEDGER, script + _LEDGER.replace("tcp", "udp")))[0] == 2
+    assert doctor((_LEDGER, script + _LEDGER.replace("3306", "3307")))[0] == 2
+
+
+_SEVERAL_PORTS = "-m multiport --dports 3306,3307"
+_OTHER_PORT = ('REDIS_URL = "${CACHE_URL}"', 'REDIS_URL = "${CACHE_URL}"\n[settings.web]\nDATABASE_PORT = "13306"')
+
+
+def _remapped(target: int) -> Edit:
+    return _LEDGER, f"{_LEDGER.replace('3306', '13306')}:{target}"
+
+
+def test_a_forward_of_several_ports_and_one_to_another_port_are_read(doctor: Judge, tmp_path: Path) -> None:
+    """Web may dial another port than MariaDB listens at, where the gateway leads from one to the other."""
+    assert doctor((_LEDGER, _LEDGER.replace("--dport 3306", _SEVERAL_PORTS)))[0] == 0
+    mapped = tmp_path / "harness.toml"
+    text = (EXAMPLE / "harness.toml").read_text(encoding="utf-8")
+    mapped.write_text(text.replace(*_OTHER_PORT), encoding="utf-8")
+    status, document = doctor(_remapped(3306), words=(str(mapped),))
+    assert (status, document["findings"]) == (0, [])
+    status, document = doctor(_remapped(3307), words=(str(mapped),))
+    assert (status, roots(document)) == (1, {"forward-rule-wrong-destination"})
+    assert "contains 13306:tcp:10.44.5.10:3306," in document["findings"][0]["remedy"]
 
 
 def test_what_a_setting_is_called_there_stands_below_its_remedy(doctor: Judge) -> None:

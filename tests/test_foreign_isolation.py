@@ -170,9 +170,10 @@ def test_a_gateway_told_by_variables_is_judged_alike() -> None:
 
 
 def test_a_forward_that_leads_out_of_the_copy_is_refused(plan: Plan) -> None:
-    """What asks through the tunnel would ask the real backend."""
-    with pytest.raises(ConfigurationError, match=r"^vpn-depot sends on port 3306 to 192.168.1.5, which is on"):
-        plan(edit=("vpn-depot.conf", "10.44.5.10", "192.168.1.5"))
+    """What asks through the tunnel would ask the real backend, to whichever port it is led."""
+    for place in ("192.168.1.5", "192.168.1.5:3307"):
+        with pytest.raises(ConfigurationError, match=r"^vpn-depot sends on port 3306 to 192.168.1.5, which is on"):
+            plan(edit=("vpn-depot.conf", "10.44.5.10", place))
 
 
 @pytest.mark.parametrize(

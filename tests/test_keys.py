@@ -189,6 +189,8 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """Where a file stands in the directory's place, the refusal names it and the reason."""
     taken = tmp_path / "keys"
     taken.write_text("", encoding="ascii")
+    with pytest.raises(KeyFileError, match=r"cannot write keys to [^:]*keys/x: Not a directory$"):
+        keys.write(taken / "x", keys.KeySet.generate())
     with pytest.raises(KeyFileError, match=r"cannot write keys to .*keys: it is a file; name a folder"):
         keys.write(taken, keys.KeySet.generate())
 

@@ -40,6 +40,15 @@ def test_what_is_written_is_read_back(entries: list[Forward], separator: str) ->
     assert Forward.parse_all(separator.join(map(str, entries))) == tuple(entries)
 
 
+def test_a_changed_port_is_read_where_there_may_be_one() -> None:
+    """This project's own gateways know of none."""
+    changed = Forward(port=13306, protocol="tcp", destination=IPv4Address("10.101.0.2"), changed=3306)
+    assert Forward.parse_all(f"{changed} {DOCUMENTED}") == (changed, *Forward.parse_all(DOCUMENTED))
+    assert (changed.target, Forward.parse_all(DOCUMENTED)[0].target) == (3306, 3306)
+    with pytest.raises(ValueError, match="is not PORT:tcp"):
+        Forward.parse_all(str(changed), keeping=True)
+
+
 @pytest.mark.parametrize(
     "entry",
     [
@@ -68,7 +77,7 @@ def test_what_is_written_is_read_back(entries: list[Forward], separator: str) ->
 def test_a_malformed_entry_is_named(entry: str) -> None:
     """One entry that cannot be read is named as it stands, with the form that was wanted."""
     with pytest.raises(ValueError, match="is not PORT:tcp\\|udp:ADDRESS") as caught:
-        Forward.parse_all(f"6379:tcp:10.101.0.4 {entry} 8001:tcp:10.101.0.5")
+        Forward.parse_all(f"6379:tcp:10.101.0.4 {entry} 8001:tcp:10.101.0.5", keeping=True)
     assert repr(entry) in str(caught.value)
     assert "6379" not in str(caught.value)
 

@@ -249,6 +249,7 @@ def test_shards_part_the_scenarios(clone: Path) -> None:
         (["--shard", "3/2"], "'3/2' is no shard: write which of how many, such as 1/2"),
         (["--layout", "staging"], "there is no layout 'staging': layouts are dev, prod"),
         (["--with-fault", "none"], "there is no fault 'none'; there are: "),
+        (["--with-fault", "nginx is stopped"], "cannot be had on the dev layout: give --layout prod"),
         (["--plan", "x"], "argument --plan: invalid int value: 'x'"),
         (["--no-such-option"], "unrecognized arguments: --no-such-option"),
     ],

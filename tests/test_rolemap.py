@@ -7,6 +7,7 @@ import pytest
 from harness import rolemap
 from harness.dialects import Dialect
 from harness.errors import ConfigurationError, HarnessError
+from harness.vocabulary import APP_SETTINGS, DATABASE_URL, GATEWAY_SETTINGS
 
 from .conftest import ROOT
 
@@ -65,6 +66,20 @@ def test_a_part_of_its_own_wins_over_all_applications(file: Path) -> None:
     assert mapped.dialect("web").settings == {"DATABASE_HOST": "${A}", "DATABASE_USER": "u"}
     assert mapped.dialect("services").settings == {"DATABASE_HOST": "${B}", "DATABASE_USER": "u"}
     assert mapped.dialect("wireguard-web").settings == {}
+
+
+def test_every_documented_setting_may_be_named(file: Path) -> None:
+    """A database's URL too; and of a backend whatever its image reads."""
+    parts = {
+        "settings": (*APP_SETTINGS, DATABASE_URL),
+        "settings.wireguard-web": GATEWAY_SETTINGS,
+        "settings.mariadb": ("MARIADB_PASSWORD_FILE",),
+    }
+    tables = [f"[{part}]\n" + "".join(f'{name} = "x"\n' for name in names) for part, names in parts.items()]
+    file.write_text("".join(tables), encoding="utf-8")
+    mapped = rolemap.read([str(file)])
+    assert set(mapped.dialect("celery").settings) == {*APP_SETTINGS, DATABASE_URL}
+    assert mapped.dialect("mariadb").settings == {"MARIADB_PASSWORD_FILE": "x"}
 
 
 def test_a_dollar_without_a_brace_is_only_that() -> None:
@@ -126,8 +141,16 @@ def test_a_configuration_that_cannot_be_read_tells_nothing() -> None:
         ("roles = 5\n", "roles is no table"),
         ("settings = 5\n", "settings is no table"),
         ('[settings.front]\nA = "x"\n', "[settings.front] is of no part"),
+        (
+            '[settings]\nDATABASE_HSOT = "x"\n',
+            "[settings] names DATABASE_HSOT, which is no setting; settings are DATABASE_",
+        ),
+        ('[settings.web]\nWG_MTU = "1"\n', "[settings.web] names WG_MTU, which is no setting"),
+        ('[settings.wireguard-web]\nDATABASE_HOST = "x"\n', "[settings.wireguard-web] names DATABASE_HOST"),
         ('[wg-quick]\nweb = "x"\n', "[wg-quick] names web, which is no part"),
-        ('[roles]\nweb = "x"\nredis = "x"\n', "the service x cannot play several parts: web, redis"),
+        ('[roles]\nweb = "x"\nredis = "x"\n', "the service x cannot play several parts: redis, web"),
+        ('[roles]\nweb = "services"\n', "the service services cannot play several parts: services, web; name one for"),
+        ('[roles]\nweb = ""\n', "it names no service for web; write web=SERVICE"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(file: Path, text: str, said: str) -> None:
@@ -142,11 +165,16 @@ def test_what_is_wrong_with_a_word_is_named(tmp_path: Path) -> None:
     """A part that there is not, a file that there is not, and a part that nobody plays."""
     for words, said in (
         (["front=x"], "'front' is no part of the deployment"),
+        (["web="], "--map web=: it names no service for web"),
+        ([""], "--map names no file: is a variable empty?"),
+        (["web=redis"], "the service redis cannot play several parts: redis, web; name one for redis"),
         ([str(tmp_path / "none")], "a map is a TOML file, or ROLE=SERVICE"),
     ):
         with pytest.raises(ConfigurationError) as refused:
             rolemap.read(words)
         assert said in str(refused.value)
+    assert rolemap.read(["web=services", "services=api"]).service("web") == "services"
+    assert rolemap.read(["web=celery"]).role("celery") == "web"
     with pytest.raises(ConfigurationError, match="nothing plays the part of wireguard-services"):
         rolemap.read([]).require({"web"})
     without_celery = {"wireguard-web", "wireguard-services", "web", "services", "mariadb", "redis"}

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from harness import keys, wgquick
 from harness.errors import ParseError
-from harness.model import Forward
 
 OWN = keys.KeyPair.generate()
 PEER = keys.KeyPair.generate()
@@ -141,56 +140,13 @@ def test_what_is_no_configuration_is_named_without_its_keys(text: str, said: str
     assert OWN.private not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE",
-        "iptables -t nat -D PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.2",
-        "iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.2:8080",
-        "iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination backend",
-        "iptables -t nat -A PREROUTING -p tcp --dport 80:90 -j DNAT --to-destination 10.0.0.2",
-        "echo 'iptables -t nat -A PREROUTING",
-        DNAT.replace("%i", "eth0"),
-        DNAT.replace("-i %i", "! -i %i"),
-        DNAT.replace("-i %i", "--in-interface wg1"),
-        DNAT.replace("tcp", "sctp"),
-    ],
-)
-def test_what_is_no_forward_of_one_port_is_none(command: str) -> None:
-    """Other rules, rules taken away, changed ports, names and ranges are nothing that a setting could say.
-
-    Nor is what another interface brings.
-    """
-    assert wgquick.forwards([command]) == ()
-
-
-def test_commands_on_one_line_are_each_read() -> None:
-    """A line may hold several commands, as PostUp lines often do."""
-    both = f"{DNAT} && {DNAT.replace('3306', '6380').replace('.10', '.11')}"
-    assert wgquick.forwards([both]) == (
-        Forward(port=3306, protocol="tcp", destination=IPv4Address("10.44.5.10")),
-        Forward(port=6380, protocol="tcp", destination=IPv4Address("10.44.5.11")),
-    )
-
-
-@pytest.mark.parametrize("interface", ["-i wg0", "--in-interface wg0", "-i wg+", "! -i eth0", ""])
-@pytest.mark.parametrize("protocol", ["tcp", "TCP", "6"])
-def test_one_forward_has_many_spellings(interface: str, protocol: str) -> None:
-    """The interface by its name or not at all, the protocol in capitals or by its number."""
-    command = DNAT.replace("-i %i", interface).replace("-p tcp", f"-p {protocol}")
-    assert list(map(str, wgquick.forwards([command]))) == ["3306:tcp:10.44.5.10"]
-
-
-def test_of_several_rules_for_one_port_the_first_that_is_met_counts() -> None:
-    """What is appended comes too late, what is inserted comes before; udp is a port of its own."""
-    later, udp = DNAT.replace(".10", ".99"), DNAT.replace("tcp", "udp")
-    for commands, expected in (
-        ([DNAT, DNAT], "10"),
-        ([DNAT, later], "10"),
-        ([DNAT, later.replace("-A", "-I")], "99"),
-    ):
-        assert list(map(str, wgquick.forwards(commands))) == [f"3306:tcp:10.44.5.{expected}"]
-    assert len(wgquick.forwards([DNAT, udp])) == 2
+@pytest.mark.parametrize("lines", ["PostUp = /etc/wireguard/up.sh", "PreUp = nft -f /etc/rules.nft"])
+def test_a_line_that_may_send_on_anything_is_obscure(lines: str) -> None:
+    """It is named without what is in it, which may be a key; by its number where there are several."""
+    name = lines.partition(" ")[0]
+    assert wgquick.parse(f"[Interface]\n{lines}\n").obscure == (name,)
+    assert wgquick.parse(f"[Interface]\n{name} = {DNAT}\n{lines}\n").obscure == (f"{name} number 2",)
+    assert wgquick.parse(f"[Interface]\n{name} = {DNAT}\n").obscure == ()
 
 
 @given(st.text(alphabet=st.sampled_from("[]InterfacePeer=#\n %:;&|'\"-jDNAT 10./")))

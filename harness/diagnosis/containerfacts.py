@@ -9,6 +9,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import NoReturn, TypeVar
 
+from harness.diagnosis import settings
 from harness.diagnosis.containers import CONFIGURED, Container
 from harness.diagnosis.evidence import NodeEvidence, UnseenError
 from harness.diagnosis.roles import Role, role_of
@@ -169,6 +170,14 @@ class NodeFacts:
     def role(self) -> Role:
         """What it is in the deployment."""
         return Role.BESIDE if self._beside else role_of(self.documented, self.environment)
+
+    @property
+    def misnamed(self) -> Mapping[str, str]:
+        """The names of its settings that nobody reads, with those that are meant.
+
+        None where it has names of its own, of which nobody knows which are read.
+        """
+        return settings.misnamed(self.role, self.environment) if self.documented == self.service else {}
 
     @property
     def is_starting(self) -> bool:

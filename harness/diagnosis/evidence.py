@@ -32,6 +32,10 @@ class UnseenError(HarnessError):
         self.reason = reason
 
 
+class UnreadError(UnseenError):
+    """What a deployment was told and nobody here can read or judge: it is unknown of a mere configuration, too."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """One piece of evidence: its text, or why there is none."""

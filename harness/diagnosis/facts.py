@@ -256,7 +256,8 @@ class Facts:
                 return self._own_at(path.host)
             place = str(forwarded or "") if path.tunnelled else path.host
             return backend_at(self.backends, path.kind, place, works=path.works)
-        published = [app for app in self.apps if any(each.port == path.port for each in app.container.published)]
+        port = self.target_of(path.port)
+        published = [app for app in self.apps if any(each.port == port for each in app.container.published)]
         if published:
             return published[0]
         return next((node for node in self.nodes if forwarded in node.container.addresses), None)
@@ -273,6 +274,11 @@ class Facts:
         """Where the gateway was told to send what comes for a port from the tunnel."""
         declared = self.back.declared if self.back else ()
         return next((forward.destination for forward in declared if forward.port == port), None)
+
+    def target_of(self, port: int) -> int:
+        """The port to which what comes for a port from the tunnel was told to go."""
+        declared = self.back.declared if self.back else ()
+        return next((each.target for each in declared if (each.port, each.protocol) == (port, "tcp")), port)
 
     def paths_through(self, node: NodeFacts) -> frozenset[str]:
         """The ids of all paths that need a node."""

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from harness import netfilter, wireguard
 from harness.diagnosis import routing
 from harness.diagnosis.containerfacts import NodeFacts, SecretFile
-from harness.diagnosis.evidence import UnseenError
+from harness.diagnosis.evidence import UnreadError, UnseenError
 from harness.diagnosis.packetpath import Firewall
 from harness.diagnosis.routing import Policy, Routing, Way
-from harness.diagnosis.settings import PRESHARED_KEY_FILE, PRIVATE_KEY_FILE
+from harness.diagnosis.settings import PRESHARED_KEY_FILE, PRIVATE_KEY_FILE, is_of_wg_quick
 from harness.errors import ParseError
 from harness.model import Address, Forward, NetfilterRule, Peer, Route, WireGuardInterface
 
@@ -199,7 +199,8 @@ class GatewayFacts(NodeFacts):
     @property
     def forwards(self) -> tuple[Forward, ...]:
         """What it was told to forward; raises `ValueError` for a setting that cannot be read."""
-        return Forward.parse_all(self.environment.get("WG_FORWARD_PORTS", ""))
+        setting = self.environment.get("WG_FORWARD_PORTS", "")
+        return Forward.parse_all(setting, keeping=not is_of_wg_quick(self.environment))
 
     @property
     def declared(self) -> tuple[Forward, ...]:
@@ -208,6 +209,13 @@ class GatewayFacts(NodeFacts):
             return self.forwards
         except ValueError:
             return ()
+
+    def insist_on_declared(self) -> None:
+        """Raise `UnreadError` where it may forward more than is `declared`, so that none can be called missing."""
+        if self.evidence.has("obscure"):
+            lines = " and ".join(self.evidence.json("obscure"))
+            reason = f"{lines} of its wg0.conf may send on more than can be read: look at what runs"
+            raise UnreadError(self.service, "WG_FORWARD_PORTS", reason)
 
     def _loaded(self, piece: str) -> list[dict[str, Any]]:
         loaded = self.evidence.json(piece)

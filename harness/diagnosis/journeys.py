@@ -191,13 +191,19 @@ def has_moved(facts: Facts, path: Path, expected: IPv4Address) -> bool:
 
 
 def is_misdirected(facts: Facts, path: Path) -> bool:
-    """Whether an application dials a port that is not declared, while its backend's is declared as another."""
+    """Whether an application dials a port that is not declared, while its backend's is declared as another.
+
+    Raises `UnreadError` where it may be declared in what could not be read.
+    """
     back, backend = facts.back, path.backend
     if back is None or backend is None or not path.tunnelled:
         return False
     if any(forward.port == path.port for forward in back.declared):
         return False
-    return any(forward.destination in shared_addresses(back, backend) for forward in back.declared)
+    if not any(forward.destination in shared_addresses(back, backend) for forward in back.declared):
+        return False
+    back.insist_on_declared()
+    return True
 
 
 def is_udp_only(candidates: tuple[DnatRule, ...]) -> bool:
@@ -216,7 +222,7 @@ def destination_of(facts: Facts, path: Path) -> tuple[IPv4Address, int, str] | N
     if facts.snapshot.static:
         for forward in back.declared:
             if forward.port == path.port and forward.protocol == "tcp":
-                return forward.destination, forward.port, f"{back.service}: WG_FORWARD_PORTS has {forward}"
+                return forward.destination, forward.target, f"{back.service}: WG_FORWARD_PORTS has {forward}"
         return None
     passed = passage(facts, path)
     if passed.destination is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.diagnosis.evidence import Snapshot, UnseenError
+from harness.diagnosis.evidence import Snapshot, UnreadError, UnseenError
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.hops import HopStatus, Unseen, hops_of, order
 from harness.diagnosis.nodefacts import NodeFacts
@@ -254,8 +254,8 @@ def _open_question(node: NodeFacts, evidence: str, paths: frozenset[str]) -> Fin
 def _unexplained(facts: Facts, findings: Iterable[Finding], unseen: Iterable[Unseen]) -> tuple[str, ...]:
     """What could not be seen, in a sentence each, without what a container that is down explains."""
     if facts.snapshot.static:
-        damaged = [error for _rule, error in unseen if error.node == _EVIDENCE]
-        return (*map(str, (*facts.unreadable.values(), *damaged)), *_unrecognised(facts))
+        told = [error for _rule, error in unseen if error.node == _EVIDENCE or isinstance(error, UnreadError)]
+        return (*dict.fromkeys(map(str, (*facts.unreadable.values(), *told))), *_unrecognised(facts))
     down = {node.service for node in facts.nodes if not node.container.running}
     broken = {path for finding in findings for path in finding.paths if finding.severity is Severity.ERROR}
     lines = {

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from urllib.parse import SplitResult, urlsplit
+from collections.abc import Iterable, Mapping
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from harness.addresses import MARIADB_PORT, REDIS_PORT
 from harness.diagnosis.roles import Role
 from harness.redaction import REMOVED
+from harness.vocabulary import (
+    APP_REQUIRED,
+    APP_SETTINGS,
+    DATABASE_URL,
+    GATEWAY_REQUIRED,
+    GATEWAY_SETTINGS,
+    URL_PARTS,
+)
 
 PRIVATE_KEY_FILE = "WG_PRIVATE_KEY_FILE"
 PRESHARED_KEY_FILE = "WG_PRESHARED_KEY_FILE"
 PEER_PUBLIC_KEY_FILE = "WG_PEER_PUBLIC_KEY_FILE"
 
-GATEWAY_REQUIRED = ("WG_ADDRESS", "WG_PRIVATE_KEY_FILE", "WG_PEER_ALLOWED_IPS")
-GATEWAY_SETTINGS = (
-    *GATEWAY_REQUIRED,
-    *("WG_LISTEN_PORT", "WG_PEER_PUBLIC_KEY", "WG_PEER_PUBLIC_KEY_FILE", "WG_PRESHARED_KEY_FILE", "WG_PEER_ENDPOINT"),
-    *("WG_PERSISTENT_KEEPALIVE", "WG_MTU", "WG_IMPLEMENTATION", "WG_IPTABLES", "WG_FORWARD_PORTS"),
-    *("WG_FORWARD_INTERFACE", "WG_HANDSHAKE_MAX_AGE"),
-)
-APP_REQUIRED = ("DATABASE_HOST", "DATABASE_NAME", "DATABASE_USER")
-APP_SETTINGS = (
-    *APP_REQUIRED,
-    *("DATABASE_PORT", "DATABASE_PASSWORD", "DATABASE_PASSWORD_FILE", "CELERY_BROKER_URL", "REDIS_URL"),
-    *("REDIS_PASSWORD", "REDIS_PASSWORD_FILE"),
-)
 _EITHER = {
     Role.GATEWAY: (("WG_PEER_PUBLIC_KEY_FILE", "WG_PEER_PUBLIC_KEY"),),
     Role.APP: (("DATABASE_PASSWORD_FILE", "DATABASE_PASSWORD"), ("CELERY_BROKER_URL", "REDIS_URL")),
@@ -59,6 +54,13 @@ def broker_url(environment: Mapping[str, str]) -> SplitResult | None:
     return parts if parts.hostname else None
 
 
+def is_of_redis(url: SplitResult) -> bool:
+    """Whether the application made here takes it for a URL of Redis (compose/app/website/environment.py)."""
+    database = unquote(url.path).removeprefix("/")
+    is_redis = url.scheme in {"redis", "rediss"} and url.port != 0 and not url.fragment
+    return is_redis and (not database or database.isdecimal())
+
+
 def is_of_wg_quick(environment: Mapping[str, str]) -> bool:
     """Whether a gateway was told by a `wg0.conf`, which wg-quick(8) wants to be called so: its key is in it too."""
     return environment.get(PRIVATE_KEY_FILE, "").endswith(".conf")
@@ -71,12 +73,20 @@ def missing(role: Role, environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def amount_to(names: Iterable[str]) -> frozenset[str]:
+    """The settings that those with these names say: a secret by its file, all of a database by its URL."""
+    said = set(names)
+    if DATABASE_URL in said:
+        said.update(URL_PARTS)
+    return frozenset(said | {f"{name}_FILE" for name in said})
+
+
 def misnamed(role: Role, environment: Mapping[str, str]) -> dict[str, str]:
     """Names that nobody reads, with the name that must be meant: DB_ for DATABASE_, and misspellings."""
     known = _KNOWN.get(role, ())
     found = {}
     for name in environment:
-        if name in known:
+        if name in (*known, DATABASE_URL):
             continue
         meant = "DATABASE_" + name.removeprefix("DB_")
         if role is Role.APP and name.startswith("DB_") and meant in known and not environment.get(meant):
@@ -91,6 +101,8 @@ def misnamed(role: Role, environment: Mapping[str, str]) -> dict[str, str]:
 def _near(name: str, known: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
     """A setting that a name is a misspelling of; one that is there under its right name is not meant."""
     absent = [each for each in known if not environment.get(each)]
+    if "DATABASE_HOST" in absent:  # else whatever is called alike has another purpose
+        absent.append(DATABASE_URL)
     near = difflib.get_close_matches(name, absent, n=1, cutoff=_ALIKE)
     return near[0] if near and _ends_alike(name, near[0]) else None
 

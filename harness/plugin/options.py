@@ -196,4 +196,8 @@ def fault_of(config: pytest.Config) -> Fault | None:
     if name not in found:
         message = f"there is no fault {name!r}; there are: {'; '.join(sorted(found))}"
         raise pytest.UsageError(message)
+    if elsewhere := [layout for layout in config.getoption("--layout") if layout not in found[name].layouts]:
+        there = ",".join(found[name].layouts)
+        message = f"the fault {name!r} cannot be had on the {elsewhere[0]} layout: give --layout {there}"
+        raise pytest.UsageError(message)
     return found[name]

@@ -189,10 +189,34 @@ def web_is_told_database_hots(sample: Sample) -> None:
     sample.fail(WEB, "database", "setting", said="None", setting="DATABASE_HOST")
 
 
+@broken("setting-misnamed")
+def web_is_told_all_by_a_url_whose_name_nobody_reads(sample: Sample) -> None:
+    sample.tell(WEB, DATABASE_HOST=None, DATABASE_PORT=None, DATABASE_NAME=None, DATABASE_USER=None)
+    sample.tell(WEB, DATABASE_PASSWORD_FILE=None, DATABSE_URL="mysql://app@10.100.0.11/app")
+    sample.fail(WEB, "database", "setting", said="None", setting="DATABASE_HOST")
+
+
+@fine
+def web_has_a_setting_of_its_own_that_is_called_almost_as_one_that_it_does_without(sample: Sample) -> None:
+    sample.tell(WEB, DATABASE_URI="sqlite:///cache.db")
+
+
 @broken("setting-malformed")
 def web_is_told_an_address_that_is_none(sample: Sample) -> None:
     sample.tell(WEB, DATABASE_HOST="10.100.0.1111")
     sample.fail(WEB, "database", "resolve", **_UNKNOWN_NAME)
+
+
+@broken("setting-malformed")
+def services_is_told_the_databases_port_with_its_host(sample: Sample) -> None:
+    sample.tell(SERVICES, DATABASE_HOST="10.101.0.2:3306")
+    sample.fail(SERVICES, "database", "resolve", **_UNKNOWN_NAME)
+
+
+@broken("setting-malformed")
+def celery_refuses_its_log_format(sample: Sample) -> None:
+    sample.tell(CELERY, LOG_FORMAT="xml")
+    sample.stop(CELERY, "restarting", log="LOG_FORMAT is 'xml': set it to text or json\n")
 
 
 @broken("setting-malformed")
@@ -219,6 +243,37 @@ def celery_is_told_what_web_is(sample: Sample) -> None:
     sample.tell(CELERY, DATABASE_HOST="10.100.0.11", CELERY_BROKER_URL="redis://10.100.0.11:6379/0")
     for backend in ("database", "broker"):
         sample.fail(CELERY, backend, "connect")
+
+
+@broken("setting-contradicted")
+def web_looks_for_the_database_in_its_own_namespace(sample: Sample) -> None:
+    sample.tell(WEB, DATABASE_HOST="localhost")
+    sample.fail(WEB, "database", "connect", **REFUSED)
+
+
+@broken("setting-contradicted")
+def celery_looks_for_the_broker_at_ipv6s_loopback(sample: Sample) -> None:
+    sample.tell(CELERY, CELERY_BROKER_URL="redis://[::1]:6379/0")
+    sample.fail(CELERY, "broker", "connect", **REFUSED)
+
+
+@broken("setting-contradicted")
+def services_looks_for_the_database_in_itself(sample: Sample) -> None:
+    sample.tell(SERVICES, DATABASE_HOST="services")
+    sample.fail(SERVICES, "database", "connect", **REFUSED)
+
+
+@broken("setting-contradicted")
+def services_looks_in_itself_for_a_database_that_has_whichever_address_is_free(sample: Sample) -> None:
+    for attachment in sample.containers[MARIADB]["attachments"]:
+        attachment["wanted"] = None
+    sample.tell(SERVICES, DATABASE_HOST="LOCALHOST")
+    sample.fail(SERVICES, "database", "connect", **REFUSED)
+
+
+@fine
+def a_proxy_of_webs_own_namespace_leads_to_the_database(sample: Sample) -> None:
+    sample.tell(WEB, DATABASE_HOST="localhost")
 
 
 @broken("app-outside-gateway")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from harness.addresses import WIREGUARD_PORT, is_address
+from harness.addresses import WIREGUARD_PORT, is_address, is_ipv6
+from harness.diagnosis.evidence import UnreadError
 from harness.diagnosis.facts import End, Facts
 from harness.diagnosis.nodefacts import GatewayFacts
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
@@ -32,6 +33,9 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
     wrong_host |= facts.snapshot.static and host in (end.gateway.service, end.gateway.evidence.name)
     at_home = is_address(host) and apart and _is_beside(facts, end.gateway, host)
     if not (wrong_host or at_home) and (published is None or number == str(published)):
+        if facts.snapshot.static and not apart and is_ipv6(host):
+            reason = f"{endpoint} is an address of IPv6, to which no way is judged: look at what runs"
+            raise UnreadError(end.gateway.service, "WG_PEER_ENDPOINT", reason)
         return
     port = published or own
     right = f"{_right_host(host, addresses, wrong=wrong_host, at_home=at_home)}:{port}"

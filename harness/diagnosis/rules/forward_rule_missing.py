@@ -24,6 +24,7 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
     told = f"{facts.back.service}: WG_FORWARD_PORTS={setting}"
     if facts.snapshot.static:
         if not declared and _is_readable(facts):
+            facts.back.insist_on_declared()
             yield _case(facts, path, (told,), "it is not declared")
         return
     passed = passage(facts, path)

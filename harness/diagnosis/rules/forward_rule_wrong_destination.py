@@ -23,27 +23,33 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
     if found is None or not addresses:
         return
     destination, port, line = found
-    if (destination in addresses and port == _listening(path)) or would_arrive(facts, path):
+    listening = _listening(facts, path)
+    if (destination in addresses and port == listening) or would_arrive(facts, path):
         return
     backend = path.backend.service if path.backend else f"the {path.kind}"
     if path.backend and destination not in addresses and has_moved(facts, path, destination):
         return
     yield Case(
         node=facts.back.service,
-        evidence=(line, f"{backend}: {_listed(addresses)}, port {_listening(path)}"),
+        evidence=(line, f"{backend}: {_listed(addresses)}, port {listening}"),
         paths=frozenset({path.id}),
         values={
             "port": path.port,
             "destination": f"{destination}:{port}",
             "backend": backend,
-            "right": f"{path.port}:tcp:{addresses[0]}",
+            "right": f"{path.port}:tcp:{addresses[0]}{f':{listening}' if listening != path.port else ''}",
         },
     )
 
 
-def _listening(path: Path) -> int:
-    """The port at which the backend should be found: a forward keeps the port."""
-    return path.port
+def _listening(facts: Facts, path: Path) -> int:
+    """The port at which the backend should be found: a forward keeps the port, unless it was told another one.
+
+    That has to be one by which others find the backend without it, where there are any.
+    """
+    target = facts.target_of(path.port)
+    beside = {each.port for each in facts.paths if each.backend is path.backend and not each.tunnelled}
+    return target if target == path.port or target in beside or not beside else min(beside)
 
 
 def _listed(addresses: tuple[IPv4Address, ...]) -> str:

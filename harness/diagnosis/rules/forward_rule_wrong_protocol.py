@@ -20,6 +20,8 @@ def _when(facts: Facts, path: Path) -> Iterator[Case]:
         declared = [forward for forward in facts.back.declared if forward.port == path.port]
         wrong = bool(declared) and all(forward.protocol == "udp" for forward in declared)
         lines = [f"{facts.back.service}: WG_FORWARD_PORTS={facts.back.environment.get('WG_FORWARD_PORTS', '')}"]
+        if wrong:
+            facts.back.insist_on_declared()
     else:
         passed = passage(facts, path)
         wrong = passed.destination is None and is_udp_only(passed.candidates)

@@ -25,7 +25,8 @@ def _judge(facts: Facts, subject: Path | GatewayFacts) -> Iterator[Case]:
 
 def _when_endpoint(facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
     host = gateway.environment["WG_PEER_ENDPOINT"].rpartition(":")[0]
-    if evidence := unknown(facts, gateway, host):
+    evidence = unknown(facts, gateway, host) if host else None  # without a port there is no host, as another rule says
+    if evidence:
         values = {
             "what": "the other end",
             "host": host,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Address
 
-from harness.addresses import is_address
+from harness.addresses import is_address, is_ipv6
+from harness.diagnosis.evidence import UnreadError
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.journeys import is_floating, is_misdirected, shared_addresses
+from harness.diagnosis.names import is_own, may_have_company
+from harness.diagnosis.nodefacts import NodeFacts
 from harness.diagnosis.outside import found_at
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
@@ -23,9 +26,13 @@ def _over(facts: Facts) -> list[Path]:
 def _when(facts: Facts, path: Path) -> Iterator[Case]:
     if path.works and not _is_in_the_clear(facts, path):
         return  # it is one that nobody here knows of
-    expected = _expected(facts, path)
     broker = path.app.broker_setting
     name, port_name = ("DATABASE_HOST", "DATABASE_PORT") if path.kind == "database" else (broker, broker)
+    expected = _expected(facts, path)
+    if facts.snapshot.static and not expected and is_ipv6(path.host):
+        raise UnreadError(
+            path.app.service, name, f"{path.host} is an address of IPv6, to which no way is judged: look at what runs"
+        )
     if expected and path.host not in expected:
         told = f"{path.app.service}: {name} leads to {path.host}"
         yield _case(path, (told, f"the way there is {' or '.join(expected)}"), name, path.host, " or ".join(expected))
@@ -56,20 +63,36 @@ def _case(path: Path, evidence: tuple[str, ...], name: str, value: object, expec
 
 
 def _expected(facts: Facts, path: Path) -> tuple[str, ...]:
-    """The addresses by which the application can reach the backend; none where nobody can tell."""
-    try:
-        host = IPv4Address(path.host or "")
-    except AddressValueError:
-        return ()  # a name: whether it resolves is another question
-    if facts.back is None or facts.back.wanted_address is None:
+    """Where the application can reach the backend; nothing where nobody can tell."""
+    if path.host is None or facts.back is None or facts.back.wanted_address is None:
         return ()
+    is_itself = is_own(facts, path.app, path.host)
+    if (is_itself and may_have_company(facts, path.app)) or not (is_itself or is_address(path.host)):
+        return ()  # a proxy may lead on; and whether a name resolves is another question
     if path.tunnelled:
         return (str(facts.back.wanted_address.ip),)
+    return _instead_of_itself(facts, path) if is_itself else _beside(facts, path, IPv4Address(path.host))
+
+
+def _instead_of_itself(facts: Facts, path: Path) -> tuple[str, ...]:
+    """Where an application that is on the backends' side finds one, being none itself."""
+    if path.backend is not None:
+        return _given(facts, path.backend) or (path.backend.service,)
+    return (str(facts.forwarded_to(path.port) or "the backend's own address"),)
+
+
+def _beside(facts: Facts, path: Path, host: IPv4Address) -> tuple[str, ...]:
+    """Where an application that is on the backends' side finds one that is not where it was told to be."""
     if path.backend is None:
         return _reached_elsewhere(facts, path)
-    if is_floating(facts, path.backend) or _is_forwarded(facts, path, host):
+    return () if _is_forwarded(facts, path, host) else _given(facts, path.backend)
+
+
+def _given(facts: Facts, backend: NodeFacts) -> tuple[str, ...]:
+    """The addresses that a backend was given for good."""
+    if facts.back is None or is_floating(facts, backend):
         return ()
-    return tuple(map(str, shared_addresses(facts.back, path.backend)))
+    return tuple(map(str, shared_addresses(facts.back, backend)))
 
 
 def _reached_elsewhere(facts: Facts, path: Path) -> tuple[str, ...]:

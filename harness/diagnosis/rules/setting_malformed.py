@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
-from harness.addresses import is_address
+from harness.addresses import is_address, is_ipv6
 from harness.diagnosis import settings
+from harness.diagnosis.evidence import UnreadError
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import AppFacts, GatewayFacts, NodeFacts
 from harness.diagnosis.roles import Role
@@ -71,6 +72,15 @@ def _host(value: str) -> None:
         IPv4Address(value)
 
 
+def _host_alone(value: str) -> None:
+    if "://" in value:
+        raise ValueError("it is a URL; write only the host of it")
+    host, colon, port = value.partition(":")
+    if colon and not is_ipv6(value):
+        raise ValueError(f"write {host}, and {port} in DATABASE_PORT" if port.isdecimal() else "not a host")
+    _host(value)
+
+
 def _endpoint(name: re.Pattern[str]) -> Check:
     def check(value: str) -> None:
         host, _, port = value.rpartition(":")
@@ -92,6 +102,11 @@ def _port(value: str) -> None:
         raise ValueError(f"not a number from 1 to {_LAST_PORT}")
 
 
+def _address_of_wg_quick(value: str) -> None:
+    if not is_ipv6(value.partition("/")[0]):  # which is a sound address, though nobody judges it
+        _subnet(1, 32, "10.100.0.11/24")(value)
+
+
 # Those of a gateway are its own, as compose/wireguard/lib/settings.sh makes them before it starts.
 _CHECKS: dict[Role, dict[str, Check]] = {
     Role.GATEWAY: {
@@ -106,21 +121,45 @@ _CHECKS: dict[Role, dict[str, Check]] = {
         "WG_IPTABLES": _one_of("auto", "nft", "legacy"),
         "WG_HANDSHAKE_MAX_AGE": _number(0, _LONGEST),
     },
-    Role.APP: {"DATABASE_PORT": _port, "DATABASE_HOST": _host},
+    Role.APP: {"DATABASE_PORT": _port, "DATABASE_HOST": _host_alone},
 }
 
 # wg-quick(8) routes what the peer may use by itself, so an end's address may stand for itself alone; and wg asks
 # whoever resolves names, which takes those of compose with an underscore, and addresses that are of one link.
-_OF_WG_QUICK = {"WG_ADDRESS": _subnet(1, 32, "10.100.0.11/24"), "WG_PEER_ENDPOINT": _endpoint(_NAME_OR_ZONE)}
+_OF_WG_QUICK = {"WG_ADDRESS": _address_of_wg_quick, "WG_PEER_ENDPOINT": _endpoint(_NAME_OR_ZONE)}
+
+
+# What the images made here refuse, where others may well have such a setting of their own, or know of other URLs.
+_MADE_HERE = "wireguard-harness"
+_WRITE_LOGS = ("wireguard", "app", "exporter")
 
 
 def _over(facts: Facts) -> tuple[NodeFacts, ...]:
-    return (*facts.gateways, *facts.apps)
+    return (*facts.gateways, *facts.apps, *(node for node in facts.beside if _image(node) in _WRITE_LOGS))
+
+
+def _image(node: NodeFacts) -> str:
+    """Which of the images made here it is of; empty for any other."""
+    made, _, name = node.container.image.partition("/")
+    return name.partition(":")[0] if made == _MADE_HERE else ""
+
+
+def _checks(node: NodeFacts) -> dict[str, Check]:
+    checks = _CHECKS.get(node.role, {})
+    if settings.is_of_wg_quick(node.environment):
+        checks = checks | _OF_WG_QUICK
+    return checks | ({"LOG_FORMAT": _one_of("text", "json")} if _image(node) in _WRITE_LOGS else {})
 
 
 def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
-    checks = _CHECKS[node.role] | (_OF_WG_QUICK if settings.is_of_wg_quick(node.environment) else {})
-    for name, check in checks.items():
+    found = tuple(_malformed(facts, node))
+    yield from found
+    if not found and is_ipv6(node.environment.get("WG_ADDRESS", "").partition("/")[0]):
+        raise UnreadError(node.service, "WG_ADDRESS", "it is an address of IPv6, of which nothing is judged")
+
+
+def _malformed(facts: Facts, node: NodeFacts) -> Iterator[Case]:
+    for name, check in _checks(node).items():
         value = node.environment.get(name)
         if not value:
             continue
@@ -130,10 +169,18 @@ def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
             yield _case(node, name, value, str(error))
     if isinstance(node, GatewayFacts):
         yield from _contradictions(facts, node)
-    if isinstance(node, AppFacts) and node.broker_url is None:
-        for name in ("CELERY_BROKER_URL", "REDIS_URL"):
-            if value := node.environment.get(name):
-                yield _case(node, name, value, "not redis://[:PASSWORD@]HOST[:PORT][/DB]")
+    if isinstance(node, AppFacts):
+        yield from _brokers(node)
+
+
+def _brokers(app: AppFacts) -> Iterator[Case]:
+    url = app.broker_url
+    names: tuple[str, ...] = ("CELERY_BROKER_URL", "REDIS_URL") if url is None else ()
+    if url is not None and _image(app) == "app" and not settings.is_of_redis(url):
+        names = (app.broker_setting,)
+    for name in names:
+        if value := app.environment.get(name):
+            yield _case(app, name, value, "not redis://[:PASSWORD@]HOST[:PORT][/DB]")
 
 
 def _contradictions(facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.diagnosis import settings
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import NodeFacts
 from harness.diagnosis.rules import Case, Rule
@@ -16,9 +15,7 @@ def _over(facts: Facts) -> tuple[NodeFacts, ...]:
 
 
 def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
-    if node.documented != node.service:
-        return  # it has names of its own, of which nobody knows which are read
-    for name, meant in settings.misnamed(node.role, node.environment).items():
+    for name, meant in node.misnamed.items():
         evidence = (f"{node.service}: {name} is set, {meant} is not", *node.log_lines(name)[-1:])
         yield Case(node=node.service, evidence=evidence, values={"name": name, "meant": meant})
 

@@ -8,6 +8,7 @@ from harness.diagnosis import settings
 from harness.diagnosis.containers import ABSENT
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import NodeFacts
+from harness.diagnosis.roles import Role
 from harness.diagnosis.rules import Case, Rule
 from harness.model import Hop
 
@@ -17,12 +18,13 @@ def _over(facts: Facts) -> list[NodeFacts]:
 
 
 def _when(_facts: Facts, node: NodeFacts) -> Iterator[Case]:
-    misnamed = settings.misnamed(node.role, node.environment).values()
+    there = settings.amount_to(node.misnamed.values())  # under another name, of which another rule speaks
+    mapped = node.documented != node.service and node.role is Role.APP
+    either = ", or say by --map what it is called there" if mapped else ""
     for name in settings.missing(node.role, node.environment):
-        if name in misnamed or name.removesuffix("_FILE") in misnamed:
-            continue  # it is there, under another name
-        evidence = (f"{node.service}: {name} is not set, or empty", *node.log_lines(name)[-1:])
-        yield Case(node=node.service, evidence=evidence, values={"name": name})
+        if name not in there:
+            evidence = (f"{node.service}: {name} is not set, or empty", *node.log_lines(name)[-1:])
+            yield Case(node=node.service, evidence=evidence, values={"name": name, "either": either})
 
 
 RULES = (
@@ -33,6 +35,6 @@ RULES = (
         over=_over,
         when=_when,
         cause="{node} is not told {name}, without which it does not work",
-        remedy="set {name} in the environment of {node}, then: docker compose up -d {node}",
+        remedy="set {name} in the environment of {node}{either}, then: docker compose up -d {node}",
     ),
 )
