@@ -34,12 +34,18 @@ def add_to(add: Add) -> None:
     source = doctor.add_mutually_exclusive_group()
     source.add_argument("--snapshot", type=Path, metavar="FILE", help="judge saved evidence; needs no Docker engine")
     source.add_argument(
-        "--compose", type=Path, nargs="+", metavar="FILE", help="judge compose files, before anything is started"
+        "--compose",
+        type=Path,
+        action="extend",
+        nargs="+",
+        metavar="FILE",
+        help="judge compose files, before anything is started",
     )
     doctor.add_argument("--env-file", type=Path, metavar="FILE", help="the environment of --compose and --like")
     doctor.add_argument(
         "--like",
         type=Path,
+        action="extend",
         nargs="+",
         metavar="FILE",
         help="name what --compose says otherwise than these files, those of another layout",
@@ -56,7 +62,11 @@ def add_to(add: Add) -> None:
             help=f"which part a service of {looked_at} plays, or a TOML file that says so (docs/your-own.md)",
         )
         group.add_argument(
-            "--attach", nargs="+", metavar="NAME", help="look at these containers or compose projects, whose ever"
+            "--attach",
+            action="extend",
+            nargs="+",
+            metavar="NAME",
+            help="look at these containers or compose projects, whoever brought them up",
         )
         group.add_argument(
             "--engine",

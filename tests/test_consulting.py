@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import errno
 import gc
 import json
@@ -12,6 +13,7 @@ from docker.errors import APIError
 from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from harness import cli, consulting
+from harness.diagnosis.judgement import Diagnosis, judge
 
 from . import test_rules_paths as paths
 from . import test_rules_tunnel as tunnel
@@ -89,6 +91,22 @@ def test_what_cannot_be_meant_is_refused(run: Run, arguments: list[str]) -> None
     status, out, err = run("doctor", *arguments)
     assert (status, out) == (2, "")
     assert err
+
+
+@pytest.mark.parametrize("option", ["--compose", "--like", "--attach"])
+def test_an_option_that_is_given_twice_means_both(run: Run, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    """`--compose A --compose B` is `--compose A B`, as for pytest and docker compose; the first is not forgotten."""
+    given: list[object] = []
+
+    def note(options: argparse.Namespace) -> Diagnosis:
+        given.extend(map(str, getattr(options, option.removeprefix("--"))))
+        return judge(Sample().snapshot())
+
+    monkeypatch.setattr(consulting, "_diagnosed", note)
+    monkeypatch.setattr(consulting, "_compared", note)
+    before = ["--compose", "base"] if option == "--like" else []
+    assert run("doctor", *before, option, "one", "two", option, "three")[0] == 0
+    assert given == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize(
