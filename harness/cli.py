@@ -1,7 +1,7 @@
 """The command line: `python -m harness COMMAND`.
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 10 a prerequisite is missing, 130 interrupted. `doctor` and `score` exit
-with 0 healthy, 1 faulty, 2 could not observe.
+Exit status: 0 done, 1 failed, 2 wrong usage, 10 a prerequisite is missing, 130 interrupted, 141 nobody reads what is
+written. `doctor` and `score` exit with 0 healthy, 1 faulty, 2 could not observe.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import images, interrupts, keys, layouts, leases, lifecycle, orphans, preflight, remote
+from harness import images, interrupts, keys, layouts, leases, lifecycle, orphans, preflight, remote, terminal
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.deployment import Deployment
 from harness.engine import Engine
-from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError, HeldError
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNREAD, HarnessError, HeldError
 from harness.ownership import Liveness, Run
 from harness.progress import say
 from harness.timeline import Timeline
@@ -43,22 +43,30 @@ def guarded(work: Callable[[], int]) -> int:
 
     Interrupted, it leaves nothing behind that this process has brought up.
     """
+    terminal.prepare()
     interrupts.as_keyboard_interrupt(say)
     orphans.mark_children()
     try:
-        return work()
+        status = work()
+        sys.stdout.flush()
     except HarnessError as error:
-        sys.stderr.write(f"{error}\n")
+        terminal.complain(f"{error}")
         return error.exit_code
     except (DockerException, RequestException) as error:
-        sys.stderr.write(f"the Docker engine stopped answering or refused: {error}\n")
+        terminal.complain(f"the Docker engine stopped answering or refused: {error}")
         return EXIT_FAILED
+    except BrokenPipeError:
+        return EXIT_UNREAD
     except OSError as error:
-        sys.stderr.write(f"{error.filename or 'system'}: {error.strerror or error}\n")
+        terminal.complain(f"{error.filename or 'system'}: {error.strerror or error}")
         return EXIT_FAILED
     except KeyboardInterrupt:
         sys.stderr.write(f"interrupted; {_removed_own()}\n")
         return EXIT_INTERRUPTED
+    else:
+        return status
+    finally:
+        terminal.abandon()
 
 
 def _removed_own() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from harness import attached, configured, layouts, leases, remote, rolemap
+from harness import attached, configured, layouts, leases, remote, rolemap, terminal
 from harness.addresses import LAYOUTS, AddressPlan
 from harness.diagnosis import drift, evidence
 from harness.diagnosis.evidence import Snapshot
@@ -82,6 +82,20 @@ def add_to(add: Add) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    """Whatever goes wrong here itself is no fault of the deployment, which exit status 1 would say."""
+    try:
+        return _examine(options)
+    except BrokenPipeError:
+        raise  # whoever reads it has read enough
+    except OSError as error:
+        terminal.complain(f"unknown: the diagnosis cannot be written: {error.strerror or error}")
+    except Exception as error:  # noqa: BLE001 (no traceback for people, and a code that is true)
+        reason = f"the doctor itself failed, which is a fault of the harness ({type(error).__name__}: {error})"
+        _unseen(f"{reason}: please report it, with the command", as_json=options.json, layout=options.layout)
+    return EXIT_UNSEEN
+
+
+def _examine(options: argparse.Namespace) -> int:
     if not options.compose and (options.env_file or options.like):
         given = "--env-file is the environment of" if options.env_file else "--like is compared with"
         return _misused(f"{given} --compose, which is not given")
@@ -91,13 +105,18 @@ def _doctor(options: argparse.Namespace) -> int:
         diagnosis = _compared(options) if options.like else _diagnosed(options)
     except (HarnessError, OSError) as error:  # also a file of this machine that cannot be looked at
         return _unseen(str(error), as_json=options.json, layout=options.layout)
-    text = f"{diagnosis.to_json()}\n" if options.json else prescription(diagnosis)
-    sys.stdout.write(text.encode(errors="backslashreplace").decode())  # a container may say what is no text
+    sys.stdout.write(_as_json(diagnosis) if options.json else prescription(diagnosis))
+    sys.stdout.flush()
     return diagnosis.exit_code
 
 
+def _as_json(diagnosis: Diagnosis) -> str:
+    """In letters that every terminal has, also what a container said that is no text."""
+    return f"{json.dumps(json.loads(diagnosis.to_json()), indent=2)}\n"
+
+
 def _misused(how: str) -> int:
-    sys.stderr.write(f"{how}\n")
+    terminal.complain(how)
     return EXIT_UNSEEN
 
 
@@ -105,9 +124,10 @@ def _unseen(reason: str, *, as_json: bool, layout: str) -> int:
     """Nothing could be looked at: that is not known, which is neither well nor ill."""
     diagnosis = Diagnosis(status="unknown", layout=layout, findings=(), hops=(), unknown=(reason,))
     if as_json:
-        sys.stdout.write(f"{diagnosis.to_json()}\n")
+        sys.stdout.write(_as_json(diagnosis))
+        sys.stdout.flush()
     else:
-        sys.stderr.write(f"unknown: {reason}\n")
+        terminal.complain(f"unknown: {reason}")
     return EXIT_UNSEEN
 
 
@@ -119,7 +139,7 @@ def _diagnosed(options: argparse.Namespace) -> Diagnosis:
         return judge(configured.snapshot(read, rolemap.read(options.map)))
     found = examined(lambda: _look(options))
     for line in found.passed:
-        sys.stderr.write(f"failed at a first look, and no more at a second: {line}\n")
+        terminal.complain(f"failed at a first look, and no more at a second: {line}")
     return found.diagnosis
 
 
@@ -186,7 +206,7 @@ def _snapshot(options: argparse.Namespace) -> int:
     try:
         bundle = _look(options).to_json()
     except HarnessError as error:
-        sys.stderr.write(f"unknown: {error}\n")
+        terminal.complain(f"unknown: {error}")
         return EXIT_UNSEEN
     options.output.write_text(f"{bundle}\n", encoding="utf-8")
     nodes = [node["service"] for node in json.loads(bundle)["nodes"]]

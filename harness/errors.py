@@ -7,6 +7,7 @@ it as it is, without a traceback, and exits with `exit_code`.
 EXIT_FAILED = 1
 EXIT_PREREQUISITE = 10
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+EXIT_UNREAD = 141  # 128 + SIGPIPE, the same
 
 
 class HarnessError(Exception):
