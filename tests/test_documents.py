@@ -40,6 +40,7 @@ _LINE = re.compile(r"^- \[ \] \*\*(?P<words>.+)\*\* \((?P<layouts>[a-z, ]+)\)$",
 _SCENARIO = re.compile(r"^  - \[(?P<test>test_\w+)\]\((?P<file>\S+\.py)\)", re.MULTILINE)
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (?P<words>.+)$", re.MULTILINE)
+_EXAMPLE = re.compile(r"^```python\n# (?P<file>\S+)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -128,6 +129,21 @@ def test_a_document_points_at_what_is_there(document: Path) -> None:
         assert file.exists(), f"{document.name} points at {target}"
         if anchor:
             assert anchor in _anchors(file), f"{document.name} points at {target}#{anchor}"
+
+
+@pytest.mark.parametrize("example", _EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+def test_an_example_of_how_to_contribute_is_the_code_itself(example: tuple[str, str]) -> None:
+    """It stands in the file that its first line names, word for word."""
+    file, code = example
+    assert code in (ROOT / file).read_text(encoding="utf-8"), f"CONTRIBUTING.md shows {file} otherwise than it is"
+
+
+def test_there_are_examples_of_how_to_contribute() -> None:
+    """Every block of Python in it is one that the test above compares, and a rule is among them."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    examples = _EXAMPLE.findall(text)
+    assert text.count("```python") == len(examples)
+    assert any("rules/" in file for file, _ in examples)
 
 
 def _anchors(file: Path) -> set[str]:

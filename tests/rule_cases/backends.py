@@ -37,6 +37,12 @@ def mariadb_restarts_over_and_over(sample: Sample) -> None:
     sample.containers[MARIADB] |= {"restarts": 7, "exit_code": 1}
 
 
+@broken("redis-protected-mode")
+def redis_was_given_no_password(sample: Sample) -> None:
+    for app in APPS:
+        sample.fail(app, "broker", "answer", said="DENIED Redis is running in protected mode")
+
+
 def _caught(sample: Sample, service: str, *, times: int = 5, every: int = 8, since: int = 3) -> None:
     """A container that runs at this moment, and ended `since` seconds ago for the last of some times."""
     sample.containers[service] |= {"restarts": 41, "health": None}
