@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import keys
+from harness import command, keys
 from harness.errors import KeyFileError
+
+from .conftest import ROOT
 
 # RFC 7748, section 6.1: private and public.
 ALICE = (
@@ -319,3 +322,12 @@ def test_verify_never_shows_a_secret(key_directory: Path, name: str, source: str
     said = "\n".join(keys.verify(key_directory))
     assert said
     assert not [secret for secret in secrets if secret in said]
+
+
+def test_keys_are_never_committed_wherever_they_were_made(tmp_path: Path) -> None:
+    """`keys generate` takes any folder of the clone; git is to take none of its files."""
+    shutil.copyfile(ROOT / ".gitignore", tmp_path / ".gitignore")
+    command.run(["git", "init", "--quiet"], timeout=10, cwd=tmp_path)
+    made = [f"{folder}{name}" for folder in ("", "ansible/", "keys/") for name in keys.FILES]
+    ignored = command.run(["git", "check-ignore", *made], timeout=10, cwd=tmp_path, check=False)
+    assert ignored.stdout.split() == made
