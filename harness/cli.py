@@ -81,7 +81,7 @@ def _removed_own() -> str:
 def _parser(*, bare: bool) -> argparse.ArgumentParser:
     """All commands; `bare` leaves out those that bring the doctor along."""
     parser = argparse.ArgumentParser(
-        prog="python -m harness", description="Brings the deployment up, down, and to light."
+        prog="python -m harness", description="Brings the deployment up and down, and says what is wrong with it."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 

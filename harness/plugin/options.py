@@ -34,8 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--plan",
         type=int,
         metavar="N",
-        help="address plan of the first worker, of the next one N + 1, and so on; who finds his taken stops "
-        "(default: each worker takes one that is free, the first one 0 if it can)",
+        help="address plan of the first worker, of the next one N + 1, and so on; a worker whose plan is taken "
+        "stops (default: each worker takes one that is free, the first one 0 if it can)",
     )
     group.addoption("--shard", type=_shard, metavar="N/M", help="only this one of M parts that machines share out")
     group.addoption(
@@ -62,7 +62,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--with-fault", metavar="NAME", help="run on a deployment with this fault of the catalogue in it")
     group.addoption("--examine", action="store_true", help="with --with-fault: have the doctor look at each failure")
     group.addoption(
-        "--thorough", action="store_true", help="on the prod layout, run also what others stand for (see pytest.ini)"
+        "--thorough",
+        action="store_true",
+        help="on the prod layout, run also the faults that are left out by day because a similar one is run",
     )
     group.addoption(
         "--full", action="store_true", help="of the harness's own tests, run also those that take minutes (every night)"
