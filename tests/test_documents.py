@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.addresses import LAYOUTS
+from harness.nights.legs import of_workflow
 
 from .conftest import ROOT
 
@@ -144,6 +145,16 @@ def test_there_are_examples_of_how_to_contribute() -> None:
     examples = _EXAMPLE.findall(text)
     assert text.count("```python") == len(examples)
     assert any("rules/" in file for file, _ in examples)
+
+
+def test_the_legs_of_ones_own_that_are_shown_can_be_merged(tmp_path: Path) -> None:
+    """What docs/nightly.md gives as `mine.yml` is a matrix, of the legs that its commands run."""
+    text = (ROOT / "docs" / "nightly.md").read_text(encoding="utf-8")
+    found = re.search(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert found
+    (tmp_path / "mine.yml").write_text(found[1], encoding="utf-8")
+    run = set(re.findall(r"^\$ make scenarios LEG=(\S+)", text, re.MULTILINE))
+    assert {leg.name for leg in of_workflow(tmp_path / "mine.yml")} == run
 
 
 def _anchors(file: Path) -> set[str]:

@@ -137,6 +137,7 @@ def test_a_leg_with_a_shard_that_left_nothing_is_missing(left: Left, reports: Pa
         Leg(name="dev-kernel", layout="dev", shards=frozenset({"1of2", "2of2"})),
         Leg(name="prod-valkey", layout="prod", shards=frozenset({"1of1"})),
     ]
+    assert merging.missing(wanted, [])["dev-kernel"] == "shards 1of2, 2of2 have left no results"
     left("dev-kernel", shard="1of2", it="passed")
     left("dev-kernel", shard="2of2")
     assert merging.missing(wanted, legs.parts(reports / "legs")) == {

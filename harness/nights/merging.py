@@ -38,8 +38,10 @@ def missing(legs: Sequence[Leg], parts: Sequence[Part]) -> dict[str, str]:
     for leg in legs:
         there = {part.shard for part in parts if part.leg == leg.name and ends(part).total}
         if lost := sorted(leg.shards - there):
-            what = "it" if lost == [WHOLE] else f"shard {', '.join(lost)}"
-            said[leg.name] = f"{what} has left no results"
+            what = "it has" if lost == [WHOLE] else f"shard {lost[0]} has"
+            if len(lost) > 1:
+                what = f"shards {', '.join(lost)} have"
+            said[leg.name] = f"{what} left no results"
     return said
 
 
