@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,12 +25,14 @@ from harness.redaction import Sealer
 from harness.rolemap import DOCUMENTED, OPTIONAL, RoleMap
 from harness.telling import Told, told_by
 
+_WITHOUT_DOCKER = "; install the docker command (docker-cli) and its Compose plugin"
+_NO_PLUGIN = re.compile("unknown shorthand flag: 'f' in -f|'compose' is not a docker command")
 _TIMEOUT = 30  # seconds; `docker compose config` only reads files
 _SEVERAL = 2  # gateways that make a tunnel
 
 
 def read(files: Sequence[Path], environment: Path | None) -> dict[str, Any]:
-    """The merged and interpolated configuration of compose files, of every profile; needs no engine.
+    """The merged and interpolated configuration of compose files, of every profile; needs docker, but no engine.
 
     Raises `ConfigurationError` with what compose says of them.
     """
@@ -72,10 +75,11 @@ def _merged(files: Sequence[Path], environment: Path | None, *options: str) -> d
     try:
         result = command.run([*argv, *options, "config", "--format", "json"], timeout=_TIMEOUT, check=False)
     except CommandError as error:
-        message = f"compose cannot be asked about {named}: {error}"
+        message = f"compose cannot be asked about {named}: {error}{'' if shutil.which('docker') else _WITHOUT_DOCKER}"
         raise ConfigurationError(message) from error
     if not result.ok:
-        message = f"compose cannot read {named}: {' '.join(result.stderr.split()) or 'it does not say why'}"
+        said = " ".join(result.stderr.split()) or "it does not say why"
+        message = f"compose cannot read {named}: {said}{_WITHOUT_DOCKER if _NO_PLUGIN.search(said) else ''}"
         raise ConfigurationError(message)
     loaded: dict[str, Any] = json.loads(result.stdout)
     return loaded

@@ -604,3 +604,20 @@ def test_an_environment_without_compose_files_is_wrong_usage(
     monkeypatch.setattr("harness.interrupts.as_keyboard_interrupt", lambda _say: None)
     assert cli.main(["doctor", "--env-file", "x"]) == 2
     assert "--compose" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("plugin", ["unknown shorthand flag: 'f' in -f", "docker: 'compose' is not a docker command."])
+def test_without_the_docker_command_or_its_plugin_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugin: str
+) -> None:
+    """No engine is needed, and yet something is."""
+    file = tmp_path / "compose.yml"
+    file.write_text("services: {web: {image: web}}", encoding="utf-8")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"cannot run docker.*; install the docker command \(docker-cli\)"):
+        configured.read([file], None)
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "{plugin}" >&2\nexit 125\n', encoding="utf-8")
+    docker.chmod(0o755)
+    with pytest.raises(ConfigurationError, match=r"; install the docker command \(docker-cli\)"):
+        configured.read([file], None)
