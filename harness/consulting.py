@@ -91,7 +91,7 @@ def _doctor(options: argparse.Namespace) -> int:
         terminal.complain(f"unknown: the diagnosis cannot be written: {error.strerror or error}")
     except Exception as error:  # noqa: BLE001 (no traceback for people, and a code that is true)
         reason = f"the doctor itself failed, which is a fault of the harness ({type(error).__name__}: {error})"
-        _unseen(f"{reason}: please report it, with the command", as_json=options.json, layout=options.layout)
+        _unseen(f"{reason}: please report it, with the command", options)
     return EXIT_UNSEEN
 
 
@@ -104,15 +104,16 @@ def _examine(options: argparse.Namespace) -> int:
     try:
         diagnosis = _compared(options) if options.like else _diagnosed(options)
     except (HarnessError, OSError) as error:  # also a file of this machine that cannot be looked at
-        return _unseen(str(error), as_json=options.json, layout=options.layout)
+        return _unseen(str(error), options)
     sys.stdout.write(_as_json(diagnosis) if options.json else prescription(diagnosis))
     sys.stdout.flush()
     return diagnosis.exit_code
 
 
 def _as_json(diagnosis: Diagnosis) -> str:
-    """In letters that every terminal has, also what a container said that is no text."""
-    return f"{json.dumps(json.loads(diagnosis.to_json()), indent=2)}\n"
+    """As docs/troubleshooting.md has it, in letters that every terminal has; a container may say what is no text."""
+    document = json.loads(diagnosis.to_json()) | {"static": diagnosis.static}
+    return f"{json.dumps(document, indent=2)}\n"
 
 
 def _misused(how: str) -> int:
@@ -120,10 +121,12 @@ def _misused(how: str) -> int:
     return EXIT_UNSEEN
 
 
-def _unseen(reason: str, *, as_json: bool, layout: str) -> int:
+def _unseen(reason: str, options: argparse.Namespace) -> int:
     """Nothing could be looked at: that is not known, which is neither well nor ill."""
-    diagnosis = Diagnosis(status="unknown", layout=layout, findings=(), hops=(), unknown=(reason,))
-    if as_json:
+    static = bool(options.compose)
+    layout = "configuration" if static else options.layout
+    diagnosis = Diagnosis(status="unknown", layout=layout, findings=(), hops=(), unknown=(reason,), static=static)
+    if options.json:
         sys.stdout.write(_as_json(diagnosis))
         sys.stdout.flush()
     else:

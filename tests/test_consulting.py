@@ -4,6 +4,7 @@ import argparse
 import errno
 import gc
 import json
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness.diagnosis.judgement import Diagnosis, judge
 
 from . import test_rules_paths as paths
 from . import test_rules_tunnel as tunnel
+from .conftest import ROOT
 from .evidence_samples import REDIS, Sample
 from .sample_cases import Change
 
@@ -64,6 +66,39 @@ def test_the_exit_status_says_what_the_headline_does(
     code, out, err = run("doctor", "--snapshot", str(path))
     assert (code, out.splitlines()[0], err) == (status, headline, "")
     assert run("doctor", "--snapshot", str(path), "--json")[0] == status
+
+
+_TABLE = re.compile(r"^\| (?P<head>[^|]+) \| what it is \|\n\|---\|---\|\n(?P<rows>(?:\|.*\n)+)", re.MULTILINE)
+_FIRST = re.compile(r"^\| (.*?) \|", re.MULTILINE)
+
+
+def test_the_fields_of_its_json_are_the_documented_ones(run: Run, tmp_path: Path) -> None:
+    """No field more and none less, at every depth; docs/troubleshooting.md is what scripts go by."""
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    documented = {
+        table["head"]: {name for cell in _FIRST.findall(table["rows"]) for name in re.findall(r"`(\w+)`", cell)}
+        for table in _TABLE.finditer(text)
+    }
+    sample = Sample()
+    paths.a_dnat_rule_was_deleted(sample)
+    path = tmp_path / "bundle.json"
+    path.write_text(sample.snapshot().to_json(), encoding="utf-8")
+    printed = json.loads(run("doctor", "--snapshot", str(path), "--json")[1])
+    assert documented == {
+        "field": set(printed),
+        "field of `findings`": set(printed["findings"][0]),
+        "field of `hops`": set(printed["hops"][0]),
+    }
+    assert printed["static"] is False
+
+
+def test_a_verdict_on_files_alone_says_so(run: Run, tmp_path: Path) -> None:
+    """Also where they could not be read: `static` is true, and no path was gone."""
+    path = tmp_path / "bundle.json"
+    path.write_text(Sample().snapshot(static=True).to_json(), encoding="utf-8")
+    for words in (["--snapshot", str(path)], ["--compose", str(tmp_path / "none.yml")]):
+        printed = json.loads(run("doctor", *words, "--json")[1])
+        assert (printed["static"], printed["hops"]) == (True, [])
 
 
 @pytest.mark.parametrize("arguments", [["--plan", "3"], ["--attach", "web"], ["--project", "shop"]])
