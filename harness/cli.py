@@ -91,7 +91,7 @@ def _parser(*, bare: bool) -> argparse.ArgumentParser:
         return added
 
     for name, command, text in (
-        ("check", _check, "Check what a run needs; exit 10 with a line for each thing that is missing."),
+        ("check", _check, "Sweep, as a run does, and check what it needs; exit 10 with a line for each thing missing."),
         ("up", _up, "Bring the deployment up with fresh keys, and leave it up."),
         ("down", _down, "Take the deployment down that was left up, and remove all that belongs to it."),
         ("status", _status, "Show each container, the tunnel, and which WireGuard is at work."),
