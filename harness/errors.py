@@ -5,6 +5,7 @@ it as it is, without a traceback, and exits with `exit_code`.
 """
 
 EXIT_FAILED = 1
+EXIT_USAGE = 2
 EXIT_PREREQUISITE = 10
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 EXIT_UNREAD = 141  # 128 + SIGPIPE, the same
@@ -48,6 +49,12 @@ class NotPutInError(HarnessError):
 
 class ConfigurationError(HarnessError):
     """The configuration cannot work; found before anything was started."""
+
+
+class UsageError(ConfigurationError):
+    """A word of the command line, or a file that it names, is none that can be meant."""
+
+    exit_code = EXIT_USAGE
 
 
 class ImageError(HarnessError):

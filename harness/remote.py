@@ -23,7 +23,7 @@ from requests.exceptions import RequestException
 from harness import command, netfilter, orphans
 from harness.command import Background
 from harness.engine import Engine, client_at
-from harness.errors import CommandError, ConfigurationError, EngineUnavailableError, HarnessError, WaitTimeoutError
+from harness.errors import CommandError, EngineUnavailableError, HarnessError, UsageError, WaitTimeoutError
 from harness.machine import Machine
 from harness.model import Budget, CommandResult
 from harness.namespaces import PROC
@@ -103,7 +103,7 @@ class SshMachine(OtherMachine):
 def engines(urls: Sequence[str], *, option: str = "--engine") -> Iterator[tuple[Engine, ...]]:
     """Engines by their addresses while the block runs, each named by its machine; they were given by an `option`.
 
-    Whether they answer shows when they are asked. Raises `ConfigurationError` for what is no address, and
+    Whether they answer shows when they are asked. Raises `UsageError` for what is no address, and
     `EngineUnavailableError` where SSH or TLS cannot even be set up.
     """
     names = names_of(urls, option=option)
@@ -116,11 +116,11 @@ def engines(urls: Sequence[str], *, option: str = "--engine") -> Iterator[tuple[
 
 
 def names_of(urls: Sequence[str], *, option: str = "--engine") -> list[str]:
-    """The name of each engine's machine; raises `ConfigurationError` for what is no address, or is named twice."""
+    """The name of each engine's machine; raises `UsageError` for what is no address, or is named twice."""
     names = [_parsed(url, option).netloc.rpartition("@")[2] or "this machine" for url in urls]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         message = f"{option} names {twice[0]} twice: give each engine once"
-        raise ConfigurationError(message)
+        raise UsageError(message)
     return names
 
 
@@ -132,7 +132,7 @@ def _parsed(url: str, option: str = "--engine") -> SplitResult:
         parts, known = urlsplit(""), False
     if not known or not (parts.path if parts.scheme == "unix" else parts.hostname):
         message = f"{option} {url} is no engine's address: they are ssh://USER@HOST, tcp://HOST:PORT and unix:///PATH"
-        raise ConfigurationError(message)
+        raise UsageError(message)
     return parts
 
 

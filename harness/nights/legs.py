@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from harness.addresses import LAYOUTS
-from harness.errors import ConfigurationError
+from harness.errors import UsageError
 from harness.sharding import Shard
 from harness.summary import ROOT_CAUSE
 
@@ -75,7 +75,7 @@ class Ends:
 
 
 def of_workflow(file: Path) -> list[Leg]:
-    """The legs that a workflow's matrix lists; raises `ConfigurationError` where there is none."""
+    """The legs that a workflow's matrix lists; raises `UsageError` where there is none."""
     try:
         entries = yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"][_JOB]["strategy"]["matrix"]["include"]
         return _legs(entries)
@@ -83,7 +83,7 @@ def of_workflow(file: Path) -> list[Leg]:
         message = f"{file} cannot be read: {error.strerror}"
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         message = f"{file} lists no legs at jobs.{_JOB}.strategy.matrix.include: {error}"
-    raise ConfigurationError(message)
+    raise UsageError(message)
 
 
 def _legs(entries: list[dict[str, Any]]) -> list[Leg]:

@@ -18,7 +18,7 @@ from typing import Any, Self
 from xml.etree import ElementTree as ET
 
 from harness import command
-from harness.errors import CommandError, HarnessError
+from harness.errors import CommandError, HarnessError, UsageError
 from harness.faults import Fault, catalogue
 from harness.progress import say
 from harness.score.kinds import Mutant
@@ -72,12 +72,12 @@ def run(names: Sequence[str], jobs: int, done: Callable[[Sequence[Run]], None], 
     `brief` is a fraction of it: a scenario that a fault has failed is run again only with a fault that nothing else
     notices, and then until one does; what none has failed in the end meets those that it has not met; faults in the
     record of the run before are not run again. `done` is handed what there is whenever a suite is through: the whole
-    takes long. Raises `HarnessError` for a name that is no fault, and for a suite that could not be run.
+    takes long. Raises `UsageError` for a name that is no fault, and `HarnessError` for a suite that could not be run.
     """
     faults = {fault.name: fault for fault in (*MUTANTS, *catalogue()) if not fault.benign and _LAYOUT in fault.layouts}
     if unknown := [name for name in names if name not in faults]:
         message = f"there is no fault {', '.join(map(repr, unknown))}; there are: {'; '.join(sorted(faults))}"
-        raise HarnessError(message)
+        raise UsageError(message)
     found = [each for each in _recorded() if each.failed] if brief else []
     known = {each.fault for each in found}
     waiting = [faults[name] for name in names or faults if name not in known]
