@@ -48,5 +48,5 @@ class Trial:
                 record[name] = frozenset(map(str, record[name]))
         for name in ("symptom", "diagnosis", "recovery"):
             if not isinstance(record[name], int | float | None):
-                raise TypeError(f"{name} is no number of seconds")
+                raise ValueError(f"{name} is no number of seconds")  # noqa: TRY004 (of what was read, as all the rest)
         return cls(**record)

@@ -194,7 +194,8 @@ def test_a_broken_record_is_one_sentence(record: Path, score: Score, line: str) 
 
 
 def test_a_record_that_is_no_text_is_one_sentence(record: Path, score: Score) -> None:
-    """Binary files are no record either."""
+    """Binary files are no record either, and it is said which one it is."""
     (record / "main.jsonl").write_bytes(b"\xff\xfe\x00")
     status, out, err = score()
     assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f"{record / 'main.jsonl'} line 1 is no trial: it is no UTF-8 text" in err

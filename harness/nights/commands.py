@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness import command, reporting
 from harness.errors import ConfigurationError, ParseError
+from harness.forms import wrong_with
 from harness.nights import history, legs, merging
 from harness.nights.history import Night, Outcome
 from harness.nights.page import page
@@ -86,7 +87,7 @@ def _read(file: Path) -> tuple[Night, dict[str, str], dict[str, str]]:
         document = json.loads(file.read_text(encoding="utf-8"))
         return Night.from_json(json.dumps(document["night"])), dict(document["missing"]), dict(document["layouts"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{file} is no merged night ({error}): `make merge` makes it anew"
+        message = f"{file} is no merged night ({wrong_with(error)}): `make merge` makes it anew"
         raise ParseError(message) from error
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from harness.errors import ParseError
+from harness.forms import wrong_with
 from harness.nights.legs import Ends
 
 KEPT = 60  # nights; two months show what happens once in a while
@@ -79,11 +80,11 @@ class Flaky:
 def read(file: Path) -> list[Night]:
     """All nights, oldest first; raises `ParseError` with the line that is none."""
     nights = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.is_file() else (), start=1):
+    for number, line in enumerate(file.read_bytes().splitlines() if file.is_file() else (), start=1):
         try:
-            nights.append(Night.from_json(line))
+            nights.append(Night.from_json(line.decode()))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            message = f"{file} line {number} is no night ({error}): remove the line"
+            message = f"{file} line {number} is no night ({wrong_with(error)}): remove the line"
             raise ParseError(message) from error
     return nights
 

@@ -15,6 +15,7 @@ import yaml
 
 from harness.addresses import LAYOUTS
 from harness.errors import UsageError
+from harness.forms import wrong_with
 from harness.sharding import Shard
 from harness.summary import ROOT_CAUSE
 
@@ -81,8 +82,8 @@ def of_workflow(file: Path) -> list[Leg]:
         return _legs(entries)
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror}"
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        message = f"{file} lists no legs at jobs.{_JOB}.strategy.matrix.include: {error}"
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+        message = f"{file} lists no legs at jobs.{_JOB}.strategy.matrix.include: {wrong_with(error)}"
     raise UsageError(message)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ParseError
+from harness.forms import wrong_with
 from harness.nights.history import Outcome
 from harness.nights.legs import WHOLE, Ends, Leg, Part, ends
 
@@ -69,7 +70,7 @@ def _read(file: Path) -> dict[str, Any]:
         document = json.loads(file.read_text(encoding="utf-8"))
         return {"name": document["name"], **document}
     except (ValueError, TypeError, KeyError) as error:
-        message = f"{file} is no test's result ({error}): it was cut short, or is another tool's; remove it"
+        message = f"{file} is no test's result ({wrong_with(error)}): it was cut short, or is another tool's; remove it"
         raise ParseError(message) from error
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from harness.forms import wrong_with
 from harness.score import mutation
 from harness.trials import Trial
 
@@ -92,11 +93,11 @@ def _runs() -> list[Path]:
 def _trials(run: Path) -> list[Trial]:
     found = []
     for path in sorted(run.glob("*.jsonl")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
             try:
-                found.append(Trial.from_json(line))
+                found.append(Trial.from_json(line.decode()))
             except (ValueError, KeyError, TypeError) as error:
-                message = f"{path} line {number} is no trial: {error}"
+                message = f"{path} line {number} is no trial: {wrong_with(error)}"
                 raise ValueError(message) from error
     return found
 
