@@ -75,10 +75,36 @@ def add_to(add: Add) -> None:
             help="look at the production deployment on this engine, such as ssh://root@web; once for each server",
         )
         parser.add_argument("--layout", choices=LAYOUTS, default="dev", help="which layout (default: dev)")
-        parser.add_argument("--project", metavar="NAME", help="the compose project (default: that of the plan)")
         parser.add_argument(
-            "--plan", type=AddressPlan.parse, default=AddressPlan(), metavar="N", help="address plan (default: 0)"
+            "--project", type=_name, metavar="NAME", help="the compose project (default: that of the plan)"
         )
+        parser.add_argument("--plan", type=AddressPlan.parse, metavar="N", help="address plan (default: 0)")
+
+
+def _name(text: str) -> str:
+    """A name; a variable that is not set leaves none, which would stand for the default."""
+    if not text.strip():
+        message = "it is empty: name a compose project"
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+_SOURCES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("snapshot", "compose", "attach"), ("plan", "project")),
+    "engine": ("plan",),
+}
+"""What each that is looked at has no use for; `--layout`, which `make doctor` always gives, is borne by all."""
+
+
+def _unused(options: argparse.Namespace) -> str | None:
+    """Why an option would be passed over in silence; None where none would."""
+    source = next((each for each in _SOURCES if getattr(options, each, None)), None)
+    for name in _SOURCES.get(source or "", ()):
+        if getattr(options, name) is not None:
+            return f"--{name} says which deployment of this machine is meant, and --{source} names another"
+    if source is None and options.layout == "prod" and options.project is not None:
+        return "--project is not for --layout prod, of which --plan says which deployment of this machine is meant"
+    return None
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -96,6 +122,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _examine(options: argparse.Namespace) -> int:
+    if unused := _unused(options):
+        return _misused(unused)
     if not options.compose and (options.env_file or options.like):
         given = "--env-file is the environment of" if options.env_file else "--like is compared with"
         return _misused(f"{given} --compose, which is not given")
@@ -179,7 +207,7 @@ def _look_at_engines(options: argparse.Namespace) -> Snapshot:
     if options.attach:
         found = attached.named(engine, options.attach, rolemap.read(options.map))
     else:
-        found = attached.planned(engine, options.plan, options.project)
+        found = attached.planned(engine, options.plan or AddressPlan(), options.project)
         if not found.nodes:
             message = (
                 f"no container of the compose project {found.project} is there: `make up` brings it up, "
@@ -191,7 +219,7 @@ def _look_at_engines(options: argparse.Namespace) -> Snapshot:
 
 def _look_at_servers(engine: Engine, options: argparse.Namespace) -> Snapshot:
     """The prod deployment that the harness brought up on this machine, and left up."""
-    plan = AddressPlan.of("prod", options.plan.index)
+    plan = AddressPlan.of("prod", options.plan.index if options.plan else 0)
     held = leases.holder(engine, plan.index)
     deployment = layouts.view(engine, plan, held) if held else None
     if deployment is None or not has_servers(deployment):
@@ -206,6 +234,8 @@ def _look_at_servers(engine: Engine, options: argparse.Namespace) -> Snapshot:
 def _snapshot(options: argparse.Namespace) -> int:
     if options.map and not options.attach:
         return _misused("--map says who is who in what --attach names, which is not given")
+    if unused := _unused(options):
+        return _misused(unused)
     try:
         bundle = _look(options).to_json()
     except HarnessError as error:

@@ -149,6 +149,7 @@ def test_it_runs_as_a_module() -> None:
         (["keys", "verify", " "], "it is empty: name a folder"),
         (["keys", "generate", "FILE"], "it is a file; name a folder"),
         (["score", "--fault", "x"], "--fault chooses faults for --mutation, which is not given"),
+        (["score", "--jobs", "3"], "--jobs is for --mutation, which is not given"),
         (["score", "--mutation", "--jobs", "0"], "'0' is no number of deployments: give 1 or more"),
         (["score", "--mutation", "--fault", "nope"], "there is no fault 'nope'; there are: "),
         (["merge", "--workflow", "NOTHING"], "cannot be read: No such file or directory"),

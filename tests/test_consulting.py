@@ -119,13 +119,29 @@ def test_without_an_engine_nothing_is_known(run: Run, tmp_path: Path, arguments:
         ["--snapshot", "a", "--attach", "b"],
         ["--plan", "100"],
         ["--env-file", "a"],
+        ["--project", ""],
+        ["--snapshot", "a", "--plan", "3"],
+        ["--compose", "a", "--project", "b"],
+        ["--attach", "a", "--plan", "0"],
+        ["--attach", "a", "--project", "b"],
+        ["--engine", "ssh://a", "--plan", "3"],
+        ["--layout", "prod", "--project", "b"],
     ],
 )
 def test_what_cannot_be_meant_is_refused(run: Run, arguments: list[str]) -> None:
-    """Two sources at once, a plan that does not exist, an environment of nothing: usage errors, exit 2."""
+    """Two sources at once, a plan that does not exist, what would be passed over in silence: usage errors, exit 2."""
     status, out, err = run("doctor", *arguments)
     assert (status, out) == (2, "")
     assert err
+    assert not err.startswith("unknown: ")
+
+
+@pytest.mark.parametrize("arguments", [["--attach", "a", "--plan", "3"], ["--project", " "]])
+def test_a_snapshot_takes_no_option_in_vain_either(run: Run, tmp_path: Path, arguments: list[str]) -> None:
+    """It has the doctor's options, without those that need nothing that runs."""
+    status, _, err = run("snapshot", "-o", str(tmp_path / "bundle.json"), *arguments)
+    assert status == 2
+    assert not err.startswith("unknown: ")
 
 
 @pytest.mark.parametrize("option", ["--compose", "--like", "--attach"])

@@ -250,6 +250,7 @@ def test_shards_part_the_scenarios(clone: Path) -> None:
         (["--layout", "staging"], "there is no layout 'staging': layouts are dev, prod"),
         (["--with-fault", "none"], "there is no fault 'none'; there are: "),
         (["--with-fault", "nginx is stopped"], "cannot be had on the dev layout: give --layout prod"),
+        (["--examine"], "--examine is for --with-fault NAME, which is not given"),
         (["--plan", "x"], "argument --plan: invalid int value: 'x'"),
         (["--no-such-option"], "unrecognized arguments: --no-such-option"),
     ],

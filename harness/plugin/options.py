@@ -193,6 +193,8 @@ def fault_of(config: pytest.Config) -> Fault | None:
     """The fault that every scenario of this run has to live with, if one was asked for."""
     name = config.getoption("--with-fault")
     if name is None:
+        if config.getoption("--examine"):  # elsewhere the doctor looks at each failure unasked
+            raise pytest.UsageError("--examine is for --with-fault NAME, which is not given")
         return None
     found = {fault.name: fault for fault in (*catalogue(), *MUTANTS)}
     if name not in found:

@@ -23,6 +23,7 @@ RECORD = REPORTS / "score"
 """Where runs of `scenarios/test_diagnosis.py` leave a line for each trial, a folder for each run."""
 
 _RUN = "HARNESS_SCORE_RUN"
+_JOBS = 2
 _KEPT = 10  # runs whose records are kept
 
 EXIT_UNSEEN = 2
@@ -49,7 +50,7 @@ def add_to(add: Add) -> None:
         "with what reports/mutation.json has",
     )
     score.add_argument("--fault", action="append", default=[], metavar="NAME", help="only this fault, for --mutation")
-    score.add_argument("--jobs", type=_jobs, default=2, metavar="N", help="deployments at once, for --mutation")
+    score.add_argument("--jobs", type=_jobs, metavar="N", help="deployments at once, for --mutation (default: 2)")
 
 
 def _jobs(text: str) -> int:
@@ -105,10 +106,9 @@ def _trials(run: Path) -> list[Trial]:
 def _score(options: argparse.Namespace) -> int:
     if options.mutation:
         return _mutate(options)
-    if options.fault or options.brief:
-        sys.stderr.write(
-            f"{'--fault chooses faults' if options.fault else '--brief is'} for --mutation, which is not given\n"
-        )
+    given = {"--fault chooses faults": options.fault, "--brief is": options.brief, "--jobs is": options.jobs}
+    if in_vain := [words for words, is_given in given.items() if is_given]:
+        sys.stderr.write(f"{in_vain[0]} for --mutation, which is not given\n")
         return EXIT_UNSEEN
     try:
         trials = recorded()
@@ -123,7 +123,7 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _mutate(options: argparse.Namespace) -> int:
-    runs = mutation.run(options.fault, options.jobs, mutation.write, brief=options.brief)
+    runs = mutation.run(options.fault, options.jobs or _JOBS, mutation.write, brief=options.brief)
     document = mutation.summed_up(runs)
     sys.stdout.write(f"{json.dumps(document, indent=2)}\n" if options.json else mutation.text(runs))
     return 1 if document["survivors"] or (not options.fault and document["never_failed"]) else 0
