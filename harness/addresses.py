@@ -328,11 +328,16 @@ def is_ipv6(host: str | None) -> bool:
     return True
 
 
+def subnets_of(network: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The subnets that a network of a compose configuration is given, as they are written there."""
+    entries = ((network or {}).get("ipam") or {}).get("config") or []
+    return tuple(str(entry["subnet"]) for entry in entries if "subnet" in entry)
+
+
 def check_subnets(configuration: Mapping[str, Any]) -> None:
     """Raise `ConfigurationError` for a subnet that is none, of which Compose takes no notice."""
     for name, network in (configuration.get("networks") or {}).items():
-        for entry in ((network or {}).get("ipam") or {}).get("config") or []:
-            subnet = str(entry.get("subnet", "::/0"))
+        for subnet in subnets_of(network):
             try:
                 ip_network(subnet, strict=False)
             except ValueError as error:

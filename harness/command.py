@@ -234,7 +234,7 @@ def _hear_out(process: subprocess.Popen[bytes], listeners: Sequence[_Listener], 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
     """End what is left of a process's group, also where the process itself has ended."""
-    if process.poll() is not None and _is_there(process.pid):
+    if process.poll() is not None and is_there(process.pid):
         return  # its number is given to another only once nothing of the group is left
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -242,7 +242,8 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-def _is_there(pid: int) -> bool:
+def is_there(pid: int) -> bool:
+    """Whether there is a process of that number, also somebody else's, or one that has only ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import command, mounts, sealing
-from harness.addresses import SERVICES, check_subnets
+from harness.addresses import SERVICES, check_subnets, subnets_of
 from harness.diagnosis import containers
 from harness.diagnosis.drift import Side
 from harness.diagnosis.evidence import NetworkEvidence, NodeEvidence, Piece, Snapshot
@@ -140,11 +140,7 @@ def snapshot(configuration: Mapping[str, Any], mapped: RoleMap = DOCUMENTED) -> 
     networks = tuple(
         NetworkEvidence(
             name=containers.placed(name, engine),
-            subnets=tuple(
-                str(entry["subnet"])
-                for entry in ((network or {}).get("ipam") or {}).get("config") or []
-                if "subnet" in entry
-            ),
+            subnets=subnets_of(network),
             project=configuration.get("name"),
             ours=True,
             host=engine,

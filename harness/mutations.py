@@ -154,6 +154,14 @@ def add_peer_again(gateway: Gateway, was: str, becomes: str) -> None:
     gateway.act("bash", "-c", _ADD_PEER_AGAIN, "bash", gateway.peer().public_key, was, becomes)
 
 
+def forget_endpoint(gateway: Gateway) -> None:
+    """Have an end not know where its peer is, as one that has just been started; `keep_tunnel` undoes it.
+
+    Else the first thing that it sends would tell its peer where it is itself.
+    """
+    add_peer_again(gateway, f"Endpoint = {gateway.peer().endpoint}", "")
+
+
 def set_tunnel_down(undo: ExitStack, gateway: Gateway) -> None:
     """Set wg0 down; the undo sets it up."""
     _keep_routes(undo, gateway)

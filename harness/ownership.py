@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
-from harness import places
+from harness import command, places
 
 LABEL = "wireguard-harness.run"
 OWNER = "wireguard-harness.owner"
@@ -90,7 +90,7 @@ class Owner:
             return Liveness.UNKNOWN
         started = _started(self.pid)
         if started is None:
-            return Liveness.UNKNOWN if _is_there(self.pid) else Liveness.DEAD
+            return Liveness.UNKNOWN if command.is_there(self.pid) else Liveness.DEAD
         return Liveness.ALIVE if started == self.started else Liveness.DEAD
 
 
@@ -160,16 +160,6 @@ def _namespace() -> str:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
-
-
-def _is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:  # it is somebody else's
-        return True
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _started(pid: int) -> str | None:

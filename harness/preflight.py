@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import command, images, leases, throwaway
-from harness.addresses import TUNNEL_WEB, AddressPlan
+from harness.addresses import TUNNEL_WEB, AddressPlan, subnets_of
 from harness.engine import COMPOSE_NETWORK, COMPOSE_NUMBER, COMPOSE_PROJECT, Engine, PublishedPort
 from harness.errors import CommandError, ConfigurationError, PrerequisiteError
 from harness.foreign.plan import ForeignPlan
@@ -106,10 +106,10 @@ def require_sound(configuration: Mapping[str, Any]) -> None:
     Raises `ConfigurationError` that names both sides.
     """
     subnets = {f"the tunnel ({TUNNEL_WEB.network})": TUNNEL_WEB.network} | {
-        f"network {name} ({entry['subnet']})": network
+        f"network {name} ({subnet})": network
         for name, definition in configuration.get("networks", {}).items()
-        for entry in (definition.get("ipam") or {}).get("config") or []
-        if isinstance(network := ip_network(entry["subnet"], strict=False), IPv4Network)
+        for subnet in subnets_of(definition)
+        if isinstance(network := ip_network(subnet, strict=False), IPv4Network)
     }
     for (first, one), (second, other) in itertools.combinations(subnets.items(), 2):
         if one.overlaps(other):

@@ -256,7 +256,7 @@ def test_a_number_that_another_process_has_by_now_is_let_be(tmp_path: Path, monk
     """Of a process that has ended, and whose group is empty, the number may be given to somebody else."""
     ended: list[int] = []
     monkeypatch.setattr(os, "killpg", lambda pid, _number: ended.append(pid))
-    monkeypatch.setattr(command, "_is_there", lambda _pid: True)
+    monkeypatch.setattr(command, "is_there", lambda _pid: True)
     with command.background(["true"], log=tmp_path / "log") as process:
         process.wait(timeout=10)
     assert ended == []

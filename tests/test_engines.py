@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,8 @@ from harness import engines
 from harness.engine import Engine, client_at
 from harness.engines import Engines
 from harness.errors import ConfigurationError, EngineUnavailableError
+
+from .answering import answer
 
 HERE = "unix:///nonexistent/docker.sock"
 THREE = ("ssh://root@a", "ssh://root@b:2222", "ssh://c/run/docker.sock")
@@ -69,16 +70,7 @@ class Answering(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer what is asked for by its last word."""
-        self.answer({"OSType": "linux", "Architecture": "x86_64"} if self.path.endswith("/info") else "OK")
-
-    def answer(self, body: object, status: int = 200) -> None:
-        """Send one answer."""
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
+        answer(self, {"OSType": "linux", "Architecture": "x86_64"} if self.path.endswith("/info") else "OK")
 
     def log_message(self, *_words: object) -> None:
         """Say nothing."""
@@ -92,7 +84,7 @@ class Old(Answering):
         if "/v1.44/" not in self.path:
             return super().do_GET()
         said = "client version 1.44 is too new. Maximum supported API version is 1.41"
-        return self.answer({"message": said}, 400)
+        return answer(self, {"message": said}, 400)
 
 
 class Dying(Answering):

@@ -19,6 +19,8 @@ from harness.engine import Engine, client_at
 from harness.errors import CommandError, DeploymentError, PrerequisiteError
 from harness.ownership import Run
 
+from .answering import answer
+
 IMAGE, ABSENT = "there:local", "absent:local"
 
 
@@ -43,25 +45,25 @@ class Answers(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or "{}")
         match self.note():
             case "create" if (asked or {}).get("Image") == ABSENT:
-                self.answer({"message": f"No such image: {ABSENT}"}, 404)
+                answer(self, {"message": f"No such image: {ABSENT}"}, 404)
             case "create":
-                self.answer({"Id": "one"}, 201)
+                answer(self, {"Id": "one"}, 201)
             case "start":
-                self.answer(None, 204)
+                answer(self, None, 204)
             case "wait":
                 self.server.hangs.wait(10)
-                self.answer({"StatusCode": self.server.status})
+                answer(self, {"StatusCode": self.server.status})
             case other:
-                self.answer({"message": f"{other} was not to be asked"}, 500)
+                answer(self, {"message": f"{other} was not to be asked"}, 500)
 
     def do_GET(self) -> None:
         """Inspect it, its log, and events."""
         match self.note():
             case "events":
                 self.server.hangs.wait(10)
-                self.answer({"time": 1, "Action": "die"})
+                answer(self, {"time": 1, "Action": "die"})
             case "info":
-                self.answer({"SystemTime": "1970-01-01T00:10:00.5Z"})
+                answer(self, {"SystemTime": "1970-01-01T00:10:00.5Z"})
             case "logs":
                 text = b"\2\0\0\0\0\0\0\7no such"
                 self.send_response(200)
@@ -69,12 +71,12 @@ class Answers(BaseHTTPRequestHandler):
                 self.end_headers()
                 self.wfile.write(text)
             case _:
-                self.answer({"Id": "one", "Name": "/one", "Config": {"Tty": False}})
+                answer(self, {"Id": "one", "Name": "/one", "Config": {"Tty": False}})
 
     def do_DELETE(self) -> None:
         """Remove it."""
         self.note("remove")
-        self.answer(None, 204)
+        answer(self, None, 204)
 
     def note(self, what: str = "") -> str:
         """Remember what was asked."""
@@ -82,15 +84,6 @@ class Answers(BaseHTTPRequestHandler):
         what = what or path.rpartition("/")[2]
         self.server.asked.append(f"{what}?{words}" if what == "events" else what)
         return what
-
-    def answer(self, body: object, status: int = 200) -> None:
-        """Send one answer."""
-        text = b"" if body is None else json.dumps(body).encode() + b"\n"
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
 
     def log_message(self, *_words: object) -> None:
         """Say nothing."""
@@ -174,9 +167,9 @@ def test_an_engine_that_hangs_over_its_events_is_not_waited_for(
 
 def test_an_engine_that_refuses_is_told_by_its_own_words(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where it answers with something else than JSON."""
-    monkeypatch.setattr(Answers, "do_GET", lambda self: self.answer({"message": "not now"}, 503))
+    monkeypatch.setattr(Answers, "do_GET", lambda self: answer(self, {"message": "not now"}, 503))
     with pytest.raises(APIError):
         engine.now()
     assert engine.silence() == "not now"
-    monkeypatch.setattr(Answers, "do_GET", lambda self: self.answer(["what"], 503))
+    monkeypatch.setattr(Answers, "do_GET", lambda self: answer(self, ["what"], 503))
     assert engine.silence() == '["what"]'

@@ -52,13 +52,18 @@ def log_of(node: NodeFacts) -> str:
     return f"docker compose logs {node.service}" if absent else f"docker logs {node.evidence.name}"
 
 
+def together(facts: Facts, node: NodeFacts) -> str:
+    """The words by which compose is told of a node and of whoever lives in its namespace: they move together."""
+    return " ".join(each.service for each in facts.household(node))
+
+
 def both_anew(facts: Facts, end: End, *, forced: bool = False) -> str:
     """What creates both gateways anew, each with whoever lives in its namespace; on the server of `end` first.
 
     Each server knows its own services alone: whoever names there another one's would start that there too.
     """
     up = f"docker compose up -d{' --force-recreate' if forced else ''}"
-    own, others = (" ".join(each.service for each in facts.household(gateway)) for gateway in (end.gateway, end.other))
+    own, others = (together(facts, gateway) for gateway in (end.gateway, end.other))
     if not facts.are_apart(end.gateway, end.other):
         return f"{up} {own} {others}"
     server = f"the server {end.other.host}" if end.other.host else "the other server"

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, ip_network
 from typing import Any
 
+from harness.addresses import subnets_of
+
 ABSENT = "absent"
 CONFIGURED = "configured"
 """The status of a container that only a compose file knows of."""
@@ -301,8 +303,7 @@ def _planned(definition: Mapping[str, Any], configuration: Mapping[str, Any], en
 
 def _planned_prefix(network: Mapping[str, Any], wanted: str | None) -> int:
     """The length of the subnet that an IPv4 address is from, or would be: a network may have others of IPv6 as well."""
-    entries = (network.get("ipam") or {}).get("config") or []
-    found = (ip_network(entry["subnet"], strict=False) for entry in entries if "subnet" in entry)
+    found = (ip_network(subnet, strict=False) for subnet in subnets_of(network))
     subnets = [subnet for subnet in found if isinstance(subnet, IPv4Network)]
     holding = [subnet for subnet in subnets if wanted and _holds(subnet, wanted)]
     return next((subnet.prefixlen for subnet in (*holding, *subnets)), 32)

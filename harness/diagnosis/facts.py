@@ -122,6 +122,10 @@ class Facts:
         """The node of a service."""
         return next((node for node in self.nodes if node.service == service), None)
 
+    def owner_of(self, node: NodeFacts) -> NodeFacts:
+        """Whose network namespace a node lives in: another's, or its own where that one is not known."""
+        return self.node(node.container.joined) or node
+
     def household(self, node: NodeFacts) -> tuple[NodeFacts, ...]:
         """A node, first, and those that live in its network namespace."""
         return (node, *(each for each in self.nodes if each.container.joined == node.service))

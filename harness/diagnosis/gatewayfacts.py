@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Any, TypeVar
 
 from harness import netfilter, wireguard
+from harness.addresses import WIREGUARD_PORT
 from harness.diagnosis import routing
 from harness.diagnosis.containerfacts import NodeFacts, SecretFile
 from harness.diagnosis.evidence import UnreadError, UnseenError
@@ -34,6 +35,12 @@ class GatewayFacts(NodeFacts):
             return IPv4Interface(self.environment.get("WG_ADDRESS", ""))
         except ValueError:
             return None
+
+    @property
+    def told_port(self) -> int:
+        """The UDP port that it was told to have; what of that cannot be read is another rule's business."""
+        text = self.environment.get("WG_LISTEN_PORT", "")
+        return int(text) if text.isdecimal() else WIREGUARD_PORT
 
     @property
     def initiates(self) -> bool:

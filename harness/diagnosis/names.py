@@ -17,13 +17,13 @@ def is_own(facts: Facts, asker: NodeFacts, host: str) -> bool:
     """Whether a host is the asker itself: by loopback, or by a name of its own that nobody else has."""
     if host.lower() in _LOOPBACK or (is_address(host) and IPv4Address(host).is_loopback):
         return True
-    owner = facts.node(asker.container.joined) or asker
+    owner = facts.owner_of(asker)
     return [node for node in facts.nodes if node.naming.networks_of(host)] == [owner]
 
 
 def may_have_company(facts: Facts, asker: NodeFacts) -> bool:
     """Whether in an asker's namespace there may be somebody to whom loopback leads: a backend, a proxy, the machine."""
-    owner = facts.node(asker.container.joined) or asker
+    owner = facts.owner_of(asker)
     if asker.container.joined == UNSEEN or owner.container.network_mode == "host":
         return True
     strangers = [node for node in facts.beside if not is_documented(node.documented)]
@@ -32,7 +32,7 @@ def may_have_company(facts: Facts, asker: NodeFacts) -> bool:
 
 def unknown(facts: Facts, asker: NodeFacts, name: str) -> str | None:
     """Why nobody answers to a name that one asks for; None where somebody does, or may, as to any with a dot."""
-    owner = facts.node(asker.container.joined) or asker
+    owner = facts.owner_of(asker)
     own = owner.naming
     if "." in name or ":" in name or own.elsewhere or asker.container.joined == UNSEEN:
         return None

@@ -35,6 +35,16 @@ class End:
         return peers if len(peers) == 1 or self._other_key is None else ()
 
     @property
+    def reachable(self) -> tuple[str, ...]:
+        """The other end's addresses on the networks that both are on; on two machines there are none."""
+        common = {each.network for each in self.gateway.container.attachments}
+        return tuple(
+            str(found.ip)
+            for each in self.other.container.attachments
+            if each.network in common and (found := each.interface)
+        )
+
+    @property
     def _other_key(self) -> str | None:
         try:
             if self.other.interface is not None:

@@ -29,13 +29,9 @@ class EndpointMissing(Fault):
         return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
-        """Create web's gateway anew without it; what shares its namespace moves along.
-
-        Services forgets where web was, as one that was deployed with it. Else it would tell web where it is.
-        """
+        """Create web's gateway anew without it; what shares its namespace moves along."""
         recreation.redeploy(deployment, undo, Variables({"wireguard-web": {"WG_PEER_ENDPOINT": None}}), "wireguard-web")
-        services = deployment.wireguard_services
-        mutations.add_peer_again(services, f"Endpoint = {services.peer().endpoint}", "")
+        mutations.forget_endpoint(deployment.wireguard_services)
 
 
 CASES: tuple[Fault, ...] = (EndpointMissing(),)

@@ -33,16 +33,13 @@ class EndpointSettingWrong(Fault):
         return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
-        """Create web's gateway anew with it; what shares its namespace moves along.
-
-        Services forgets where web was, as one that was deployed with it. Else it would tell web where it is.
-        """
+        """Create web's gateway anew with it; what shares its namespace moves along."""
         wrong = f"{deployment.plan.tunnel_net[_NOBODY]}:{deployment.plan.wireguard_port}"
         overlay = Variables({"wireguard-web": {"WG_PEER_ENDPOINT": wrong}})
         recreation.redeploy(deployment, undo, overlay, "wireguard-web")
         web, services = deployment.gateways
         mutations.add_peer_again(web, f"Endpoint = {web.peer().endpoint}", f"Endpoint = {wrong}")
-        mutations.add_peer_again(services, f"Endpoint = {services.peer().endpoint}", "")
+        mutations.forget_endpoint(services)
 
 
 CASES: tuple[Fault, ...] = (EndpointSettingWrong(),)

@@ -37,10 +37,7 @@ class WrongEndpoint(Fault):
         return Symptom(probe=MariaDBQuery("web"), outcomes=(Outcome.TIMED_OUT, Outcome.UNREACHABLE))
 
     def apply(self, deployment: Deployment, undo: ExitStack) -> None:
-        """Give web another endpoint, and have services forget where web is, as one that has just been started.
-
-        Else the first thing that services sends would tell web the right endpoint again.
-        """
+        """Give web another endpoint, and have services forget where web is."""
         web, services = deployment.gateways
         right = web.peer().endpoint
         wrong = {
@@ -49,7 +46,7 @@ class WrongEndpoint(Fault):
         }[self.part]
         mutations.keep_tunnel(deployment, undo)
         mutations.add_peer_again(web, f"Endpoint = {right}", f"Endpoint = {wrong}")
-        mutations.add_peer_again(services, f"Endpoint = {services.peer().endpoint}", "")
+        mutations.forget_endpoint(services)
 
 
 CASES: tuple[Fault, ...] = (WrongEndpoint(part="address"), WrongEndpoint(part="port"))

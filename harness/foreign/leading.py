@@ -14,6 +14,8 @@ from ipaddress import IPv4Interface, IPv4Network, IPv6Network, ip_address, ip_ne
 from typing import Any
 
 from harness import mounts, wgquick
+from harness.addresses import subnets_of
+from harness.diagnosis import containers
 from harness.diagnosis.settings import PRIVATE_KEY_FILE, broker_url
 from harness.errors import ConfigurationError, HarnessError
 from harness.model import Forward
@@ -55,10 +57,9 @@ class _Copy:
     def networks(self) -> tuple[_Network, ...]:
         """The subnets that the files fix."""
         return tuple(
-            ip_network(entry["subnet"], strict=False)
+            ip_network(subnet, strict=False)
             for network in (self.configuration.get("networks") or {}).values()
-            for entry in ((network or {}).get("ipam") or {}).get("config") or []
-            if "subnet" in entry
+            for subnet in subnets_of(network)
         )
 
     @property
@@ -96,11 +97,8 @@ class _Copy:
 
     def _owner(self, service: str) -> Mapping[str, Any]:
         """The definition of the service whose network namespace a service has."""
-        form, _, owner = str(self.services[service].get("network_mode") or "").partition(":")
-        if form == "container":
-            called = {str(each.get("container_name")): name for name, each in self.services.items()}
-            owner = called.get(owner, "")
-        found: Mapping[str, Any] = self.services.get(owner) or self.services[service]
+        owner = containers.configured(service, self.configuration).joined
+        found: Mapping[str, Any] = self.services.get(owner or service) or self.services[service]
         return found
 
     def _of_namespace(self, service: str, setting: str) -> Iterator[object]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness import jobs
-from harness.addresses import SERVICES, AddressPlan, check_subnets
+from harness.addresses import SERVICES, AddressPlan, check_subnets, subnets_of
 from harness.errors import ConfigurationError, DeploymentError
 from harness.foreign import leading, secrecy, sharing
 from harness.rolemap import RoleMap
@@ -240,7 +240,6 @@ def _refuse_part_time(services: Mapping[str, Any], mapped: RoleMap) -> None:
 
 def _subnets(configuration: Mapping[str, Any]) -> Iterator[tuple[str, IPv4Network]]:
     for name, network in (configuration.get("networks") or {}).items():
-        for entry in ((network or {}).get("ipam") or {}).get("config") or []:
-            subnet = ip_network(entry["subnet"], strict=False) if "subnet" in entry else None
-            if isinstance(subnet, IPv4Network):
+        for text in subnets_of(network):
+            if isinstance(subnet := ip_network(text, strict=False), IPv4Network):
                 yield name, subnet

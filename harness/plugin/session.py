@@ -44,7 +44,7 @@ from harness.score import record as scoring
 from harness.stage import Stage
 
 _RESULTS = REPORTS / "results"
-_TO_BEGIN = pytest.StashKey[list[Path]]()
+_TO_BEGIN = pytest.StashKey[Path]()
 """In the controller of a session that may run scenarios, until it does: the folder of its results, where it is ours."""
 
 
@@ -80,7 +80,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not worker(config):
         scoring.begin()  # of which workers know by what they inherit
         config.option.xmlpath = config.option.xmlpath or str(REPORTS / "junit.xml")
-        config.stash[_TO_BEGIN] = [] if config.option.allure_report_dir else [_RESULTS]
+        if not config.option.allure_report_dir:
+            config.stash[_TO_BEGIN] = _RESULTS
     config.option.allure_report_dir = config.option.allure_report_dir or str(_RESULTS)
 
 
@@ -93,9 +94,8 @@ def _begin_results(config: pytest.Config) -> None:
     if (ours := config.stash.get(_TO_BEGIN, None)) is None:
         return
     del config.stash[_TO_BEGIN]
-    for folder in ours:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)  # where Allure, which has made it before, is about to write
+    shutil.rmtree(ours, ignore_errors=True)
+    ours.mkdir(parents=True)  # where Allure, which has made it before, is about to write
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -23,6 +23,12 @@ def without_gateway(sample: Sample, gateway: str, *, status: str = "restarting",
     sample.fail_tunnel()
 
 
+def publish(sample: Sample, service: str, port: int, host: str = "127.0.0.1", *, inside: int | None = None) -> None:
+    """Publish a port of a container besides those that are, as another one of the machine where `inside` differs."""
+    published = sample.containers[service]["published"]
+    published.append({"port": inside or port, "protocol": "tcp", "host": host, "host_port": str(port)})
+
+
 def untold(sample: Sample, reason: str) -> None:
     """Have the traffic not be measured."""
     sample.traffic.clear()

@@ -23,12 +23,7 @@ from tests.evidence_samples import (
     forward_rules,
 )
 
-from . import broken, fine
-
-
-def _publish(sample: Sample, service: str, port: int, host: str, *, inside: int | None = None) -> None:
-    published: list[dict[str, Any]] = sample.containers[service]["published"]
-    published.append({"port": inside or port, "protocol": "tcp", "host": host, "host_port": str(port)})
+from . import broken, fine, publish
 
 
 def _attach(sample: Sample, service: str, network: str, address: str) -> None:
@@ -51,34 +46,34 @@ def _mode(sample: Sample, service: str, name: str, mode: str) -> None:
 
 @broken("port-exposed")
 def redis_is_published_on_one_address_of_the_host(sample: Sample) -> None:
-    _publish(sample, REDIS, 6379, "192.0.2.7")
+    publish(sample, REDIS, 6379, "192.0.2.7")
 
 
 @broken("port-exposed")
 def mariadb_is_published_by_ipv6(sample: Sample) -> None:
-    _publish(sample, MARIADB, 3306, "::")
+    publish(sample, MARIADB, 3306, "::")
 
 
 @broken("port-exposed")
 def the_gateway_publishes_mariadbs_port(sample: Sample) -> None:
-    _publish(sample, BACK, 3306, "0.0.0.0")
+    publish(sample, BACK, 3306, "0.0.0.0")
 
 
 @fine
 def mariadb_is_published_on_loopback(sample: Sample) -> None:
-    _publish(sample, MARIADB, 3306, "127.0.0.1")
-    _publish(sample, REDIS, 6379, "::1")
+    publish(sample, MARIADB, 3306, "127.0.0.1")
+    publish(sample, REDIS, 6379, "::1")
 
 
 @fine
 def web_is_published_for_everybody_as_web_servers_are(sample: Sample) -> None:
-    _publish(sample, FRONT, 443, "0.0.0.0", inside=8000)
-    _publish(sample, FRONT, 80, "::", inside=8000)
+    publish(sample, FRONT, 443, "0.0.0.0", inside=8000)
+    publish(sample, FRONT, 80, "::", inside=8000)
 
 
 @broken("port-exposed")  # a warning, for production may do so
 def services_is_published_for_everybody_as_in_production(sample: Sample) -> None:
-    _publish(sample, SERVICES, 8001, "0.0.0.0")
+    publish(sample, SERVICES, 8001, "0.0.0.0")
 
 
 @broken("tunnel-bypassed")

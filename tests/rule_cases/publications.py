@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from tests.evidence_samples import APPS, FRONT, MARIADB, NOW, SERVICES, WEB, Sample, forward_rules, listens
 
-from . import broken, fine, fronts
+from . import broken, fine, fronts, publish
 
 _WEB = listens("00000000", 8000)
 _LOOPBACK = listens("0100007F", 8000)
@@ -20,9 +20,8 @@ def _listen(sample: Sample, *lines: str) -> None:
 
 def _publish_web_server(sample: Sample, *, port: int = 8443) -> None:
     fronts.place(sample)
-    sample.containers[fronts.NGINX]["published"] = [
-        {"port": port, "protocol": "tcp", "host": "0.0.0.0", "host_port": "443"}
-    ]
+    sample.containers[fronts.NGINX]["published"] = []
+    publish(sample, fronts.NGINX, 443, "0.0.0.0", inside=port)
 
 
 def _lead(sample: Sample, service: str, port: int) -> None:
@@ -63,9 +62,7 @@ def nobody_listens_on_any_port(sample: Sample) -> None:
 
 @broken("publication-dead")  # a warning: the site is served
 def a_port_for_debugging_is_published_and_not_used(sample: Sample) -> None:
-    sample.containers[FRONT]["published"].append(
-        {"port": 5678, "protocol": "tcp", "host": "127.0.0.1", "host_port": "5678"}
-    )
+    publish(sample, FRONT, 5678)
 
 
 @fine
@@ -100,9 +97,7 @@ def services_was_started_long_ago_and_has_no_check(sample: Sample) -> None:
 @fine
 def what_is_published_is_forwarded_by_a_rule(sample: Sample) -> None:
     """Nobody listens on a gateway for what it sends on."""
-    sample.containers[FRONT]["published"].append(
-        {"port": 3306, "protocol": "tcp", "host": "127.0.0.1", "host_port": "3306"}
-    )
+    publish(sample, FRONT, 3306)
     redirect, *_ = forward_rules(3306, "10.100.0.11")
     before, _, after = sample.pieces[FRONT]["rules"].rpartition("COMMIT")
     sample.pieces[FRONT]["rules"] = f"{before}{redirect}COMMIT{after}"
@@ -133,9 +128,7 @@ def web_has_ended_and_what_is_published_leads_nowhere(sample: Sample) -> None:
 
 @broken("backend-not-listening")
 def mariadb_is_published_and_listens_on_loopback(sample: Sample) -> None:
-    sample.containers[MARIADB]["published"] = [
-        {"port": 3306, "protocol": "tcp", "host": "127.0.0.1", "host_port": "3306"}
-    ]
+    publish(sample, MARIADB, 3306)
     sample.change(MARIADB, "sockets", listens("00000000", 3306), listens("0100007F", 3306))
     for app in APPS:
         sample.fail(app, "database", "connect", errno=111, code=2003, timed_out=False, said="Connection refused")

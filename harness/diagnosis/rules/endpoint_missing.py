@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.addresses import WIREGUARD_PORT
+from harness.diagnosis.commands import together
 from harness.diagnosis.facts import End, Facts
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
@@ -22,17 +22,14 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
         return  # each server has settings of its own, and only those of one were read
     if not facts.snapshot.static and (facts.has_session(end) or any(peer.endpoint for peer in end.candidates)):
         return  # somebody has told it by hand, or the other end
-    told = end.other.environment.get("WG_LISTEN_PORT", "")
-    common = {each.network for each in end.gateway.container.attachments}
-    near = [each.interface for each in end.other.container.attachments if each.network in common]
-    address = next((str(each.ip) for each in near if each), None) if not apart else None
+    host = "the address of the other server" if apart else next(iter(end.reachable), "the address of the other server")
     yield Case(
         node=end.gateway.service,
         evidence=tuple(f"{each.service}: WG_PEER_ENDPOINT is not set" for each in (end.gateway, end.other)),
         values={
             "other": end.other.service,
-            "right": f"{address or 'the address of the other server'}:{told or WIREGUARD_PORT}",
-            "household": " ".join(each.service for each in facts.household(end.gateway)),
+            "right": f"{host}:{end.other.told_port}",
+            "household": together(facts, end.gateway),
         },
     )
 

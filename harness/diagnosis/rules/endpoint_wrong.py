@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from harness.addresses import WIREGUARD_PORT, is_address, is_ipv6
+from harness.addresses import is_address, is_ipv6
 from harness.diagnosis.evidence import UnreadError
 from harness.diagnosis.facts import End, Facts
 from harness.diagnosis.nodefacts import GatewayFacts
@@ -28,7 +28,7 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
     apart = facts.are_apart(end.gateway, end.other)
     own = _listen_port(end.other, static=facts.snapshot.static)
     published = _published(end.other, own) if apart else own
-    addresses = _of_machine(facts, end, host) if apart else _reachable(end)
+    addresses = _of_machine(facts, end, host) if apart else end.reachable
     wrong_host = is_address(host) and bool(addresses) and host not in addresses
     wrong_host |= facts.snapshot.static and host in (end.gateway.service, end.gateway.evidence.name)
     at_home = is_address(host) and apart and _is_beside(facts, end.gateway, host)
@@ -65,19 +65,7 @@ def _turned(end: End) -> End:
 
 
 def _listen_port(gateway: GatewayFacts, *, static: bool) -> int:
-    text = gateway.environment.get("WG_LISTEN_PORT", "")
-    told = int(text) if text.isdecimal() else WIREGUARD_PORT  # what cannot be read is another rule's business
-    return told if static or gateway.interface is None else gateway.interface.listen_port
-
-
-def _reachable(end: End) -> tuple[str, ...]:
-    """The other end's addresses on the networks that both are on; on two machines there are none."""
-    common = {each.network for each in end.gateway.container.attachments}
-    return tuple(
-        str(found.ip)
-        for each in end.other.container.attachments
-        if each.network in common and (found := each.interface)
-    )
+    return gateway.told_port if static or gateway.interface is None else gateway.interface.listen_port
 
 
 def _of_machine(facts: Facts, end: End, host: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.diagnosis.commands import together
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.nodefacts import GatewayFacts
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
@@ -17,7 +18,7 @@ def _over(facts: Facts) -> list[GatewayFacts]:
 
 def _when(facts: Facts, gateway: GatewayFacts) -> Iterator[Case]:
     # Restarted alone it would have a namespace of its own, and leave behind whoever lives in its present one.
-    values = {"household": " ".join(each.service for each in facts.household(gateway))}
+    values = {"household": together(facts, gateway)}
     if INTERFACE not in gateway.links:
         evidence = (f"{gateway.service}: links {', '.join(gateway.links)}", *gateway.log_lines(INTERFACE)[-2:])
         yield Case(node=gateway.service, evidence=evidence, values=values)

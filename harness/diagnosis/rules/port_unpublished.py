@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.addresses import WIREGUARD_PORT
 from harness.diagnosis.facts import End, Facts
 from harness.diagnosis.rules import STOPS_A_CONTAINER, Case, Rule
 from harness.model import Hop
@@ -20,8 +19,7 @@ def _when(facts: Facts, end: End) -> Iterator[Case]:
     other = end.other.container
     if not other.running or other.network_mode == "host" or facts.carries(end):
         return
-    text = end.other.environment.get("WG_LISTEN_PORT", "")
-    port = int(text) if text.isdecimal() else WIREGUARD_PORT
+    port = end.other.told_port
     published = [each for each in other.published if (each.port, each.protocol) == (port, "udp")]
     if any(not each.host.startswith(_LOOPBACK) for each in published):
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from harness.diagnosis.commands import together
 from harness.diagnosis.containers import PublishedPort
 from harness.diagnosis.facts import Facts
 from harness.diagnosis.netfilter_rules import dnat_rules
@@ -42,7 +43,7 @@ def _when(facts: Facts, node: NodeFacts) -> Iterator[Case]:
                 "port": port.port,
                 "place": f"{port.host}:{port.host_port}",
                 "found": _found(node) if elsewhere else "nobody listens on it",
-                "remedy": _remedy(node, household, port, reached, elsewhere=elsewhere),
+                "remedy": _remedy(node, together(facts, node), port, reached, elsewhere=elsewhere),
             },
             severity=None if at_stake else Severity.WARNING,
         )
@@ -75,13 +76,12 @@ def _found(node: NodeFacts) -> str:
 
 def _remedy(
     node: NodeFacts,
-    household: Sequence[NodeFacts],
+    names: str,
     port: PublishedPort,
     reached: Sequence[Listener],
     *,
     elsewhere: bool,
 ) -> str:
-    names = " ".join(each.service for each in household)
     if elsewhere:
         return f"have what listens on port {port.port} there listen on 0.0.0.0, then: docker compose up -d {names}"
     if open_ports := sorted({each.port for each in reached}):

@@ -41,7 +41,7 @@ def _when(facts: Facts, front: NodeFacts) -> Iterator[Case]:
 
 def _places(facts: Facts, front: NodeFacts, app: AppFacts) -> Iterator[str]:
     """Where an application listens on the web server's networks: at the ports that it publishes, if there are any."""
-    owner = facts.node(app.container.joined) or app
+    owner = facts.owner_of(app)
     near = tuple(facts.subnets_of(front))
     published = {each.port for each in owner.container.published}
     for address in owner.container.addresses:
