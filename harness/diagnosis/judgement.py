@@ -10,7 +10,7 @@ from typing import Any
 from harness.diagnosis.evidence import Snapshot, UnreadError, UnseenError
 from harness.diagnosis.facts import Facts, Path
 from harness.diagnosis.hops import HopStatus, Unseen, hops_of, order
-from harness.diagnosis.nodefacts import NodeFacts
+from harness.diagnosis.nodefacts import GatewayFacts, NodeFacts
 from harness.diagnosis.restarts import is_restarting
 from harness.diagnosis.roles import Role
 from harness.diagnosis.rules import STARTS_NOTHING, Case, Rule, rules
@@ -194,7 +194,16 @@ def _runs_all_the_same(facts: Facts, service: str) -> bool:
     node = facts.node(service)
     if node is None or node.role is Role.APP:
         return False
-    return node.container.running and not is_restarting(facts, node)
+    works = node.container.running and not is_restarting(facts, node)
+    return works and not (isinstance(node, GatewayFacts) and _is_bare(node))
+
+
+def _is_bare(gateway: GatewayFacts) -> bool:
+    """Whether a gateway has no interface, or could not be asked for one, as one that ends under the look."""
+    try:
+        return gateway.interface is None
+    except UnseenError:
+        return True
 
 
 _DEPTHS = {Role.APP: 0, Role.GATEWAY: 1, Role.BACKEND: 2, Role.BESIDE: 3}

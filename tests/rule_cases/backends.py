@@ -50,6 +50,12 @@ def _caught(sample: Sample, service: str, *, times: int = 5, every: int = 8, sin
     sample.pieces[service] |= {"events": "".join(f"{end} die\n" for end in ends)}
 
 
+def _start_again(sample: Sample, service: str) -> None:
+    """A container ended for the first time, and runs again for all the engine knows."""
+    _caught(sample, service, times=1)
+    sample.containers[service] |= {"status": "running", "restarts": 1, "health": "starting"}
+
+
 @broken("backend-down")
 def mariadb_is_caught_running_between_two_ends(sample: Sample) -> None:
     _caught(sample, MARIADB)
@@ -83,6 +89,29 @@ def a_gateway_is_caught_before_it_refuses_its_address_once_more(sample: Sample) 
     _caught(sample, BACK)
     sample.tell(BACK, WG_ADDRESS="10.100.0.11")
     without_interface(sample, BACK)
+
+
+@broken("device-missing")
+def a_gateway_is_caught_after_its_first_end_and_ends_under_the_look(sample: Sample) -> None:
+    """The engine still said that it runs."""
+    without_gateway(sample, BACK, log="wireguard-go: cannot open /dev/net/tun\n")
+    _start_again(sample, BACK)
+    sample.containers[BACK]["devices"] = []
+
+
+@broken("device-missing")
+def a_gateway_lives_on_without_its_interface(sample: Sample) -> None:
+    """As one does whose image waits whatever comes of it."""
+    without_interface(sample, BACK)
+    sample.containers[BACK]["devices"] = []
+    sample.pieces[BACK]["log"] += "wireguard-go: cannot open /dev/net/tun\n"
+
+
+@broken("out-of-memory")
+def mariadb_is_caught_after_its_first_end(sample: Sample) -> None:
+    mariadb_listens_nowhere(sample)
+    _start_again(sample, MARIADB)
+    sample.pieces[MARIADB]["events"] += f"{NOW - 3} oom\n"
 
 
 @broken("container-down")
